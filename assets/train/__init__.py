@@ -1,0 +1,1 @@
+"""How the embedded models were made: their data, their training and their evaluation."""

@@ -1,0 +1,46 @@
+"""qdemo: what reduced precision does to a real model, measured and shown."""
+
+from qdemo.measure.logits import LogitDifference, logit_difference
+from qdemo.measure.outputs import first_divergence
+from qdemo.measure.weights import WeightError, model_weight_errors, weight_error
+from qdemo.modeling.convert import cast, freeze, quantize
+from qdemo.modeling.footprint import Footprint, footprint
+from qdemo.modeling.modules import QEmbedding, QLinear
+from qdemo.modeling.saving import load_quantized, save_quantized
+from qdemo.modeling.variant import Variant
+from qdemo.numerics.bits import Bits, from_pattern, from_value
+from qdemo.numerics.casting import CastCount, cast_tensor, count_cast
+from qdemo.numerics.formats import FORMATS, Format
+from qdemo.numerics.linear import QTensor, choose_qparams, quantize_tensor
+from qdemo.numerics.scheme import Scheme
+
+__all__ = [
+    "FORMATS",
+    "Bits",
+    "CastCount",
+    "Footprint",
+    "Format",
+    "LogitDifference",
+    "QEmbedding",
+    "QLinear",
+    "QTensor",
+    "Scheme",
+    "Variant",
+    "WeightError",
+    "cast",
+    "cast_tensor",
+    "choose_qparams",
+    "count_cast",
+    "first_divergence",
+    "footprint",
+    "freeze",
+    "from_pattern",
+    "from_value",
+    "load_quantized",
+    "logit_difference",
+    "model_weight_errors",
+    "quantize",
+    "quantize_tensor",
+    "save_quantized",
+    "weight_error",
+]

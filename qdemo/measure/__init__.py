@@ -1,0 +1,1 @@
+"""How far two things are apart: weights, logits, outputs."""

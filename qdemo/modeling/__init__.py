@@ -1,0 +1,1 @@
+"""Numbers applied to models: casting, quantizing, freezing, footprints, saving."""

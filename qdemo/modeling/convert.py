@@ -1,0 +1,197 @@
+"""Cast a model, quantize it, freeze it."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from qdemo.modeling.modules import QEmbedding, QLinear, QModule
+from qdemo.numerics.blocks import scale_shape
+from qdemo.numerics.casting import float_format
+from qdemo.numerics.formats import Format, get_format
+from qdemo.numerics.linear import QTensor
+from qdemo.numerics.scheme import Scheme
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def cast(model: Model, format: str | torch.dtype | Format) -> Model:
+    """A new model whose float parameters and buffers have that format; `model` is untouched.
+
+    Integer buffers keep their dtype, tied parameters stay tied, and quantized weights keep their
+    integers and scales: only what they compute in changes. The copy is made tensor by tensor.
+
+    Raises:
+        ValueError: the format is unknown, an integer format, or below 16 bits.
+    """
+    target = float_format(format)
+    if target.bits < 16:
+        raise ValueError(
+            f"torch computes nothing in {target}: store the weights in it instead, "
+            f'with quantize(model, weights="{target}")'
+        )
+    return rebuild(model, target.dtype, copies=True)
+
+
+def rebuild(model: Model, dtype: torch.dtype | None = None, copies: bool = False) -> Model:
+    """New modules over the tensors of `model`, in which floats have `dtype` where one is given.
+
+    Tensors that need no cast are the same memory as the model's, unless `copies`.
+    """
+    memo: dict[int, Tensor] = {}
+    seen: dict[object, Tensor] = {}
+    for tensor, to_cast in _tensors(model):
+        alias = _alias(tensor)
+        if alias not in seen:
+            wanted = dtype if dtype is not None and to_cast else tensor.dtype
+            seen[alias] = _like(tensor, tensor.detach().to(wanted, copy=copies))
+        memo[id(tensor)] = seen[alias]
+    rebuilt = copy.deepcopy(model, memo)  # deepcopy takes the tensors that the memo has for it
+    for module in _quantized(rebuilt):
+        module.compute_dtype = dtype or module.compute_dtype
+    return rebuilt
+
+
+def quantize(
+    model: nn.Module,
+    weights: str | torch.dtype | Scheme = "int8",
+    *,
+    include: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    embeddings: bool = False,
+) -> None:
+    """Swap the Linear layers of `model`, in place, for QLinear that round their weights.
+
+    They hold the same float Parameters and train on; `freeze` makes them integers. `embeddings`
+    takes the Embedding layers too. `include` and `exclude` are fnmatch patterns of module names.
+    Nothing is changed when a layer does not fit the scheme.
+
+    Raises:
+        ValueError: a bad scheme or dtype, a layer that it does not fit, or no layer at all.
+    """
+    scheme = _as_scheme(weights)
+    chosen = _chosen(model, embeddings, _patterns(include) or ["*"], _patterns(exclude))
+    if not chosen:
+        raise ValueError(
+            f"nothing to quantize: include={include}, exclude={exclude} leave no layer"
+        )
+    swaps = {id(module): _swap(name, module, scheme) for name, module in chosen.items()}
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if id(child) in swaps:
+                setattr(parent, name, swaps[id(child)])
+    _note_split_ties(model)
+
+
+def freeze(model: nn.Module) -> None:
+    """Make the weights of every QLinear and QEmbedding integers, in place.
+
+    Weights that are tied and have the same scheme share one QTensor. Each float weight is let go
+    as soon as its integers exist.
+
+    Raises:
+        ValueError: a weight is NaN or infinite.
+    """
+    shared: dict[tuple[int, Scheme], QTensor] = {}
+    for name, module in model.named_modules():
+        if not isinstance(module, QModule) or module.frozen:
+            continue
+        key = id(module.weight), module.scheme
+        if key not in shared:
+            shared[key] = _quantized_weight(name, module)
+        module.freeze(shared[key])
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
+    """Every parameter and buffer, and whether a cast changes its dtype."""
+    for module in model.modules():
+        held = isinstance(module, QModule)  # its buffers are numbers and scales
+        for parameter in module.parameters(recurse=False):
+            yield parameter, parameter.is_floating_point()
+        for buffer in module.buffers(recurse=False):
+            yield buffer, buffer.is_floating_point() and not held
+
+
+def _alias(tensor: Tensor) -> object:
+    """Equal for tensors that are the same memory seen the same way, which are tied."""
+    storage = tensor.untyped_storage()._cdata
+    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _like(tensor: Tensor, value: Tensor) -> Tensor:
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(value, requires_grad=tensor.requires_grad)
+    return value
+
+
+def _quantized(model: nn.Module) -> Iterator[QModule]:
+    return (module for module in model.modules() if isinstance(module, QModule))
+
+
+def _as_scheme(weights: str | torch.dtype | Scheme) -> Scheme:
+    if isinstance(weights, Scheme):
+        return weights
+    return Scheme.parse(weights if isinstance(weights, str) else get_format(weights).name)
+
+
+def _patterns(patterns: str | Sequence[str] | None) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else list(patterns or [])
+
+
+def _chosen(
+    model: nn.Module, embeddings: bool, include: list[str], exclude: list[str]
+) -> dict[str, nn.Module]:
+    """The layers to swap by name. A subclass may read its weight in its own way: left alone."""
+    kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
+    if type(model) in kinds:
+        raise ValueError(f"cannot swap the model itself, a {type(model).__name__}; wrap it first")
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if type(module) in kinds and _matches(name, include) and not _matches(name, exclude)
+    }
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
+    try:
+        if isinstance(module, nn.Linear):
+            return _placed(QLinear(module, scheme), module)
+        assert isinstance(module, nn.Embedding)
+        return _placed(QEmbedding(module, scheme), module)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _placed(swapped: QModule, module: nn.Module) -> QModule:
+    scheme = swapped.scheme
+    scale_shape(swapped.weight_shape, scheme.axis, scheme.group_size)  # raises where it misfits
+    return swapped.train(module.training)
+
+
+def _quantized_weight(name: str, module: QModule) -> QTensor:
+    try:
+        return module.qweight
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _note_split_ties(model: nn.Module) -> None:
+    """Tell each quantized module which float weights were tied to its own."""
+    float_names: dict[int, list[str]] = defaultdict(list)
+    for name, module in model.named_modules():
+        if not isinstance(module, QModule):
+            for key, parameter in module.named_parameters(name, recurse=False):
+                float_names[id(parameter)].append(key)
+    for module in _quantized(model):
+        if not module.frozen:
+            module.tied_with = tuple(float_names[id(module.weight)])

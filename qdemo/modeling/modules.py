@@ -1,0 +1,143 @@
+"""Linear and Embedding with quantized weights: ordinary modules with buffers.
+
+Before `freeze` the weight is still a float Parameter that trains: the forward pass uses its
+rounded values, the backward pass lets the gradient through as if nothing had been rounded (the
+straight-through estimator: Bengio et al., 2013, arXiv 1308.3432). After it, the weight is the
+buffers `packed`, `scale` and, for affine schemes, `zero_point`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from qdemo.modeling.kernels import quantized_linear
+from qdemo.numerics.linear import QTensor, quantize_tensor
+from qdemo.numerics.scheme import Scheme
+
+
+class QModule(nn.Module):
+    """What quantized modules share: one weight, (rows, columns), and its two states.
+
+    `tied_with` names the float weights that this one was tied to before it was quantized alone.
+    """
+
+    scheme: Scheme
+    compute_dtype: torch.dtype
+    weight_shape: tuple[int, int]
+    tied_with: tuple[str, ...] = ()
+    packed: Tensor
+    scale: Tensor
+    zero_point: Tensor | None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the weight is integers by now."""
+        return "packed" in self._buffers
+
+    @property
+    def qweight(self) -> QTensor:
+        """The quantized weight: the one held, or what the float weight would become now."""
+        if not self.frozen:
+            return quantize_tensor(self.weight.detach(), self.scheme)
+        buffers = self.packed, self.scale, self.zero_point
+        return QTensor(*buffers, self.scheme, self.weight_shape, self.compute_dtype)
+
+    def freeze(self, qweight: QTensor | None = None) -> None:
+        """Replace the float weight by `qweight`, or by its own quantized values."""
+        held = qweight or self.qweight
+        self._parameters.pop("weight", None)
+        self.register_buffer("packed", held.packed)
+        self.register_buffer("scale", held.scale)
+        self.register_buffer("zero_point", held.zero_point)
+
+    def extra_repr(self) -> str:
+        """Shape, scheme and state, for print(model)."""
+        rows, columns = self.weight_shape
+        return f"{rows} x {columns}, {self.scheme}, {'frozen' if self.frozen else 'trainable'}"
+
+    def _hold(self, weight: Tensor, scheme: Scheme) -> None:
+        self.weight = weight
+        self.scheme = scheme
+        self.compute_dtype = weight.dtype
+        self.weight_shape = (weight.shape[0], weight.shape[1])
+
+    def _float_weight(self) -> Tensor:
+        """The rounded weight, through which gradients reach the float one."""
+        rounded: Tensor = _StraightThrough.apply(self.weight, self.scheme)  # type: ignore[no-untyped-call]
+        return rounded
+
+    def __getattr__(self, name: str) -> Any:
+        """`weight` stays readable when frozen: T5 asks its `wo.weight` for the dtype."""
+        if name == "weight" and self.frozen:
+            return self.qweight
+        return super().__getattr__(name)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move to a device, or cast; a cast changes what is computed in, never what is held."""
+        kept = {name: _moved(t, fn) for name, t in self._buffers.items() if t is not None}
+        self.compute_dtype = fn(torch.empty(0, dtype=self.compute_dtype)).dtype
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._buffers.update(kept)
+        return self
+
+
+class QLinear(QModule):
+    """y = x · Ŵᵀ + b with a quantized weight (out_features, in_features); the bias stays float."""
+
+    def __init__(self, linear: nn.Linear, scheme: Scheme) -> None:
+        """Take over the weight and bias of `linear`, the very same Parameters."""
+        super().__init__()
+        self.in_features = linear.in_features
+        self.out_features = linear.out_features
+        self._hold(linear.weight, scheme)
+        self.bias = linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) to (..., out_features)."""
+        if self.frozen:
+            return quantized_linear(x, self.qweight, self.bias)
+        return nn.functional.linear(x, self._float_weight(), self.bias)
+
+
+class QEmbedding(QModule):
+    """Rows of a quantized table (num_embeddings, embedding_dim), dequantized as they are read."""
+
+    def __init__(self, embedding: nn.Embedding, scheme: Scheme) -> None:
+        """Take over the weight of `embedding`, the very same Parameter.
+
+        Raises:
+            ValueError: the embedding renormalizes its rows, which needs float rows.
+        """
+        super().__init__()
+        if embedding.max_norm is not None:
+            raise ValueError(f"max_norm {embedding.max_norm} needs float rows; exclude it")
+        self.num_embeddings = embedding.num_embeddings
+        self.embedding_dim = embedding.embedding_dim
+        self.padding_idx = embedding.padding_idx
+        self._hold(embedding.weight, scheme)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(...) integers to (..., embedding_dim)."""
+        if not self.frozen:
+            return nn.functional.embedding(ids, self._float_weight(), self.padding_idx)
+        rows = self.qweight.rows(ids.reshape(-1), self.compute_dtype)
+        return rows.reshape(*ids.shape, self.embedding_dim)
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scheme: Scheme) -> Tensor:
+        return quantize_tensor(x, scheme).dequantize()
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
+        return grad[0], None
+
+
+def _moved(held: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
+    moved = fn(held)
+    return moved if moved.dtype == held.dtype else held.to(moved.device)

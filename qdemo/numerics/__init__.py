@@ -1,0 +1,1 @@
+"""Arithmetic on tensors: number formats, casting and linear quantization. Knows no model."""

@@ -1,0 +1,83 @@
+"""Any granularity as a view: the numbers that share a scale are one row of a matrix."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor
+
+
+def to_blocks(x: Tensor, axis: int | None, group_size: int | None = None) -> Tensor:
+    """View `x` as (n_blocks, block_length), a block being the numbers that share a scale.
+
+    >>> import torch
+    >>> x = torch.zeros(6, 8)
+    >>> to_blocks(x, axis=None).shape                 # one scale in all
+    torch.Size([1, 48])
+    >>> to_blocks(x, axis=0).shape                    # one a row
+    torch.Size([6, 8])
+    >>> to_blocks(x, axis=1).shape                    # one a column
+    torch.Size([8, 6])
+    >>> to_blocks(x, axis=0, group_size=4).shape      # two a row
+    torch.Size([12, 4])
+
+    Raises:
+        ValueError: there is no such axis, or `group_size` does not divide what lies along it.
+    """
+    if axis is None:
+        return x.reshape(1, x.numel())
+    n_blocks = prod(scale_shape(x.shape, axis, group_size))
+    length = row_length(x.shape, axis) if group_size is None else group_size
+    return x.movedim(axis, 0).reshape(n_blocks, length)
+
+
+def from_blocks(blocks: Tensor, shape: tuple[int, ...], axis: int | None) -> Tensor:
+    """Undo `to_blocks`: a tensor of `shape` again.
+
+    >>> import torch
+    >>> x = torch.arange(24).reshape(2, 3, 4)
+    >>> bool((from_blocks(to_blocks(x, axis=1), (2, 3, 4), axis=1) == x).all())
+    True
+    """
+    if axis is None:
+        return blocks.reshape(shape)
+    moved = (shape[axis], *shape[:axis], *shape[axis + 1 :])
+    return blocks.reshape(moved).movedim(0, axis)
+
+
+def scale_shape(
+    shape: tuple[int, ...], axis: int | None, group_size: int | None
+) -> tuple[int, ...]:
+    """The shape that scales and zero points have: (), (kept axis) or (kept axis, groups).
+
+    >>> scale_shape((6, 8), None, None), scale_shape((6, 8), 0, None), scale_shape((6, 8), 0, 4)
+    ((), (6,), (6, 2))
+
+    Raises:
+        ValueError: as `to_blocks`.
+    """
+    if axis is None:
+        return ()
+    length = row_length(shape, axis)
+    if group_size is None:
+        return (shape[axis],)
+    if length % group_size:
+        raise ValueError(_ragged(group_size, length))
+    return (shape[axis], length // group_size)
+
+
+def row_length(shape: tuple[int, ...], axis: int) -> int:
+    """How many numbers share one index along `axis`.
+
+    Raises:
+        ValueError: there is no such axis.
+    """
+    if axis >= len(shape):
+        raise ValueError(f"axis {axis} does not exist in a tensor of shape {tuple(shape)}")
+    return prod((*shape[:axis], *shape[axis + 1 :]))
+
+
+def _ragged(group_size: int, length: int) -> str:
+    divisors = [d for d in range(min(group_size, length), 1, -1) if length % d == 0]
+    hint = f"use a divisor such as {divisors[0]}" if divisors else "leave group_size out"
+    return f"group_size {group_size} does not divide the row length {length}; {hint}"

@@ -1,0 +1,184 @@
+"""Linear quantization.
+
+q = clamp(round(x / scale) + zero_point, qmin, qmax),   x̂ = scale · (q − zero_point)
+
+Rounding is half to even. Symmetric: scale = absmax / qmax, q in −qmax … qmax, no zero point.
+Affine: the range is widened to hold 0, scale = (max − min) / (2^bits − 1), q in 0 … 2^bits − 1.
+(Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", 2018, arXiv 1712.05877, equation 1.) Scales are chosen and kept in fp32 whatever the
+dtype of the tensor, fp64 for fp64. They are never below the smallest normal number, so that an
+all-zero or subnormal block divides by something, and never so large that scale · qmax overflows:
+both ends still come back within scale / 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdemo.numerics.blocks import from_blocks, scale_shape, to_blocks
+from qdemo.numerics.packing import pack, unpack
+from qdemo.numerics.scheme import Scheme
+
+
+@dataclass(frozen=True, eq=False)
+class QTensor:
+    """A quantized tensor.
+
+    `packed` is what is held: the numbers in the scheme's storage dtype, or uint8 with several
+    numbers a byte along the last axis where they have fewer than 8 bits. `scale`, and
+    `zero_point` where the scheme is affine, have the shape () per tensor, (C,) per channel,
+    (C, G) per group. `shape` is that of the tensor that was quantized; `dtype` is what
+    `dequantize` returns unless it is told otherwise.
+    """
+
+    packed: Tensor
+    scale: Tensor
+    zero_point: Tensor | None
+    scheme: Scheme
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def data(self) -> Tensor:
+        """The stored numbers, one an element, of shape `shape`."""
+        if self.scheme.bits == 8:
+            return self.packed
+        numbers = unpack(self.packed, self.scheme.bits, self.shape[-1] if self.shape else 1)
+        return (numbers - _offset(self.scheme)).to(self.scheme.storage.dtype).reshape(self.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers lie."""
+        return self.packed.device
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: numbers, scales and zero points."""
+        zero_point = 0 if self.zero_point is None else self.zero_point.nbytes
+        return self.packed.nbytes + self.scale.nbytes + zero_point
+
+    def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
+        """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype."""
+        numbers = self.data.to(self.scale.dtype)
+        x = _blocks(numbers, self.scheme)  # (n_blocks, block_length)
+        if self.zero_point is not None:
+            x = x - self.zero_point.reshape(-1, 1)
+        x = x * self.scale.reshape(-1, 1)
+        return from_blocks(x, self.shape, self.scheme.axis).to(dtype or self.dtype)
+
+    def rows(self, index: slice | Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """`dequantize(dtype)[index]` of a matrix, without dequantizing the other rows."""
+        if self.scheme.axis == 1 and self.scheme.group_size is not None:
+            return self.dequantize(dtype)[index]  # a group runs down a column, through all rows
+        packed, scale, zero_point = self.packed[index], self.scale, self.zero_point
+        if self.scheme.axis == 0:
+            scale = scale[index]
+            zero_point = None if zero_point is None else zero_point[index]
+        shape = (packed.shape[0], self.shape[1])
+        return QTensor(packed, scale, zero_point, self.scheme, shape, self.dtype).dequantize(dtype)
+
+
+def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
+    """The scale, and the zero point where `scheme` is affine, that just hold each block's range.
+
+    Shapes: () per tensor, (C,) per channel, (C, G) per group. Zero points are uint8.
+
+    >>> x = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    >>> choose_qparams(x, Scheme("int2", symmetric=False, axis=None))
+    (tensor(1.), tensor(0, dtype=torch.uint8))
+
+    Raises:
+        ValueError: a value is NaN or infinite, or the scheme does not fit the shape of `x`.
+    """
+    low, high = _ranges(_blocks(x, scheme))  # (n_blocks,)
+    span = torch.maximum(-low, high) if scheme.symmetric else high - low
+    scale = _scale(span, scheme, torch.promote_types(x.dtype, torch.float32))
+    shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
+    if scheme.symmetric:
+        return scale.reshape(shape), None
+    zero_point = (-low / scale).round().to(torch.uint8)
+    return scale.reshape(shape), zero_point.reshape(shape)
+
+
+def quantize_tensor(
+    x: Tensor, scheme: Scheme, scale: Tensor | None = None, zero_point: Tensor | None = None
+) -> QTensor:
+    """Quantize `x`, with the scale and zero point of `choose_qparams` unless they are given.
+
+    >>> q = quantize_tensor(torch.tensor([0.0, 1.0, 2.0, 3.0]), Scheme.parse("int2-tensor-affine"))
+    >>> q.data, q.dequantize(), q.packed.nbytes
+    (tensor([0, 1, 2, 3], dtype=torch.uint8), tensor([0., 1., 2., 3.]), 1)
+
+    Raises:
+        ValueError: as `choose_qparams`; or `scale` and `zero_point` do not fit the scheme.
+    """
+    if scale is None:
+        scale, zero_point = choose_qparams(x, scheme)
+    else:
+        _check_given(x, scheme, scale, zero_point)
+    q = _blocks(x, scheme) / scale.reshape(-1, 1)  # (n_blocks, block_length)
+    if not scheme.storage.is_float:
+        q.round_()
+    if zero_point is not None:
+        q += zero_point.reshape(-1, 1)
+    q.clamp_(scheme.qmin, scheme.qmax)
+    numbers = from_blocks(q.to(scheme.storage.dtype), tuple(x.shape), scheme.axis)
+    return QTensor(_pack(numbers, scheme), scale, zero_point, scheme, tuple(x.shape), x.dtype)
+
+
+def _blocks(x: Tensor, scheme: Scheme) -> Tensor:
+    return to_blocks(x, scheme.axis, scheme.group_size)
+
+
+def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest and highest value of each block, widened to hold 0, in fp64: (n_blocks,)."""
+    if blocks.numel() == 0:
+        zeros = blocks.new_zeros(blocks.shape[0], dtype=torch.float64)
+        return zeros, zeros
+    low, high = (stat.double() for stat in (blocks.amin(1), blocks.amax(1)))
+    if not blocks.is_meta and not (torch.isfinite(low) & torch.isfinite(high)).all():
+        raise ValueError(_not_finite(blocks))
+    return low.clamp(max=0), high.clamp(min=0)
+
+
+def _scale(span: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
+    info = torch.finfo(dtype)
+    if not span.is_meta and (span > info.max).any():
+        raise ValueError(f"the range {span.max().item():.3g} is wider than {dtype} can hold")
+    largest = info.max * (1 - 4 * info.eps) / scheme.qmax
+    return (span / scheme.qmax).to(dtype).clamp(info.tiny, largest)
+
+
+def _pack(numbers: Tensor, scheme: Scheme) -> Tensor:
+    if scheme.bits == 8:
+        return numbers.contiguous()
+    codes = (numbers.contiguous() + _offset(scheme)).to(torch.uint8)
+    return pack(codes.reshape(1) if codes.ndim == 0 else codes, scheme.bits)
+
+
+def _offset(scheme: Scheme) -> int:
+    """What makes signed numbers count from 0, so that they can be packed."""
+    return 2 ** (scheme.bits - 1) if scheme.storage.signed else 0
+
+
+def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> None:
+    _ranges(_blocks(x, scheme))  # refuses NaN and infinities
+    shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
+    for name, given in (("scale", scale), ("zero_point", zero_point)):
+        if given is not None and tuple(given.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {shape}")
+    if (zero_point is None) != scheme.symmetric:
+        raise ValueError(
+            f"zero_point is {'missing' if zero_point is None else 'given'}, but {scheme} is "
+            f"{'symmetric' if scheme.symmetric else 'affine'}"
+        )
+    if not (scale > 0).all():
+        raise ValueError(f"scale must be positive, got {scale.min().item()}")
+
+
+def _not_finite(x: Tensor) -> str:
+    bad = int((~torch.isfinite(x)).sum())
+    return f"cannot quantize: {bad} of {x.numel()} values are NaN or infinite"

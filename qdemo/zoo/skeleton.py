@@ -1,0 +1,37 @@
+"""Models without storage, on torch's meta device: all shapes, no weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from qdemo.zoo.catalogue import Entry
+
+
+def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
+    """The architecture of `entry` without weights.
+
+    `tied` overrides whether the word embedding and the output layer are one matrix: transformers
+    5 ties the two when a checkpoint holds equal values for both, earlier versions counted both.
+    """
+    with torch.device("meta"):
+        if entry.task == "text2text":
+            model: PreTrainedModel = T5ForConditionalGeneration(T5Config(**entry.config))
+        else:
+            model = BlipForConditionalGeneration(BlipConfig(**entry.config))
+    if not (entry.tied if tied is None else tied):
+        _untie(model)
+    return model
+
+
+def _untie(model: PreTrainedModel) -> None:
+    """Give the output layer its own matrix; T5Config can't be told to, it ties whatever it says."""
+    output = model.get_output_embeddings()
+    output.weight = nn.Parameter(torch.empty_like(output.weight))
