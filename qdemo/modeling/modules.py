@@ -1,9 +1,8 @@
 """Linear and Embedding with quantized weights: ordinary modules with buffers.
 
 Before `freeze` the weight is still a float Parameter that trains: the forward pass uses its
-rounded values, the backward pass lets the gradient through as if nothing had been rounded (the
-straight-through estimator: Bengio et al., 2013, arXiv 1308.3432). After it, the weight is the
-buffers `packed`, `scale` and, for affine schemes, `zero_point`.
+rounded values, and the gradient passes the rounding (see `fake_quantize`). After it, the weight
+is the buffers `packed`, `scale` and, for affine schemes, `zero_point`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.modeling.kernels import quantized_linear
-from qdemo.numerics.linear import QTensor, quantize_tensor
+from qdemo.numerics.linear import QTensor, fake_quantize, quantize_tensor
 from qdemo.numerics.scheme import Scheme
 
 
@@ -65,11 +64,6 @@ class QModule(nn.Module):
         self.compute_dtype = weight.dtype
         self.weight_shape = (weight.shape[0], weight.shape[1])
 
-    def _float_weight(self) -> Tensor:
-        """The rounded weight, through which gradients reach the float one."""
-        rounded: Tensor = _StraightThrough.apply(self.weight, self.scheme)  # type: ignore[no-untyped-call]
-        return rounded
-
     def __getattr__(self, name: str) -> Any:
         """`weight` stays readable when frozen: T5 asks its `wo.weight` for the dtype."""
         if name == "weight" and self.frozen:
@@ -100,7 +94,7 @@ class QLinear(QModule):
         """(..., in_features) to (..., out_features)."""
         if self.frozen:
             return quantized_linear(x, self.qweight, self.bias)
-        return nn.functional.linear(x, self._float_weight(), self.bias)
+        return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
 
 
 class QEmbedding(QModule):
@@ -123,19 +117,11 @@ class QEmbedding(QModule):
     def forward(self, ids: Tensor) -> Tensor:
         """(...) integers to (..., embedding_dim)."""
         if not self.frozen:
-            return nn.functional.embedding(ids, self._float_weight(), self.padding_idx)
+            return nn.functional.embedding(
+                ids, fake_quantize(self.weight, self.scheme), self.padding_idx
+            )
         rows = self.qweight.rows(ids.reshape(-1), self.compute_dtype)
         return rows.reshape(*ids.shape, self.embedding_dim)
-
-
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scheme: Scheme) -> Tensor:
-        return quantize_tensor(x, scheme).dequantize()
-
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
-        return grad[0], None
 
 
 def _moved(held: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:

@@ -14,11 +14,13 @@ both ends still come back within scale / 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, scale_shape, to_blocks
+from qdemo.numerics.formats import Format
 from qdemo.numerics.packing import pack, unpack
 from qdemo.numerics.scheme import Scheme
 
@@ -62,12 +64,9 @@ class QTensor:
 
     def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
         """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype."""
-        numbers = self.data.to(self.scale.dtype)
-        x = _blocks(numbers, self.scheme)  # (n_blocks, block_length)
-        if self.zero_point is not None:
-            x = x - self.zero_point.reshape(-1, 1)
-        x = x * self.scale.reshape(-1, 1)
-        return from_blocks(x, self.shape, self.scheme.axis).to(dtype or self.dtype)
+        q = _blocks(self.data.to(self.scale.dtype), self.scheme)
+        x = _values(q, self.scale, self.zero_point, self.shape, self.scheme)
+        return x.to(dtype or self.dtype)
 
     def rows(self, index: slice | Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """`dequantize(dtype)[index]` of a matrix, without dequantizing the other rows."""
@@ -119,18 +118,63 @@ def quantize_tensor(
         scale, zero_point = choose_qparams(x, scheme)
     else:
         _check_given(x, scheme, scale, zero_point)
-    q = _blocks(x, scheme) / scale.reshape(-1, 1)  # (n_blocks, block_length)
-    if not scheme.storage.is_float:
-        q.round_()
-    if zero_point is not None:
-        q += zero_point.reshape(-1, 1)
-    q.clamp_(scheme.qmin, scheme.qmax)
-    numbers = from_blocks(q.to(scheme.storage.dtype), tuple(x.shape), scheme.axis)
-    return QTensor(_pack(numbers, scheme), scale, zero_point, scheme, tuple(x.shape), x.dtype)
+    shape = tuple(x.shape)
+    q = _numbers(x.detach(), scheme, scale, zero_point).to(scheme.storage.dtype)
+    packed = _pack(from_blocks(q, shape, scheme.axis), scheme)
+    return QTensor(packed, scale.detach(), zero_point, scheme, shape, x.dtype)
+
+
+def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
+    """What `quantize_tensor(x, scheme).dequantize()` gives, with a gradient.
+
+    Only the rounding is passed straight through, as if it were not there (Bengio et al., 2013,
+    arXiv 1308.3432). The scale keeps its own gradient, which reaches the values it was chosen
+    from (as in Esser et al., "Learned Step Size Quantization", 2020, arXiv 1902.08153): without
+    it the largest weight of a block never learns what its size costs the others.
+
+    Raises:
+        ValueError: as `choose_qparams`.
+    """
+    scale, zero_point = choose_qparams(x, scheme)
+    q = _numbers(x, scheme, scale, zero_point)
+    return _values(q, scale, zero_point, tuple(x.shape), scheme).to(x.dtype)
 
 
 def _blocks(x: Tensor, scheme: Scheme) -> Tensor:
     return to_blocks(x, scheme.axis, scheme.group_size)
+
+
+def _numbers(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+    """q as floats, block by block: (n_blocks, block_length)."""
+    scaled = _blocks(x, scheme) / scale.reshape(-1, 1)
+    q: Tensor = _Round.apply(scaled, scheme.storage)  # type: ignore[no-untyped-call]
+    if zero_point is not None:
+        q += zero_point.reshape(-1, 1)
+    return q.clamp_(scheme.qmin, scheme.qmax)
+
+
+def _values(
+    q: Tensor, scale: Tensor, zero_point: Tensor | None, shape: tuple[int, ...], scheme: Scheme
+) -> Tensor:
+    """x̂ of `shape` from q, (n_blocks, block_length)."""
+    if zero_point is not None:
+        q = q - zero_point.reshape(-1, 1)
+    return from_blocks(q * scale.reshape(-1, 1), shape, scheme.axis)
+
+
+class _Round(torch.autograd.Function):
+    """To the nearest number that is stored, ties to even, in place; the gradient passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, storage: Format) -> Tensor:
+        ctx.mark_dirty(x)
+        if not storage.is_float:
+            return x.round_()
+        return x.copy_(x.clamp_(storage.min, storage.max).to(storage.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
+        return grad[0], None
 
 
 def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,54 @@
+from math import prod
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qdemo.numerics.blocks import from_blocks, scale_shape, to_blocks
+from tests.strategies import schemes, shapes
+
+
+@given(shapes, st.data())
+def test_blocks_and_back(shape, data):
+    scheme = data.draw(schemes(shape))
+    x = torch.arange(prod(shape)).reshape(shape)
+    blocks = to_blocks(x, scheme.axis, scheme.group_size)
+    assert blocks.shape[0] == prod(scale_shape(shape, scheme.axis, scheme.group_size))
+    assert torch.equal(from_blocks(blocks, shape, scheme.axis), x)
+
+
+def test_a_row_a_column_and_a_group():
+    x = torch.arange(8).reshape(2, 4)
+    assert to_blocks(x, 0).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert to_blocks(x, 1).tolist() == [[0, 4], [1, 5], [2, 6], [3, 7]]
+    assert to_blocks(x, 0, 2).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_rows_and_groups_need_no_copy():
+    x = torch.zeros(4, 6)
+    for axis, group_size in ((None, None), (0, None), (0, 3), (1, None)):
+        assert to_blocks(x, axis, group_size).data_ptr() == x.data_ptr()
+
+
+@pytest.mark.parametrize(
+    ("group_size", "says"),
+    [
+        (48, "group_size 48 does not divide the row length 512; use a divisor such as 32"),
+        (1024, "group_size 1024 does not divide the row length 512; use a divisor such as 512"),
+    ],
+)
+def test_a_ragged_last_group_is_refused_with_a_hint(group_size, says):
+    x = torch.zeros(3, 512)  # 3 · 512 is divisible by 48: rows must not flow into each other
+    with pytest.raises(ValueError, match=says):
+        to_blocks(x, 0, group_size)
+
+
+def test_a_prime_row_has_no_divisor_to_offer():
+    with pytest.raises(ValueError, match="leave group_size out"):
+        to_blocks(torch.zeros(2, 7), 0, 4)
+
+
+def test_a_missing_axis_is_named():
+    with pytest.raises(ValueError, match=r"axis 2 does not exist in a tensor of shape \(2, 3\)"):
+        to_blocks(torch.zeros(2, 3), 2)

@@ -1,0 +1,88 @@
+"""blip-tiny itself: it can learn, and the shipped files load quietly and see what they should."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from transformers import BlipForConditionalGeneration, BlipProcessor
+from transformers.utils import logging as transformers_logging
+
+from assets.train.evaluate import Score, evaluate
+from assets.train.loop import Recipe, fit
+from assets.train.scenes.train import TARGET, make_config, make_model
+from assets.train.scenes.gallery import FOLDER, scenes
+from assets.train.scenes.stream import Stream
+from assets.train.scenes.subject import subject
+from assets.train.scenes.words import make_processor
+from qdemo.zoo.scenes import caption
+
+SHARD = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def model() -> BlipForConditionalGeneration:
+    return subject().load()
+
+
+def test_a_fresh_model_learns(tmp_path: Path) -> None:
+    processor = make_processor()
+    batch = Stream(processor, 4).batch_at(0)
+    model = make_model(processor, seed=0)
+    before = model(**batch).loss.item()
+    fit(model, lambda step: batch, Recipe(steps=20, peak_lr=1e-3, warmup=5), tmp_path, str)
+    assert model(**batch).loss.item() < before / 3
+
+
+def test_generation_starts_and_ends_with_the_vocabularys_own_marks() -> None:
+    tokenizer, text = make_processor().tokenizer, make_config(make_processor()).text_config
+    tokens = tokenizer.convert_ids_to_tokens(
+        [text.bos_token_id, text.sep_token_id, text.eos_token_id, text.pad_token_id]
+    )
+    assert tokens == ["[DEC]", "[SEP]", "[SEP]", "[PAD]"]
+
+
+def test_shipped_files_load_without_a_word(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    transformers_logging.disable_progress_bar()
+    transformers_logging.enable_propagation()
+    try:
+        with caplog.at_level(logging.INFO):
+            BlipForConditionalGeneration.from_pretrained(TARGET)
+            BlipProcessor.from_pretrained(TARGET)
+    finally:
+        transformers_logging.disable_propagation()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert capfd.readouterr().err == ""
+
+
+def test_shards_are_small_and_hold_fp32_numbers() -> None:
+    files = list(TARGET.glob("*.safetensors"))
+    assert files
+    for file in files:
+        assert file.stat().st_size < SHARD
+        with safe_open(file, "pt") as tensors:
+            assert {tensors.get_slice(name).get_dtype() for name in tensors.keys()} == {"F32"}  # noqa: SIM118
+
+
+def test_shipped_processor_is_the_trained_one() -> None:
+    shipped, made = BlipProcessor.from_pretrained(TARGET), make_processor()
+    assert shipped.tokenizer.get_vocab() == made.tokenizer.get_vocab()
+    with Image.open(FOLDER / "a-woman-and-a-dog-on-the-beach.png") as picture:
+        seen, expected = (p(images=picture, return_tensors="pt") for p in (shipped, made))
+    assert torch.equal(seen.pixel_values, expected.pixel_values)
+
+
+def test_gallery_is_captioned(model: BlipForConditionalGeneration) -> None:
+    shown = list(scenes().values())
+    answers = subject().answer(model, shown)
+    assert answers == [caption(scene) for scene in shown]
+
+
+def test_a_sample_of_the_held_out_scenes_is_captioned(model: BlipForConditionalGeneration) -> None:
+    scores = evaluate(subject(), model, limit=10)
+    total = sum(scores.values(), Score(0, 0))
+    assert total.right >= 0.9 * total.total
