@@ -72,7 +72,8 @@ def _models(options: argparse.Namespace) -> None:
 def _skeleton(name: str, tied: bool | None = None) -> nn.Module:
     from qdemo.zoo.skeleton import skeleton  # transformers takes seconds: not for --help
 
-    return skeleton(get_entry(name), tied)
+    model: nn.Module = skeleton(get_entry(name), tied)
+    return model
 
 
 def _figures(held: Footprint, reference: int) -> list[str]:

@@ -33,5 +33,7 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
 
 def _untie(model: PreTrainedModel) -> None:
     """Give the output layer its own matrix; T5Config can't be told to, it ties whatever it says."""
-    output = model.get_output_embeddings()
-    output.weight = nn.Parameter(torch.empty_like(output.weight))
+    for key in model.all_tied_weights_keys:
+        layer = model.get_submodule(key.rpartition(".")[0])
+        if isinstance(layer, nn.Linear):  # the encoder's and decoder's embeddings stay one
+            layer.weight = nn.Parameter(torch.empty_like(layer.weight))

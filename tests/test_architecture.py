@@ -1,0 +1,98 @@
+"""What depends on what, what is public, and what is loaded when."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qdemo
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "numerics": {"numerics"},
+    "modeling": {"numerics", "modeling"},
+    "measure": {"numerics", "measure"},
+    "comparison": {"numerics", "modeling", "measure", "comparison"},
+    "report": {"comparison", "measure", "numerics", "report"},
+    "plots": {"comparison", "measure", "numerics", "plots"},
+    "zoo": {"zoo"},
+    "ui": {"ui", "report", "plots", "zoo", "comparison", "measure", "modeling", "numerics"},
+}
+ONLY_IN = {"transformers": {"zoo"}, "gradio": {"ui"}, "plotly": {"plots"}}
+FILES = sorted((ROOT / "qdemo").rglob("*.py"))
+
+
+def layer_of(path):
+    first = path.relative_to(ROOT / "qdemo").parts[0]
+    return first.removesuffix(".py")
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_in_one_direction(path):
+    layer = layer_of(path)
+    for name in imports_of(path):
+        package, _, rest = name.partition(".")
+        assert layer in ONLY_IN.get(package, {layer}), f"{package} is not for {layer}"
+        if package == "qdemo" and layer in MAY_IMPORT:
+            assert rest.split(".")[0] in MAY_IMPORT[layer], f"{layer} may not import {name}"
+
+
+def test_no_cycle_between_files():
+    graph = {}
+    for path in FILES:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        graph[module.removesuffix(".__init__")] = [
+            name for name in imports_of(path) if name.startswith("qdemo.")
+        ]
+    done = set()
+
+    def visit(module, path):
+        assert module not in path, " -> ".join([*path, module])
+        if module not in done:
+            for other in graph.get(module, []):
+                visit(other, [*path, module])
+            done.add(module)
+
+    for module in graph:
+        visit(module, [])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_everything_public_is_there_and_told():
+    assert sorted(qdemo.__all__) == sorted(set(qdemo.__all__))
+    for name in qdemo.__all__:
+        assert getattr(qdemo, name).__doc__, name
+
+
+def test_importing_qdemo_loads_nothing_heavy():
+    script = """
+import sys, torch
+before = set(sys.modules)
+import qdemo
+heavy = {"transformers", "gradio", "plotly", "pandas", "PIL", "sentencepiece"}
+print(sorted(heavy & {name.partition(".")[0] for name in set(sys.modules) - before}))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_requirements_are_pinned():
+    for file in ("requirements.txt", "tests/requirements.txt"):
+        for line in (ROOT / file).read_text().splitlines():
+            if line and not line.startswith(("#", "-r")):
+                assert "==" in line or line.startswith("torch>="), f"{file}: {line}"
