@@ -25,11 +25,14 @@ class LinearHistogram:
     counts: Tensor
 
     @classmethod
-    def of(cls, values: Tensor, largest: float) -> LinearHistogram:
-        """The histogram of `values`, none of which is larger in size than `largest`."""
+    def of(cls, values: Tensor) -> LinearHistogram:
+        """The histogram of `values`, all finite, zeros left out."""
+        largest = values.abs().max().item() if values.numel() else 0.0
         power = math.frexp(largest)[1]  # largest = m · 2^power with m below 1
-        limit = math.ldexp(1.0, power)
-        return cls(power, torch.histc(values, BINS, -limit, limit).long())
+        places = (values * math.ldexp(BINS / 2, -power)).floor_() + BINS // 2  # both are exact
+        counts = _count(places, BINS)
+        counts[BINS // 2] -= values.numel() - int(torch.count_nonzero(values))
+        return cls(power, counts)
 
     @property
     def edges(self) -> Tensor:
@@ -54,16 +57,25 @@ class LinearHistogram:
         return LinearHistogram(power, counts)
 
 
-def log_counts(sizes: Tensor, unit: float) -> Tensor:
-    """Counts of log10(size / unit), (LOG_BINS,) over LOG_RANGE, whose end bins take what is beyond.
+def log_counts(values: Tensor, unit: float) -> Tensor:
+    """Counts of log10(|value| / unit), (LOG_BINS,) over LOG_RANGE, zeros left out.
 
-    On this axis fp16, bf16, int8 and int4 are all readable in one picture. Sizes are positive.
+    The end bins take what is beyond. On this axis fp16, bf16, int8 and int4 are all readable in
+    one picture.
     """
     low, high = LOG_RANGE
-    decades = (sizes.log10() - math.log10(unit)).clamp(low, high)
-    return torch.histc(decades, LOG_BINS, low, high).long()
+    decades = values.abs().log10_().sub_(math.log10(unit) + low)
+    places = decades.mul_(LOG_BINS / (high - low)).clamp_(0, LOG_BINS - 1)
+    counts = _count(places, LOG_BINS)
+    counts[0] -= values.numel() - int(torch.count_nonzero(values))  # log10(0) fell below
+    return counts
 
 
 def log_edges() -> Tensor:
     """The borders of the bins of `log_counts`, (LOG_BINS + 1,), in decades."""
     return torch.linspace(*LOG_RANGE, LOG_BINS + 1, dtype=torch.float64)
+
+
+def _count(places: Tensor, bins: int) -> Tensor:
+    """How often each of 0 … bins − 1 is the whole part; bytes are counted fastest."""
+    return torch.bincount(places.reshape(-1).to(torch.uint8), minlength=bins)

@@ -11,14 +11,12 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from qdemo.measure.histogram import LOG_BINS, LinearHistogram, log_counts
-from qdemo.numerics.blocks import to_blocks
+from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts
+from qdemo.numerics.blocks import tiles, to_blocks
 from qdemo.numerics.linear import QTensor
 
 IDEAL_STEPS = 1 / math.sqrt(12)
 """RMS of a rounding error that is evenly spread over one step (Bennett, 1948)."""
-
-_PIECE = 1 << 18  # values at a time, whose fp64 copies stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +114,19 @@ def model_weight_errors(
 
 _NOTHING = WeightError(
     0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0, 0.0,
-    LinearHistogram.of(torch.empty(0), 1.0), torch.zeros(LOG_BINS, dtype=torch.int64),
+    LinearHistogram(0, torch.zeros(BINS, dtype=torch.int64)),
+    torch.zeros(LOG_BINS, dtype=torch.int64),
 )  # fmt: skip
 
 
 def _rms(w: Tensor) -> float:
-    flat = w.detach().reshape(-1)
-    squares = (piece.double().square().sum().item() for piece in flat.split(_PIECE))
-    return math.sqrt(sum(squares) / max(1, w.numel()))
+    blocks = w.detach().reshape(1, -1)
+    return math.sqrt(sum(_sum_sq(blocks[tile]) for tile in tiles(blocks)) / max(1, w.numel()))
+
+
+def _sum_sq(x: Tensor) -> float:
+    wide = x.reshape(-1).double()
+    return torch.dot(wide, wide).item()
 
 
 def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
@@ -131,39 +134,40 @@ def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor
     scale: Tensor | None = None
     if isinstance(w_hat, QTensor):
         scheme = w_hat.scheme
-        if not scheme.storage.is_float:
-            scale = w_hat.scale.reshape(-1, 1)
-        blocks = [to_blocks(x, scheme.axis, scheme.group_size) for x in (w, w_hat.dequantize())]
+        scale = None if scheme.storage.is_float else w_hat.scale.reshape(-1, 1)
+        ours, theirs = (
+            to_blocks(x, scheme.axis, scheme.group_size) for x in (w, w_hat.dequantize())
+        )
     else:
-        blocks = [x.detach().reshape(1, -1) for x in (w, w_hat)]
-    n_blocks, length = blocks[0].shape
-    height = max(1, _PIECE // max(1, length))
-    for row in range(0, n_blocks, height):
-        rows = slice(row, row + height)
-        for column in range(0, length, _PIECE):
-            ours, theirs = (x[rows, column : column + _PIECE].double() for x in blocks)
-            yield ours, theirs, None if scale is None else scale[rows].double()
+        ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
+    for tile in tiles(ours):
+        yield ours[tile], theirs[tile], None if scale is None else scale[tile[0]]
 
 
 def _piece(w: Tensor, w_hat: Tensor, scale: Tensor | None, unit: float) -> WeightError:
+    dtype = torch.promote_types(torch.promote_types(w.dtype, w_hat.dtype), torch.float32)
+    w, w_hat = w.to(dtype), w_hat.to(dtype)
     error = w_hat - w
-    size = error.abs()
-    wrong = size > 0  # and so not NaN
-    finite = torch.isfinite(error)
-    steps = torch.zeros(0, dtype=torch.float64) if scale is None else size / scale
-    largest = size.max().item()
-    shown = error[wrong & finite]
+    shown = error if torch.isfinite(error.sum()) else error[torch.isfinite(error)]
+    saturated, sum_sq_steps = (0, 0.0) if scale is None else _in_steps(error, scale)
     return WeightError(
         numel=w.numel(),
-        sum_sq_error=error.square().sum().item(),
-        sum_sq_weight=w.square().sum().item(),
-        max_abs=largest,
-        zeroed=int(((w != 0) & (w_hat == 0)).sum()),
-        overflowed=int((torch.isfinite(w) & ~torch.isfinite(w_hat)).sum()),
-        saturated=int((steps > 0.501).sum()),  # half a step, and the rounding of the product
-        exact=int((error == 0).sum()),
-        stepped=steps.numel(),
-        sum_sq_steps=steps.square().sum().item(),
-        histogram=LinearHistogram.of(shown, shown.abs().max().item() if len(shown) else 1.0),
-        log_histogram=log_counts(shown.abs(), unit or 1.0),
+        sum_sq_error=_sum_sq(error),
+        sum_sq_weight=_sum_sq(w),
+        max_abs=error.abs().max().item(),
+        zeroed=int(torch.count_nonzero((w_hat == 0) & (w != 0))),
+        overflowed=int(torch.count_nonzero(torch.isfinite(w) & ~torch.isfinite(w_hat))),
+        saturated=saturated,
+        exact=w.numel() - int(torch.count_nonzero(error)),
+        stepped=0 if scale is None else w.numel(),
+        sum_sq_steps=sum_sq_steps,
+        histogram=LinearHistogram.of(shown),
+        log_histogram=log_counts(shown, unit or 1.0),
     )
+
+
+def _in_steps(error: Tensor, scale: Tensor) -> tuple[int, float]:
+    """The values off by more than half a step, and the sum of squares in steps."""
+    steps = error / scale
+    beyond = 0.5 + 2**-10  # a product's rounding is no clipping
+    return int(torch.count_nonzero(steps.abs() > beyond)), _sum_sq(steps)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 from torch import Tensor
+
+TILE = 1 << 18  # values: 1 MiB as fp32, which a core's own cache holds
 
 
 def to_blocks(x: Tensor, axis: int | None, group_size: int | None = None) -> Tensor:
@@ -43,6 +46,23 @@ def from_blocks(blocks: Tensor, shape: tuple[int, ...], axis: int | None) -> Ten
         return blocks.reshape(shape)
     moved = (shape[axis], *shape[:axis], *shape[axis + 1 :])
     return blocks.reshape(moved).movedim(0, axis)
+
+
+def tiles(blocks: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Cut blocks into pieces of at most `TILE` values: what is done to one stays in the cache.
+
+    Nothing is cut on the meta device, where nothing is computed either.
+
+    >>> import torch
+    >>> list(tiles(torch.zeros(3, 2 * TILE)))[1:3]
+    [(slice(0, 1, None), slice(262144, 524288, None)), (slice(1, 2, None), slice(0, 262144, None))]
+    """
+    n_blocks, length = blocks.shape
+    width = max(1, length if blocks.is_meta else min(length, TILE))
+    height = max(1, n_blocks if blocks.is_meta else TILE // width)
+    for row in range(0, n_blocks, height):
+        for column in range(0, length, width):
+            yield slice(row, row + height), slice(column, column + width)
 
 
 def scale_shape(

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import from_blocks, scale_shape, to_blocks
+from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, to_blocks
 from qdemo.numerics.formats import Format
 from qdemo.numerics.packing import pack, unpack
 from qdemo.numerics.scheme import Scheme
@@ -118,8 +118,13 @@ def quantize_tensor(
         scale, zero_point = choose_qparams(x, scheme)
     else:
         _check_given(x, scheme, scale, zero_point)
-    shape = tuple(x.shape)
-    q = _numbers(x.detach(), scheme, scale, zero_point).to(scheme.storage.dtype)
+    blocks, shape = _blocks(x.detach(), scheme), tuple(x.shape)
+    steps = scale.detach().reshape(-1, 1)
+    zeros = None if zero_point is None else zero_point.reshape(-1, 1)
+    q = torch.empty(blocks.shape, dtype=scheme.storage.dtype, device=x.device)
+    for rows, columns in tiles(blocks):
+        own = None if zeros is None else zeros[rows]
+        q[rows, columns] = _numbers(blocks[rows, columns], scheme, steps[rows], own)
     packed = _pack(from_blocks(q, shape, scheme.axis), scheme)
     return QTensor(packed, scale.detach(), zero_point, scheme, shape, x.dtype)
 
@@ -136,7 +141,8 @@ def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
         ValueError: as `choose_qparams`.
     """
     scale, zero_point = choose_qparams(x, scheme)
-    q = _numbers(x, scheme, scale, zero_point)
+    zeros = None if zero_point is None else zero_point.reshape(-1, 1)
+    q = _numbers(_blocks(x, scheme), scheme, scale.reshape(-1, 1), zeros)
     return _values(q, scale, zero_point, tuple(x.shape), scheme).to(x.dtype)
 
 
@@ -144,12 +150,11 @@ def _blocks(x: Tensor, scheme: Scheme) -> Tensor:
     return to_blocks(x, scheme.axis, scheme.group_size)
 
 
-def _numbers(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """q as floats, block by block: (n_blocks, block_length)."""
-    scaled = _blocks(x, scheme) / scale.reshape(-1, 1)
-    q: Tensor = _Round.apply(scaled, scheme.storage)  # type: ignore[no-untyped-call]
+def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+    """q, still as floats, of blocks (n, length) with scales and zero points (n, 1)."""
+    q: Tensor = _Round.apply(blocks / scale, scheme.storage)  # type: ignore[no-untyped-call]
     if zero_point is not None:
-        q += zero_point.reshape(-1, 1)
+        q += zero_point
     return q.clamp_(scheme.qmin, scheme.qmax)
 
 

@@ -1,0 +1,1 @@
+"""The models that come with qdemo, and what they can be asked."""
