@@ -1,8 +1,9 @@
 """qdemo: what reduced precision does to a real model, measured and shown."""
 
+from qdemo.by_name import compare
 from qdemo.measure.logits import LogitDifference, logit_difference
 from qdemo.measure.outputs import first_divergence
-from qdemo.measure.weights import WeightError, model_weight_errors, weight_error
+from qdemo.measure.weights import WeightError, model_weight_errors, pool, weight_error
 from qdemo.modeling.convert import cast, freeze, quantize
 from qdemo.modeling.footprint import Footprint, footprint
 from qdemo.modeling.modules import QEmbedding, QLinear
@@ -30,6 +31,7 @@ __all__ = [
     "cast",
     "cast_tensor",
     "choose_qparams",
+    "compare",
     "count_cast",
     "first_divergence",
     "footprint",
@@ -39,6 +41,7 @@ __all__ = [
     "load_quantized",
     "logit_difference",
     "model_weight_errors",
+    "pool",
     "quantize",
     "quantize_tensor",
     "save_quantized",

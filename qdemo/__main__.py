@@ -1,17 +1,23 @@
-"""The command line: `python -m qdemo footprint`, `python -m qdemo models`."""
+"""The command line: `python -m qdemo compare`, `footprint` and `models`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from qdemo import Footprint, Variant, footprint
+from qdemo import Footprint, Variant, compare, footprint
+from qdemo.comparison import Comparison, Event, Finished, Written
 from qdemo.modeling.footprint import KINDS
+from qdemo.report import as_json, summary
 from qdemo.zoo.catalogue import CATALOGUE, get_entry
 
+_COMPARED = ("fp16", "bf16", "int8")
 _FORMATS = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
 
 
@@ -20,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"qdemo: {error}", file=sys.stderr)
         return 2
     return 0
@@ -29,6 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m qdemo", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    comparison = commands.add_parser("compare", help="run a model in several formats")
+    comparison.add_argument("model", help="a name that `models` lists")
+    comparison.add_argument("--input", required=True, help="the prompt, or a picture's file name")
+    comparison.add_argument("--formats", nargs="+", default=_COMPARED, metavar="FORMAT")
+    comparison.add_argument("--max-tokens", type=int, default=64, metavar="N")
+    comparison.add_argument("--json", metavar="FILE", help="write all that was measured")
+    comparison.set_defaults(run=_compare)
     sizes = commands.add_parser("footprint", help="the bytes a model holds in each format")
     sizes.add_argument("model", help="a name that `models` lists")
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
@@ -38,6 +51,66 @@ def _parser() -> argparse.ArgumentParser:
     sizes.set_defaults(run=_footprint)
     commands.add_parser("models", help="the models there are").set_defaults(run=_models)
     return parser
+
+
+def _compare(options: argparse.Namespace) -> None:
+    given = _picture(options.input) if _captions(options.model) else options.input
+    for event in compare(options.model, given, options.formats, options.max_tokens):
+        _show_progress(event)
+        if isinstance(event, Finished):
+            _report(event.comparison, options.json)
+
+
+def _captions(model: str) -> bool:
+    return get_entry(model).task == "captioning"
+
+
+def _picture(path: str) -> object:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is no picture that can be read: {error}") from None
+
+
+def _show_progress(event: Event) -> None:
+    """One line that is written over, where a person is looking on."""
+    if isinstance(event, Written) and sys.stderr.isatty():
+        print(f"\r\x1b[K{event.variant}: {event.text[-60:]}", end="", file=sys.stderr, flush=True)
+    elif isinstance(event, Finished) and sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _report(comparison: Comparison, path: str | None) -> None:
+    rows = summary(comparison)
+    if rows:
+        print(f"{comparison.model}: {comparison.shown!r}\n")
+        _table(list(_COLUMNS), [[show(row) for show in _COLUMNS.values()] for row in rows])
+    for failure in comparison.failures:
+        print(f"\n{failure.variant} failed: {failure.reason}")
+    if path:
+        Path(path).write_text(json.dumps(as_json(comparison), indent=1, allow_nan=False))
+
+
+def _number(key: str, digits: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: "–" if row[key] is None else format(row[key], digits)
+
+
+_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "format": lambda row: str(row["format"]),
+    "MB": lambda row: f"{row['bytes'] / 1e6:,.2f}",
+    "times smaller": _number("times_smaller", ".2f"),
+    "ms/token": _number("token_ms", ".1f"),
+    "mean |Δlogit|": _number("logit_mean_abs", ".5f"),
+    "max |Δlogit|": _number("logit_max_abs", ".4f"),
+    "KL, nats": _number("logit_kl_mean", ".2e"),
+    "same top": _number("logit_same_top", ".0%"),
+    "SQNR, dB": _number("weight_sqnr_db", ".1f"),
+    "parts at token": _number("first_divergent_token", "d"),
+    "output": lambda row: repr(row["output"]),
+}
 
 
 def _footprint(options: argparse.Namespace) -> None:
@@ -94,11 +167,13 @@ def _linears(model: nn.Module) -> int:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> None:
-    """Print columns: words to the left, numbers to the right."""
+    """Print columns: words to the left, numbers (and what stands for none) to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [
-            cell.rjust(width) if rows[0][i].replace(",", "")[:1].isdigit() else cell.ljust(width)
+            cell.rjust(width)
+            if rows[0][i][:1].isdigit() or rows[0][i] == "–"
+            else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())

@@ -77,7 +77,7 @@ def schemes(draw, shape, formats=INTEGERS):
         for i, size in enumerate(shape):
             length *= 1 if i == axis else size
         divisors = [d for d in range(1, length + 1) if length % d == 0]
-        group_size = draw(st.sampled_from(divisors)) if divisors else None
+        group_size = draw(st.sampled_from([*divisors, length + 3]))
     return Scheme(format, symmetric, axis, group_size)
 
 

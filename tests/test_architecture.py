@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "numerics": {"numerics"},
     "modeling": {"numerics", "modeling"},
     "measure": {"numerics", "measure"},
+    "by_name": {"comparison", "modeling", "zoo"},
     "comparison": {"numerics", "modeling", "measure", "comparison"},
     "report": {"comparison", "measure", "numerics", "report"},
     "plots": {"comparison", "measure", "numerics", "plots"},

@@ -9,6 +9,7 @@ import torch
 
 from qdemo import (
     FORMATS,
+    QLinear,
     Scheme,
     Variant,
     cast,
@@ -179,7 +180,7 @@ def test_flan_t5(size, parameters, fp32, int8, linears):
     quantize(model, weights=torch.int8)
     freeze(model)
     assert footprint(model).total == int8
-    assert sum(hasattr(module, "scheme") for module in model.modules()) == linears
+    assert sum(isinstance(module, QLinear) for module in model.modules()) == linears
 
 
 def test_flan_t5_small_to_the_byte():

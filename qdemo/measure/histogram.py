@@ -26,9 +26,10 @@ class LinearHistogram:
 
     @classmethod
     def of(cls, values: Tensor) -> LinearHistogram:
-        """The histogram of `values`, all finite, zeros left out."""
+        """The histogram of `values`, fp64 and all finite, zeros left out."""
         largest = values.abs().max().item() if values.numel() else 0.0
-        power = math.frexp(largest)[1]  # largest = m · 2^power with m below 1
+        # largest = m · 2^power with m below 1; beyond the limit 2^-power would be infinite
+        power = max(math.frexp(largest)[1], -1000)
         places = (values * math.ldexp(BINS / 2, -power)).floor_() + BINS // 2  # both are exact
         counts = _count(places, BINS)
         counts[BINS // 2] -= values.numel() - int(torch.count_nonzero(values))
@@ -58,7 +59,7 @@ class LinearHistogram:
 
 
 def log_counts(values: Tensor, unit: float) -> Tensor:
-    """Counts of log10(|value| / unit), (LOG_BINS,) over LOG_RANGE, zeros left out.
+    """Counts of log10(|value| / unit), (LOG_BINS,) over LOG_RANGE; zeros are left out.
 
     The end bins take what is beyond. On this axis fp16, bf16, int8 and int4 are all readable in
     one picture.
@@ -78,4 +79,4 @@ def log_edges() -> Tensor:
 
 def _count(places: Tensor, bins: int) -> Tensor:
     """How often each of 0 … bins − 1 is the whole part; bytes are counted fastest."""
-    return torch.bincount(places.reshape(-1).to(torch.uint8), minlength=bins)
+    return torch.bincount(places.reshape(-1).to(torch.uint8), minlength=bins).cpu()

@@ -21,8 +21,9 @@ class LogitDifference:
     softmax ignores a constant shift. `kl_…`: KL(P_ref ‖ P) over positions, with the 90th
     percentile. `same_top`: share of positions with the same most likely token, and its standard
     error. `token_probability_rms`: RMS change of the probability of the reference's token.
-    `kl`, `max_abs_by_position`, `same` hold one value a position, (T,). Where the variant's
-    logits are not all finite, `invalid_positions` counts where, and the averages are NaN.
+    `kl`, `max_abs_by_position`, `same` hold one value a position, (T,). `invalid_positions`
+    counts those where the variant's logits are not all finite: they never count as the same top
+    token, and what is averaged over them is infinite or NaN.
     """
 
     mean_abs: float
@@ -57,7 +58,8 @@ def logit_difference(
     centred = (difference - difference.mean(1, keepdim=True)).abs()
     log_ref, log_p = z_ref.log_softmax(1), z.log_softmax(1)
     kl = (log_ref.exp() * (log_ref - log_p)).sum(1).clamp(min=0)  # rounding can dip below 0
-    same = z.argmax(1) == z_ref.argmax(1)
+    valid = torch.isfinite(z).all(1)
+    same = (z.argmax(1) == z_ref.argmax(1)) & valid  # argmax would take a NaN for the largest
     share = same.double().mean().item()
     return LogitDifference(
         mean_abs=difference.abs().mean().item(),
@@ -70,7 +72,7 @@ def logit_difference(
         same_top=share,
         same_top_error=(share * (1 - share) / len(same)) ** 0.5,
         token_probability_rms=_probability_change(log_ref, log_p, tokens),
-        invalid_positions=int((~torch.isfinite(z)).any(1).sum()),
+        invalid_positions=int((~valid).sum()),
         kl=kl,
         max_abs_by_position=by_position,
         same=same,

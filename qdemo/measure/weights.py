@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -68,7 +68,13 @@ class WeightError:
     def __add__(self, other: WeightError) -> WeightError:
         """The error of both together."""
         pairs = {name: (mine, getattr(other, name)) for name, mine in vars(self).items()}
-        return WeightError(**{n: max(p) if n == "max_abs" else add(*p) for n, p in pairs.items()})
+        added = {name: add(*pair) for name, pair in pairs.items() if name != "max_abs"}
+        return WeightError(max_abs=_larger(*pairs["max_abs"]), **added)
+
+
+def pool(errors: Iterable[WeightError]) -> WeightError:
+    """The error of all of them together: sums are pooled, decibels never averaged."""
+    return reduce(add, errors, _NOTHING)
 
 
 def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
@@ -87,8 +93,7 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     if tuple(w.shape) != tuple(w_hat.shape):
         raise ValueError(f"shapes differ: {tuple(w.shape)} and {tuple(w_hat.shape)}")
     unit = _rms(w)
-    pieces = (_piece(*piece, unit) for piece in _pieces(w.detach(), w_hat))
-    return reduce(add, pieces, _NOTHING)
+    return pool(_piece(*piece, unit) for piece in _pieces(w.detach(), w_hat))
 
 
 def model_weight_errors(
@@ -96,20 +101,28 @@ def model_weight_errors(
 ) -> Iterator[tuple[str, WeightError]]:
     """The error of each parameter of `reference` in `variant`, by name, one tensor at a time.
 
-    A tied weight is measured once, and once more where the variant holds it in another form.
+    A weight that still trains in quantized form is measured as it would be rounded now. A tied
+    weight is measured once, and once more where the variant holds it in another form.
 
     Raises:
         AttributeError: the variant has no such parameter.
     """
     seen: set[tuple[int, int]] = set()
     for name, w in reference.named_parameters(remove_duplicate=False):
-        owner, _, key = name.rpartition(".")
-        held: Tensor | QTensor = getattr(variant.get_submodule(owner), key)
+        held = _held(variant, name)
         memory = held.packed if isinstance(held, QTensor) else held
         pair = id(w), memory.untyped_storage()._cdata
         if pair not in seen:
             seen.add(pair)
             yield name, weight_error(w, held)
+
+
+def _held(model: nn.Module, name: str) -> Tensor | QTensor:
+    owner, _, key = name.rpartition(".")
+    module = model.get_submodule(owner)
+    quantized = key == "weight" and hasattr(type(module), "qweight")
+    held: Tensor | QTensor = getattr(module, "qweight" if quantized else key)
+    return held
 
 
 _NOTHING = WeightError(
@@ -129,27 +142,33 @@ def _sum_sq(x: Tensor) -> float:
     return torch.dot(wide, wide).item()
 
 
+def _larger(a: float, b: float) -> float:
+    """The larger one, and NaN where either is: Python's max would lose it."""
+    return a if a > b or math.isnan(a) else b
+
+
 def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Cut both into pieces of matching values, with the scales where there are steps."""
-    scale: Tensor | None = None
+    """Cut both into pieces of matching values, with their errors in steps where there are steps.
+
+    Steps are counted before the weights are rounded to the dtype that is computed in.
+    """
     if isinstance(w_hat, QTensor):
-        scheme = w_hat.scheme
-        scale = None if scheme.storage.is_float else w_hat.scale.reshape(-1, 1)
-        ours, theirs = (
-            to_blocks(x, scheme.axis, scheme.group_size) for x in (w, w_hat.dequantize())
-        )
+        scheme, exact = w_hat.scheme, w_hat.dequantize(w_hat.scale.dtype)
+        scale = None if scheme.storage.is_float else w_hat.scale.reshape(-1, 1).double()
+        ours, theirs = (to_blocks(x, scheme.axis, scheme.group_size) for x in (w, exact))
     else:
+        scale = None
         ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
     for tile in tiles(ours):
-        yield ours[tile], theirs[tile], None if scale is None else scale[tile[0]]
+        wanted, got = ours[tile].double(), theirs[tile]
+        steps = None if scale is None else (got.double() - wanted) / scale[tile[0]]
+        yield wanted, got.to(w_hat.dtype).double(), steps
 
 
-def _piece(w: Tensor, w_hat: Tensor, scale: Tensor | None, unit: float) -> WeightError:
-    dtype = torch.promote_types(torch.promote_types(w.dtype, w_hat.dtype), torch.float32)
-    w, w_hat = w.to(dtype), w_hat.to(dtype)
+def _piece(w: Tensor, w_hat: Tensor, steps: Tensor | None, unit: float) -> WeightError:
     error = w_hat - w
     shown = error if torch.isfinite(error.sum()) else error[torch.isfinite(error)]
-    saturated, sum_sq_steps = (0, 0.0) if scale is None else _in_steps(error, scale)
+    beyond = 0.5 + 2**-10  # a step's half, and the rounding of a product, which is no clipping
     return WeightError(
         numel=w.numel(),
         sum_sq_error=_sum_sq(error),
@@ -157,17 +176,10 @@ def _piece(w: Tensor, w_hat: Tensor, scale: Tensor | None, unit: float) -> Weigh
         max_abs=error.abs().max().item(),
         zeroed=int(torch.count_nonzero((w_hat == 0) & (w != 0))),
         overflowed=int(torch.count_nonzero(torch.isfinite(w) & ~torch.isfinite(w_hat))),
-        saturated=saturated,
+        saturated=0 if steps is None else int(torch.count_nonzero(steps.abs() > beyond)),
         exact=w.numel() - int(torch.count_nonzero(error)),
-        stepped=0 if scale is None else w.numel(),
-        sum_sq_steps=sum_sq_steps,
+        stepped=0 if steps is None else w.numel(),
+        sum_sq_steps=0.0 if steps is None else _sum_sq(steps),
         histogram=LinearHistogram.of(shown),
         log_histogram=log_counts(shown, unit or 1.0),
     )
-
-
-def _in_steps(error: Tensor, scale: Tensor) -> tuple[int, float]:
-    """The values off by more than half a step, and the sum of squares in steps."""
-    steps = error / scale
-    beyond = 0.5 + 2**-10  # a product's rounding is no clipping
-    return int(torch.count_nonzero(steps.abs() > beyond)), _sum_sq(steps)

@@ -11,8 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from qdemo.modeling.modules import QEmbedding, QLinear, QModule
-from qdemo.numerics.blocks import scale_shape
+from qdemo.modeling.modules import QEmbedding, QLinear, QModule, QWeight
 from qdemo.numerics.casting import float_format
 from qdemo.numerics.formats import Format, get_format
 from qdemo.numerics.linear import QTensor
@@ -47,15 +46,22 @@ def rebuild(model: Model, dtype: torch.dtype | None = None, copies: bool = False
     memo: dict[int, Tensor] = {}
     seen: dict[object, Tensor] = {}
     for tensor, to_cast in _tensors(model):
-        alias = _alias(tensor)
+        alias = alias_of(tensor), type(tensor)
         if alias not in seen:
             wanted = dtype if dtype is not None and to_cast else tensor.dtype
             seen[alias] = _like(tensor, tensor.detach().to(wanted, copy=copies))
         memo[id(tensor)] = seen[alias]
     rebuilt = copy.deepcopy(model, memo)  # deepcopy takes the tensors that the memo has for it
-    for module in _quantized(rebuilt):
-        module.compute_dtype = dtype or module.compute_dtype
+    for module in rebuilt.modules():
+        if isinstance(module, QModule):
+            module.compute_dtype = dtype or module.compute_dtype
     return rebuilt
+
+
+def alias_of(tensor: Tensor) -> object:
+    """Equal for tensors that are the same memory seen the same way, which are tied."""
+    storage = tensor.untyped_storage()._cdata  # the storage's identity, on the meta device too
+    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 def quantize(
@@ -70,7 +76,8 @@ def quantize(
 
     They hold the same float Parameters and train on; `freeze` makes them integers. `embeddings`
     takes the Embedding layers too. `include` and `exclude` are fnmatch patterns of module names.
-    Nothing is changed when a layer does not fit the scheme.
+    Nothing is changed when a layer does not fit the scheme. Ties are settled from then on:
+    transformers' `tie_weights()` no longer applies.
 
     Raises:
         ValueError: a bad scheme or dtype, a layer that it does not fit, or no layer at all.
@@ -83,7 +90,7 @@ def quantize(
         )
     swaps = {id(module): _swap(name, module, scheme) for name, module in chosen.items()}
     for parent in list(model.modules()):
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):  # named_children() skips a second use
             if id(child) in swaps:
                 setattr(parent, name, swaps[id(child)])
     _note_split_ties(model)
@@ -92,46 +99,35 @@ def quantize(
 def freeze(model: nn.Module) -> None:
     """Make the weights of every QLinear and QEmbedding integers, in place.
 
-    Weights that are tied and have the same scheme share one QTensor. Each float weight is let go
+    Weights that are tied and have the same scheme share one QWeight. Each float weight is let go
     as soon as its integers exist.
 
     Raises:
-        ValueError: a weight is NaN or infinite.
+        ValueError: a weight is NaN or infinite; the layers before it are frozen by then.
     """
-    shared: dict[tuple[int, Scheme], QTensor] = {}
+    shared: dict[object, QWeight] = {}
     for name, module in model.named_modules():
         if not isinstance(module, QModule) or module.frozen:
             continue
-        key = id(module.weight), module.scheme
+        key = alias_of(module.weight), module.scheme
         if key not in shared:
-            shared[key] = _quantized_weight(name, module)
+            shared[key] = QWeight(_quantized_weight(name, module))
         module.freeze(shared[key])
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
     """Every parameter and buffer, and whether a cast changes its dtype."""
     for module in model.modules():
-        held = isinstance(module, QModule)  # its buffers are numbers and scales
         for parameter in module.parameters(recurse=False):
             yield parameter, parameter.is_floating_point()
         for buffer in module.buffers(recurse=False):
-            yield buffer, buffer.is_floating_point() and not held
-
-
-def _alias(tensor: Tensor) -> object:
-    """Equal for tensors that are the same memory seen the same way, which are tied."""
-    storage = tensor.untyped_storage()._cdata
-    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
+            yield buffer, buffer.is_floating_point() and not isinstance(module, QWeight)
 
 
 def _like(tensor: Tensor, value: Tensor) -> Tensor:
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(value, requires_grad=tensor.requires_grad)
     return value
-
-
-def _quantized(model: nn.Module) -> Iterator[QModule]:
-    return (module for module in model.modules() if isinstance(module, QModule))
 
 
 def _as_scheme(weights: str | torch.dtype | Scheme) -> Scheme:
@@ -151,11 +147,13 @@ def _chosen(
     kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
     if type(model) in kinds:
         raise ValueError(f"cannot swap the model itself, a {type(model).__name__}; wrap it first")
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if type(module) in kinds and _matches(name, include) and not _matches(name, exclude)
-    }
+    named = list(model.named_modules(remove_duplicate=False))  # a pattern may mean any name
+    left = {id(module) for name, module in named if _matches(name, exclude)}
+    found: dict[int, tuple[str, nn.Module]] = {}
+    for name, module in named:
+        if type(module) in kinds and _matches(name, include) and id(module) not in left:
+            found.setdefault(id(module), (name, module))
+    return dict(found.values())
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
@@ -165,17 +163,11 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
     try:
         if isinstance(module, nn.Linear):
-            return _placed(QLinear(module, scheme), module)
+            return QLinear(module, scheme)
         assert isinstance(module, nn.Embedding)
-        return _placed(QEmbedding(module, scheme), module)
+        return QEmbedding(module, scheme)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-
-
-def _placed(swapped: QModule, module: nn.Module) -> QModule:
-    scheme = swapped.scheme
-    scale_shape(swapped.weight_shape, scheme.axis, scheme.group_size)  # raises where it misfits
-    return swapped.train(module.training)
 
 
 def _quantized_weight(name: str, module: QModule) -> QTensor:
@@ -187,11 +179,11 @@ def _quantized_weight(name: str, module: QModule) -> QTensor:
 
 def _note_split_ties(model: nn.Module) -> None:
     """Tell each quantized module which float weights were tied to its own."""
-    float_names: dict[int, list[str]] = defaultdict(list)
+    floats: dict[object, list[str]] = defaultdict(list)
     for name, module in model.named_modules():
         if not isinstance(module, QModule):
             for key, parameter in module.named_parameters(name, recurse=False):
-                float_names[id(parameter)].append(key)
-    for module in _quantized(model):
-        if not module.frozen:
-            module.tied_with = tuple(float_names[id(module.weight)])
+                floats[alias_of(parameter)].append(key)
+    for module in model.modules():
+        if isinstance(module, QModule) and not module.frozen:
+            module.tied_with = tuple(floats[alias_of(module.weight)])

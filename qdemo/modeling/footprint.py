@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from qdemo.modeling.modules import QModule
+from qdemo.modeling.modules import QModule, QWeight
 
 KINDS = ("integer weights", "scales and zero points", "float weights", "buffers")
 """What bytes are spent on; fp8 numbers that have a scale count as integer weights do."""
@@ -57,20 +57,22 @@ def footprint(model: nn.Module) -> Footprint:
 
 def _held(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
     for name, module in model.named_modules():
+        owner = name.rpartition(".")[0] if isinstance(module, QWeight) else name
         for parameter in module.parameters(recurse=False):
-            yield name, "float weights", parameter
+            yield owner, "float weights", parameter
         for key, buffer in module.named_buffers(recurse=False):
-            yield name, _kind(module, key), buffer
+            yield owner, _kind(module, key), buffer
 
 
 def _kind(module: nn.Module, key: str) -> str:
-    if not isinstance(module, QModule):
+    if not isinstance(module, QWeight):
         return "buffers"
     return "integer weights" if key == "packed" else "scales and zero points"
 
 
 def _split_ties(model: nn.Module) -> Iterator[SplitTie]:
+    floats = dict(model.named_parameters(remove_duplicate=False))
     for name, module in model.named_modules():
         if isinstance(module, QModule) and module.frozen:
-            for other in module.tied_with:
-                yield SplitTie(name, other, model.get_parameter(other).nbytes)
+            for other in floats.keys() & module.tied_with:  # it may be quantized too by now
+                yield SplitTie(name, other, floats[other].nbytes)

@@ -16,10 +16,12 @@ def quantized_linear(x: Tensor, weight: QTensor, bias: Tensor | None) -> Tensor:
 
     `x` is (..., in_features), `weight` (out_features, in_features), the result
     (..., out_features). Weights are dequantized a few rows at a time, so that no float copy of
-    the whole matrix ever exists.
+    the whole matrix exists, unless groups run down its columns.
     """
     n_rows, row_length = weight.shape
     step = max(1, _BLOCK_BYTES // max(1, row_length * x.element_size()))
+    if not weight.rows_are_apart:
+        step = max(1, n_rows)
     parts = []
     for start in range(0, max(n_rows, 1), step):
         rows = slice(start, start + step)

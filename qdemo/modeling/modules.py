@@ -2,7 +2,7 @@
 
 Before `freeze` the weight is still a float Parameter that trains: the forward pass uses its
 rounded values, and the gradient passes the rounding (see `fake_quantize`). After it, the weight
-is the buffers `packed`, `scale` and, for affine schemes, `zero_point`.
+is a `QWeight` with the buffers `packed`, `scale` and, for affine schemes, `zero_point`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,35 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.modeling.kernels import quantized_linear
+from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.linear import QTensor, fake_quantize, quantize_tensor
 from qdemo.numerics.scheme import Scheme
+
+
+class QWeight(nn.Module):
+    """A frozen weight: the buffers of a QTensor. Modules that are tied hold one and the same."""
+
+    packed: Tensor
+    scale: Tensor
+    zero_point: Tensor | None
+
+    def __init__(self, held: QTensor) -> None:
+        """Hold the tensors of `held`."""
+        super().__init__()
+        self.scheme, self.shape = held.scheme, held.shape
+        for name in ("packed", "scale", "zero_point"):
+            self.register_buffer(name, getattr(held, name))
+
+    def tensor(self, dtype: torch.dtype) -> QTensor:
+        """The QTensor, which dequantizes to `dtype`."""
+        return QTensor(self.packed, self.scale, self.zero_point, self.scheme, self.shape, dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move to a device; a cast changes what is computed in, never what is held."""
+        kept = {name: _moved(t, fn) for name, t in self._buffers.items() if t is not None}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._buffers.update(kept)
+        return self
 
 
 class QModule(nn.Module):
@@ -27,42 +54,48 @@ class QModule(nn.Module):
     scheme: Scheme
     compute_dtype: torch.dtype
     weight_shape: tuple[int, int]
+    weight: Any  # an nn.Parameter; a QTensor once frozen
+    quantized: QWeight  # once frozen
     tied_with: tuple[str, ...] = ()
-    packed: Tensor
-    scale: Tensor
-    zero_point: Tensor | None
 
     @property
     def frozen(self) -> bool:
         """Whether the weight is integers by now."""
-        return "packed" in self._buffers
+        return "quantized" in self._modules
 
     @property
     def qweight(self) -> QTensor:
         """The quantized weight: the one held, or what the float weight would become now."""
-        if not self.frozen:
-            return quantize_tensor(self.weight.detach(), self.scheme)
-        buffers = self.packed, self.scale, self.zero_point
-        return QTensor(*buffers, self.scheme, self.weight_shape, self.compute_dtype)
+        if self.frozen:
+            return self.quantized.tensor(self.compute_dtype)
+        return quantize_tensor(self.weight.detach(), self.scheme)
 
-    def freeze(self, qweight: QTensor | None = None) -> None:
-        """Replace the float weight by `qweight`, or by its own quantized values."""
-        held = qweight or self.qweight
+    def freeze(self, held: QWeight | None = None) -> None:
+        """Replace the float weight by `held`, or by its own quantized values."""
+        self.quantized = held or QWeight(self.qweight)
         self._parameters.pop("weight", None)
-        self.register_buffer("packed", held.packed)
-        self.register_buffer("scale", held.scale)
-        self.register_buffer("zero_point", held.zero_point)
 
     def extra_repr(self) -> str:
         """Shape, scheme and state, for print(model)."""
         rows, columns = self.weight_shape
         return f"{rows} x {columns}, {self.scheme}, {'frozen' if self.frozen else 'trainable'}"
 
-    def _hold(self, weight: Tensor, scheme: Scheme) -> None:
-        self.weight = weight
+    def _hold(self, module: nn.Module, scheme: Scheme) -> None:
+        """Take over the weight of `module`, and its hooks.
+
+        Raises:
+            ValueError: the weight is computed from other tensors, or the scheme does not fit it.
+        """
+        if not isinstance(module._parameters.get("weight"), nn.Parameter):
+            raise ValueError("the weight is reparametrized; undo that first, or exclude the layer")
+        self.weight = module.weight
         self.scheme = scheme
-        self.compute_dtype = weight.dtype
-        self.weight_shape = (weight.shape[0], weight.shape[1])
+        self.compute_dtype = self.weight.dtype
+        self.weight_shape = (self.weight.shape[0], self.weight.shape[1])
+        scale_shape(self.weight_shape, scheme.axis, scheme.group_size)  # raises where it misfits
+        hooks = {name: value for name, value in vars(module).items() if name.endswith("hooks")}
+        vars(self).update(hooks)
+        self.train(module.training)
 
     def __getattr__(self, name: str) -> Any:
         """`weight` stays readable when frozen: T5 asks its `wo.weight` for the dtype."""
@@ -71,11 +104,9 @@ class QModule(nn.Module):
         return super().__getattr__(name)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move to a device, or cast; a cast changes what is computed in, never what is held."""
-        kept = {name: _moved(t, fn) for name, t in self._buffers.items() if t is not None}
+        """Move or cast; a cast changes what is computed in."""
         self.compute_dtype = fn(torch.empty(0, dtype=self.compute_dtype)).dtype
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._buffers.update(kept)
         return self
 
 
@@ -87,7 +118,7 @@ class QLinear(QModule):
         super().__init__()
         self.in_features = linear.in_features
         self.out_features = linear.out_features
-        self._hold(linear.weight, scheme)
+        self._hold(linear, scheme)
         self.bias = linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,7 +143,7 @@ class QEmbedding(QModule):
         self.num_embeddings = embedding.num_embeddings
         self.embedding_dim = embedding.embedding_dim
         self.padding_idx = embedding.padding_idx
-        self._hold(embedding.weight, scheme)
+        self._hold(embedding, scheme)
 
     def forward(self, ids: Tensor) -> Tensor:
         """(...) integers to (..., embedding_dim)."""

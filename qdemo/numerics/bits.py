@@ -14,9 +14,6 @@ from fractions import Fraction
 from qdemo.numerics.exact import Exact, is_finite, to_decimal, to_exact
 from qdemo.numerics.formats import Format, get_format
 
-_LONGEST = 200
-_LARGEST_POWER = 5000  # fp64 ends at 308; an exact fraction of far more digits would never end
-
 
 @dataclass(frozen=True)
 class Bits:
@@ -134,12 +131,17 @@ class Bits:
         return None if found.kind == "NaN" else found
 
 
-def from_pattern(pattern: int, format: str | Format) -> Bits:
-    """The bits given as an unsigned integer, such as 0x3C00.
+def from_pattern(pattern: int | str, format: str | Format) -> Bits:
+    """The bits given as an unsigned integer, or as text such as "0x3C00" or "0b101".
 
     Raises:
-        ValueError: the pattern does not fit the format.
+        ValueError: the text is no integer, or the pattern does not fit the format.
     """
+    if isinstance(pattern, str):
+        try:
+            pattern = int(pattern, 0)
+        except ValueError:
+            raise ValueError(f"{pattern!r} is no pattern; expected one such as 0x3C00") from None
     return Bits(get_format(format), pattern)
 
 

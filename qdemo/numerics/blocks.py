@@ -13,6 +13,8 @@ TILE = 1 << 18  # values: 1 MiB as fp32, which a core's own cache holds
 def to_blocks(x: Tensor, axis: int | None, group_size: int | None = None) -> Tensor:
     """View `x` as (n_blocks, block_length), a block being the numbers that share a scale.
 
+    A row that is shorter than `group_size` is one group.
+
     >>> import torch
     >>> x = torch.zeros(6, 8)
     >>> to_blocks(x, axis=None).shape                 # one scale in all
@@ -30,8 +32,10 @@ def to_blocks(x: Tensor, axis: int | None, group_size: int | None = None) -> Ten
     if axis is None:
         return x.reshape(1, x.numel())
     n_blocks = prod(scale_shape(x.shape, axis, group_size))
-    length = row_length(x.shape, axis) if group_size is None else group_size
-    return x.movedim(axis, 0).reshape(n_blocks, length)
+    length = row_length(x.shape, axis)
+    return x.movedim(axis, 0).reshape(
+        n_blocks, length if group_size is None else min(length, group_size)
+    )
 
 
 def from_blocks(blocks: Tensor, shape: tuple[int, ...], axis: int | None) -> Tensor:
@@ -51,15 +55,13 @@ def from_blocks(blocks: Tensor, shape: tuple[int, ...], axis: int | None) -> Ten
 def tiles(blocks: Tensor) -> Iterator[tuple[slice, slice]]:
     """Cut blocks into pieces of at most `TILE` values: what is done to one stays in the cache.
 
-    Nothing is cut on the meta device, where nothing is computed either.
-
     >>> import torch
     >>> list(tiles(torch.zeros(3, 2 * TILE)))[1:3]
     [(slice(0, 1, None), slice(262144, 524288, None)), (slice(1, 2, None), slice(0, 262144, None))]
     """
     n_blocks, length = blocks.shape
-    width = max(1, length if blocks.is_meta else min(length, TILE))
-    height = max(1, n_blocks if blocks.is_meta else TILE // width)
+    width = max(1, min(length, TILE))
+    height = TILE // width
     for row in range(0, n_blocks, height):
         for column in range(0, length, width):
             yield slice(row, row + height), slice(column, column + width)
@@ -81,6 +83,8 @@ def scale_shape(
     length = row_length(shape, axis)
     if group_size is None:
         return (shape[axis],)
+    if length <= group_size:
+        return (shape[axis], 1)
     if length % group_size:
         raise ValueError(_ragged(group_size, length))
     return (shape[axis], length // group_size)
@@ -98,6 +102,6 @@ def row_length(shape: tuple[int, ...], axis: int) -> int:
 
 
 def _ragged(group_size: int, length: int) -> str:
-    divisors = [d for d in range(min(group_size, length), 1, -1) if length % d == 0]
+    divisors = [d for d in range(group_size, 1, -1) if length % d == 0]
     hint = f"use a divisor such as {divisors[0]}" if divisors else "leave group_size out"
     return f"group_size {group_size} does not divide the row length {length}; {hint}"

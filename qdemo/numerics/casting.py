@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
 
+from qdemo.numerics.blocks import tiles
 from qdemo.numerics.formats import Format, get_format
 
 
@@ -49,6 +52,7 @@ def cast_tensor(x: Tensor, format: str | torch.dtype | Format) -> Tensor:
     """
     target = float_format(format)
     if target.finite_only:
+        x = x.float() if x.dtype.itemsize == 1 else x  # fp8 has no arithmetic of its own
         x = x.clamp(target.min, target.max)  # torch itself saturates only from 2.12 on
     return x.to(target.dtype, copy=True)
 
@@ -60,8 +64,15 @@ def count_cast(x: Tensor, format: str | torch.dtype | Format) -> CastCount:
     CastCount(numel=4, overflowed=1, zeroed=1, subnormal=1)
     """
     target = float_format(format)
-    y = cast_tensor(x, target).double()  # exact, and fp8 has no comparisons of its own
-    too_large = ~torch.isfinite(y) | (x.double().abs() > target.rounds_to_max)
+    blocks = x.detach().reshape(1, -1)
+    pieces = (_count(blocks[tile], target) for tile in tiles(blocks))
+    return reduce(add, pieces, CastCount())
+
+
+def _count(x: Tensor, target: Format) -> CastCount:
+    y = cast_tensor(x, target).double()  # exact
+    x = x.double()
+    too_large = ~torch.isfinite(y) | (x.abs() > target.rounds_to_max)
     small = y.abs() < target.smallest_normal
     return CastCount(
         numel=x.numel(),

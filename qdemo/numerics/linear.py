@@ -21,7 +21,7 @@ from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, to_blocks
 from qdemo.numerics.formats import Format
-from qdemo.numerics.packing import pack, unpack
+from qdemo.numerics.packing import pack, packed_length, unpack
 from qdemo.numerics.scheme import Scheme
 
 
@@ -64,18 +64,31 @@ class QTensor:
 
     def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
         """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype."""
-        q = _blocks(self.data.to(self.scale.dtype), self.scheme)
-        x = _values(q, self.scale, self.zero_point, self.shape, self.scheme)
-        return x.to(dtype or self.dtype)
+        q = _blocks(self.data, self.scheme)
+        x = torch.empty(q.shape, dtype=dtype or self.dtype, device=self.device)
+        scale, zero_point = _columns(self.scale, self.zero_point)
+        for rows, columns in tiles(q):
+            own = None if zero_point is None else zero_point[rows]
+            x[rows, columns] = _values(q[rows, columns].to(scale.dtype), scale[rows], own)
+        return from_blocks(x, self.shape, self.scheme.axis)
+
+    @property
+    def rows_are_apart(self) -> bool:
+        """Whether a matrix's rows can be dequantized one by one; groups down a column join them."""
+        return self.scheme.axis != 1 or self.scheme.group_size is None
 
     def rows(self, index: slice | Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """`dequantize(dtype)[index]` of a matrix, without dequantizing the other rows."""
-        if self.scheme.axis == 1 and self.scheme.group_size is not None:
-            return self.dequantize(dtype)[index]  # a group runs down a column, through all rows
-        packed, scale, zero_point = self.packed[index], self.scale, self.zero_point
+        """`dequantize(dtype)[index]` of a matrix, without dequantizing rows that are apart.
+
+        Raises:
+            IndexError: a row does not exist; they are not counted from the end.
+        """
+        if not self.rows_are_apart:
+            return _take(self.dequantize(dtype), index)
+        packed, scale, zero_point = _take(self.packed, index), self.scale, self.zero_point
         if self.scheme.axis == 0:
-            scale = scale[index]
-            zero_point = None if zero_point is None else zero_point[index]
+            scale = _take(scale, index)
+            zero_point = None if zero_point is None else _take(zero_point, index)
         shape = (packed.shape[0], self.shape[1])
         return QTensor(packed, scale, zero_point, self.scheme, shape, self.dtype).dequantize(dtype)
 
@@ -90,7 +103,8 @@ def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
     (tensor(1.), tensor(0, dtype=torch.uint8))
 
     Raises:
-        ValueError: a value is NaN or infinite, or the scheme does not fit the shape of `x`.
+        ValueError: `x` is not of a float dtype of 16 bits or more, a value is NaN or infinite, or
+            the scheme does not fit the shape of `x`.
     """
     low, high = _ranges(_blocks(x, scheme))  # (n_blocks,)
     span = torch.maximum(-low, high) if scheme.symmetric else high - low
@@ -114,19 +128,21 @@ def quantize_tensor(
     Raises:
         ValueError: as `choose_qparams`; or `scale` and `zero_point` do not fit the scheme.
     """
+    x = x.detach()
+    if x.is_meta:
+        return _without_storage(x, scheme)
     if scale is None:
         scale, zero_point = choose_qparams(x, scheme)
     else:
         _check_given(x, scheme, scale, zero_point)
-    blocks, shape = _blocks(x.detach(), scheme), tuple(x.shape)
-    steps = scale.detach().reshape(-1, 1)
-    zeros = None if zero_point is None else zero_point.reshape(-1, 1)
+    blocks = _blocks(x, scheme)
+    steps, zeros = _columns(scale, zero_point)
     q = torch.empty(blocks.shape, dtype=scheme.storage.dtype, device=x.device)
     for rows, columns in tiles(blocks):
         own = None if zeros is None else zeros[rows]
         q[rows, columns] = _numbers(blocks[rows, columns], scheme, steps[rows], own)
-    packed = _pack(from_blocks(q, shape, scheme.axis), scheme)
-    return QTensor(packed, scale.detach(), zero_point, scheme, shape, x.dtype)
+    packed = _pack(from_blocks(q, tuple(x.shape), scheme.axis), scheme)
+    return QTensor(packed, scale, zero_point, scheme, tuple(x.shape), x.dtype)
 
 
 def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
@@ -140,10 +156,10 @@ def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
     Raises:
         ValueError: as `choose_qparams`.
     """
-    scale, zero_point = choose_qparams(x, scheme)
-    zeros = None if zero_point is None else zero_point.reshape(-1, 1)
-    q = _numbers(_blocks(x, scheme), scheme, scale.reshape(-1, 1), zeros)
-    return _values(q, scale, zero_point, tuple(x.shape), scheme).to(x.dtype)
+    scale, zero_point = _columns(*choose_qparams(x, scheme))
+    q = _numbers(_blocks(x, scheme), scheme, scale, zero_point)
+    values = _values(q, scale, zero_point).to(x.dtype)
+    return from_blocks(values, tuple(x.shape), scheme.axis)
 
 
 def _blocks(x: Tensor, scheme: Scheme) -> Tensor:
@@ -158,13 +174,30 @@ def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor |
     return q.clamp_(scheme.qmin, scheme.qmax)
 
 
-def _values(
-    q: Tensor, scale: Tensor, zero_point: Tensor | None, shape: tuple[int, ...], scheme: Scheme
-) -> Tensor:
-    """x̂ of `shape` from q, (n_blocks, block_length)."""
-    if zero_point is not None:
-        q = q - zero_point.reshape(-1, 1)
-    return from_blocks(q * scale.reshape(-1, 1), shape, scheme.axis)
+def _values(q: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+    """x̂ of blocks q (n, length), as floats, with scales and zero points (n, 1)."""
+    return (q if zero_point is None else q - zero_point) * scale
+
+
+def _columns(scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Scales and zero points as (n_blocks, 1), to stand beside their blocks."""
+    return scale.reshape(-1, 1), None if zero_point is None else zero_point.reshape(-1, 1)
+
+
+def _take(x: Tensor, index: slice | Tensor) -> Tensor:
+    return x[index] if isinstance(index, slice) else x.index_select(0, index)
+
+
+def _without_storage(x: Tensor, scheme: Scheme) -> QTensor:
+    """The QTensor of a meta tensor: all shapes and dtypes, and nothing is computed."""
+    shape = tuple(x.shape)
+    length = shape[-1] if shape else 1
+    held = shape if scheme.bits == 8 else (*shape[:-1], packed_length(length, scheme.bits))
+    packed = x.new_empty(held, dtype=scheme.storage.dtype if scheme.bits == 8 else torch.uint8)
+    outer = scale_shape(shape, scheme.axis, scheme.group_size)
+    scale = x.new_empty(outer, dtype=torch.promote_types(x.dtype, torch.float32))
+    zero_point = None if scheme.symmetric else x.new_empty(outer, dtype=torch.uint8)
+    return QTensor(packed, scale, zero_point, scheme, shape, x.dtype)
 
 
 class _Round(torch.autograd.Function):
@@ -184,18 +217,20 @@ class _Round(torch.autograd.Function):
 
 def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest and highest value of each block, widened to hold 0, in fp64: (n_blocks,)."""
+    if not blocks.is_floating_point() or blocks.dtype.itemsize < 2:
+        raise ValueError(f"cannot quantize {blocks.dtype}; expected floats of 16 bits or more")
     if blocks.numel() == 0:
         zeros = blocks.new_zeros(blocks.shape[0], dtype=torch.float64)
         return zeros, zeros
     low, high = (stat.double() for stat in (blocks.amin(1), blocks.amax(1)))
-    if not blocks.is_meta and not (torch.isfinite(low) & torch.isfinite(high)).all():
+    if not (torch.isfinite(low) & torch.isfinite(high)).all():
         raise ValueError(_not_finite(blocks))
     return low.clamp(max=0), high.clamp(min=0)
 
 
 def _scale(span: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
     info = torch.finfo(dtype)
-    if not span.is_meta and (span > info.max).any():
+    if (span > info.max).any():
         raise ValueError(f"the range {span.max().item():.3g} is wider than {dtype} can hold")
     largest = info.max * (1 - 4 * info.eps) / scheme.qmax
     return (span / scheme.qmax).to(dtype).clamp(info.tiny, largest)
@@ -224,8 +259,13 @@ def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | 
             f"zero_point is {'missing' if zero_point is None else 'given'}, but {scheme} is "
             f"{'symmetric' if scheme.symmetric else 'affine'}"
         )
-    if not (scale > 0).all():
-        raise ValueError(f"scale must be positive, got {scale.min().item()}")
+    if not ((scale > 0) & torch.isfinite(scale)).all():
+        raise ValueError(f"scales must be positive and finite, got {scale.min().item()}")
+    if (
+        zero_point is not None
+        and not ((zero_point >= scheme.qmin) & (zero_point <= scheme.qmax)).all()
+    ):
+        raise ValueError(f"zero points must be in {scheme.qmin} … {scheme.qmax}")
 
 
 def _not_finite(x: Tensor) -> str:

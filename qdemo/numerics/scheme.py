@@ -21,7 +21,8 @@ class Scheme:
     format's own grid after scaling). `symmetric` schemes have no zero point and use
     −qmax … qmax; affine ones use 0 … 2^bits − 1. `axis` is the axis that is kept: 0 gives each
     row of a (rows, columns) weight its own scale, 1 each column, None one to the whole tensor.
-    `group_size` splits what would share a scale into runs of that length.
+    `group_size` splits what would share a scale into runs of that length; a row that is shorter
+    is one group.
 
     >>> str(Scheme("int4", symmetric=False, group_size=64))
     'int4-g64-affine'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Task = Literal["text2text", "captioning"]
@@ -15,13 +16,22 @@ class Entry:
 
     `config` is what its architecture needs beyond the defaults of transformers' T5Config or
     BlipConfig, as the model's own config.json on the Hub has it. `tied` says whether the word
-    embedding and the output layer are one matrix.
+    embedding and the output layer are one matrix. An embedded model has its `folder`, with
+    configuration and weights, instead.
     """
 
     name: str
     task: Task
     tied: bool
-    config: Mapping[str, Any] = field(repr=False)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    folder: Path | None = field(default=None, repr=False)
+
+
+_MODELS = Path(__file__).parents[2] / "assets" / "models"
+
+
+def _embedded(name: str, task: Task, tied: bool) -> Entry:
+    return Entry(name, task, tied, folder=_MODELS / name)
 
 
 def _flan_t5(size: str, d_model: int, d_ff: int, layers: int, heads: int) -> Entry:
@@ -54,6 +64,8 @@ def _blip(size: str, width: int, layers: int, heads: int) -> Entry:
 CATALOGUE: dict[str, Entry] = {
     entry.name: entry
     for entry in (
+        _embedded("t5-tiny", "text2text", tied=False),
+        _embedded("blip-tiny", "captioning", tied=True),
         _flan_t5("small", d_model=512, d_ff=1024, layers=8, heads=6),
         _flan_t5("base", d_model=768, d_ff=2048, layers=12, heads=12),
         _flan_t5("large", d_model=1024, d_ff=2816, layers=24, heads=16),

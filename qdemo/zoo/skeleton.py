@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import (
@@ -12,7 +14,12 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from qdemo.zoo.catalogue import Entry
+from qdemo.zoo.catalogue import Entry, Task
+
+_CLASSES: dict[Task, tuple[Any, Any]] = {
+    "text2text": (T5ForConditionalGeneration, T5Config),
+    "captioning": (BlipForConditionalGeneration, BlipConfig),
+}
 
 
 def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
@@ -21,11 +28,13 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
     `tied` overrides whether the word embedding and the output layer are one matrix: transformers
     5 ties the two when a checkpoint holds equal values for both, earlier versions counted both.
     """
+    model_class, config_class = _CLASSES[entry.task]
+    if entry.folder:
+        config = config_class.from_pretrained(entry.folder)
+    else:
+        config = config_class(**entry.config)
     with torch.device("meta"):
-        if entry.task == "text2text":
-            model: PreTrainedModel = T5ForConditionalGeneration(T5Config(**entry.config))
-        else:
-            model = BlipForConditionalGeneration(BlipConfig(**entry.config))
+        model: PreTrainedModel = model_class(config)
     if not (entry.tied if tied is None else tied):
         _untie(model)
     return model

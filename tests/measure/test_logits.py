@@ -96,6 +96,7 @@ def test_broken_logits_are_counted_not_hidden(bad):
     other[2, 3] = other[4, 0] = bad
     d = logit_difference(reference, other)
     assert d.invalid_positions == 2
+    assert not d.same[[2, 4]].any()
     assert not math.isfinite(d.max_abs)
     assert math.isnan(d.kl_mean)
 
@@ -116,3 +117,10 @@ def test_bad_input_is_named():
         logit_difference(torch.zeros(3), torch.zeros(3))
     with pytest.raises(ValueError, match="reference's logits are not all finite"):
         logit_difference(torch.full((1, 2), math.nan), torch.zeros(1, 2))
+
+
+def test_nan_where_the_reference_is_highest_is_not_the_same_top_token():
+    reference, other = logits(0)
+    other[torch.arange(6), reference.argmax(1)] = math.nan
+    d = logit_difference(reference, other)
+    assert (d.same_top, d.invalid_positions) == (0, 6)

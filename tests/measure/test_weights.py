@@ -8,9 +8,11 @@ from torch import nn
 
 from qdemo import (
     Scheme,
+    Variant,
     cast,
     freeze,
     model_weight_errors,
+    pool,
     quantize,
     quantize_tensor,
     weight_error,
@@ -197,3 +199,50 @@ def test_a_split_tie_is_measured_in_both_forms(embeddings, names):
 def test_a_model_without_the_parameter_is_refused():
     with pytest.raises(AttributeError, match="embed"):
         list(model_weight_errors(Tied(), nn.Embedding(12, 8)))
+
+
+def test_nan_is_not_lost():
+    for bad in ([1.0, math.nan, 1.0], [math.inf, math.nan, 1.0]):
+        error = weight_error(torch.ones(3), torch.tensor(bad))
+        assert math.isnan(error.max_abs)
+        assert math.isnan((error + weight_error(torch.ones(1), torch.ones(1))).max_abs)
+        assert error.overflowed >= 1
+
+
+def test_extreme_sizes_are_measured():
+    w = torch.tensor([1e-37, 2e-37, -3e-37])
+    small = weight_error(w, w + torch.tensor([1e-38, -1e-38, 1e-38]))
+    assert small.relative == pytest.approx(math.sqrt(3 / 14) / 10, rel=1e-4)
+    assert int((small.histogram.counts > 0).sum()) == 2
+    large = weight_error(torch.tensor([3e38]), torch.tensor([-3e38]))
+    assert large.max_abs == pytest.approx(6e38)
+
+
+@pytest.mark.parametrize("compute", ["", "@bf16", "@fp16"])
+def test_computing_in_half_precision_is_not_taken_for_clipping(compute):
+    reference = nn.Sequential(nn.Linear(64, 64, bias=False))
+    (error,) = dict(
+        model_weight_errors(reference, Variant.parse("int8" + compute).build(reference))
+    ).values()
+    assert error.saturated == 0
+    assert error.rms_steps == pytest.approx(IDEAL_STEPS, rel=0.03)
+
+
+def test_weights_that_still_train_are_measured_rounded():
+    reference = nn.Sequential(nn.Linear(64, 64))
+    variant = nn.Sequential(nn.Linear(64, 64))
+    variant.load_state_dict(reference.state_dict())
+    quantize(variant, "int2")
+    trainable = dict(model_weight_errors(reference, variant))["0.weight"]
+    freeze(variant)
+    frozen = dict(model_weight_errors(reference, variant))["0.weight"]
+    assert trainable.sum_sq_error == frozen.sum_sq_error > 0
+
+
+def test_a_model_is_pooled():
+    reference = Tied()
+    errors = dict(model_weight_errors(reference, cast(reference, "bf16")))
+    whole = pool(errors.values())
+    assert whole.numel == sum(p.numel() for p in reference.parameters())
+    assert whole.max_abs == max(error.max_abs for error in errors.values())
+    assert pool([]).numel == 0

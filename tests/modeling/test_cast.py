@@ -80,9 +80,12 @@ def test_a_frozen_model_keeps_its_numbers_and_scales_in_any_cast(text):
     freeze(model)
     for other in (cast(model, "bf16"), copy.deepcopy(model).bfloat16()):
         assert other.norm.weight.dtype == torch.bfloat16
-        assert other.head.packed.dtype == model.head.packed.dtype
-        assert other.head.scale.dtype == torch.float32
-        assert torch.equal(other.head.packed.view(torch.uint8), model.head.packed.view(torch.uint8))
+        assert other.head.quantized.packed.dtype == model.head.quantized.packed.dtype
+        assert other.head.quantized.scale.dtype == torch.float32
+        assert torch.equal(
+            other.head.quantized.packed.view(torch.uint8),
+            model.head.quantized.packed.view(torch.uint8),
+        )
         assert other.head.weight.dtype == torch.bfloat16
         out = other(ids())
         assert out.dtype == torch.bfloat16

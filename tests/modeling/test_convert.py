@@ -5,7 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from qdemo import QEmbedding, QLinear, Scheme, Variant, freeze, quantize, quantize_tensor
+from qdemo import (
+    QEmbedding,
+    QLinear,
+    Scheme,
+    Variant,
+    footprint,
+    freeze,
+    quantize,
+    quantize_tensor,
+)
 from tests.modeling.models import Small, ids
 
 
@@ -81,7 +90,12 @@ def test_frozen_weights_are_buffers_and_the_bias_stays():
     model = Small()
     quantize(model, "int4-affine")
     freeze(model)
-    assert set(model.body[0].state_dict()) == {"bias", "packed", "scale", "zero_point"}
+    assert set(model.body[0].state_dict()) == {
+        "bias",
+        "quantized.packed",
+        "quantized.scale",
+        "quantized.zero_point",
+    }
     assert [n for n, _ in model.body[0].named_parameters()] == ["bias"]
     assert model.body[0].weight.dtype == torch.float32  # T5 asks wo.weight for its dtype
     with pytest.raises(AttributeError, match="nothing"):
@@ -92,8 +106,8 @@ def test_tied_weights_share_one_quantized_tensor():
     model = Small()
     quantize(model, "int8", embeddings=True)
     freeze(model)
-    assert model.head.packed.data_ptr() == model.embed.packed.data_ptr()
-    assert model.head.scale.data_ptr() == model.embed.scale.data_ptr()
+    assert model.head.quantized.packed.data_ptr() == model.embed.quantized.packed.data_ptr()
+    assert model.head.quantized.scale.data_ptr() == model.embed.quantized.scale.data_ptr()
 
 
 def test_a_tie_of_two_schemes_is_two_tensors():
@@ -101,16 +115,19 @@ def test_a_tie_of_two_schemes_is_two_tensors():
     quantize(model, "int8", include="head")
     quantize(model, "int4", include="embed", embeddings=True)
     freeze(model)
-    assert (model.head.packed.dtype, model.embed.packed.dtype) == (torch.int8, torch.uint8)
+    assert (model.head.quantized.packed.dtype, model.embed.quantized.packed.dtype) == (
+        torch.int8,
+        torch.uint8,
+    )
 
 
 def test_freezing_twice_changes_nothing():
     model = Small()
     quantize(model)
     freeze(model)
-    packed = model.head.packed
+    packed = model.head.quantized.packed
     freeze(model)
-    assert model.head.packed is packed
+    assert model.head.quantized.packed is packed
 
 
 def test_state_dicts_round_trip():
@@ -128,13 +145,13 @@ def test_copies_of_a_frozen_model_are_whole():
     freeze(model)
     other = copy.deepcopy(model)
     assert torch.equal(other(ids()), model(ids()))
-    assert other.head.packed.data_ptr() != model.head.packed.data_ptr()
+    assert other.head.quantized.packed.data_ptr() != model.head.quantized.packed.data_ptr()
 
 
 def test_a_layer_that_does_not_fit_is_named_and_nothing_is_changed():
     model = Small()
-    with pytest.raises(ValueError, match=r"body\.0: group_size 32 .* row length 16"):
-        quantize(model, "int4-g32")
+    with pytest.raises(ValueError, match=r"body\.0: group_size 12 .* row length 16"):
+        quantize(model, "int4-g12")
     assert swapped(model) == set()
 
 
@@ -219,3 +236,59 @@ def test_variant_texts_round_trip(text):
 def test_variant_errors_say_what_is_wrong(text, says):
     with pytest.raises(ValueError, match=says):
         Variant.parse(text)
+
+
+def test_a_layer_used_twice_in_one_parent_is_swapped_twice():
+    shared = nn.Linear(4, 4)
+    model = nn.Sequential(shared, nn.ReLU(), shared)
+    quantize(model)
+    assert model[0] is model[2]
+    assert isinstance(model[2], QLinear)
+
+
+def test_patterns_mean_any_name_of_a_layer_and_mind_the_case():
+    model = Small()
+    quantize(model, exclude="again")  # body.0 by its other name
+    assert swapped(model) == {"body.2", "head"}
+    with pytest.raises(ValueError, match="include=HEAD"):
+        quantize(Small(), include="HEAD")
+
+
+def test_hooks_go_on_firing():
+    model, calls = Small(), []
+    model.body[0].register_forward_hook(lambda *_: calls.append(1))
+    quantize(model)
+    model(ids())
+    assert calls == [1]
+
+
+def test_a_reparametrized_weight_is_refused():
+    model = nn.Sequential(nn.Linear(4, 4))
+    weight = model[0]._parameters.pop("weight")
+    model[0].weight = weight.detach() * 2  # as torch's older weight norm computes it
+    with pytest.raises(ValueError, match="0: the weight is reparametrized"):
+        quantize(model)
+
+
+@pytest.mark.parametrize("text", ["int8+emb", "int4+emb"])
+def test_moving_keeps_ties_and_moves_everything(text):
+    model = Variant.parse(text).build(Small())
+    before = footprint(model).by_kind
+    moved = copy.deepcopy(model).to("meta")
+    assert all(t.is_meta for t in (*moved.parameters(), *moved.buffers()))
+    assert footprint(moved).by_kind == before
+
+
+def test_embeddings_refuse_what_floats_refuse():
+    model = Variant.parse("int8+emb").build(Small())
+    for bad in (-1, 20):
+        with pytest.raises((IndexError, RuntimeError)):
+            model.embed(torch.tensor([bad]))
+
+
+def test_a_padding_row_gets_no_gradient():
+    model = nn.Sequential(nn.Embedding(5, 4, padding_idx=0))
+    quantize(model, "int8-axis1", embeddings=True, include="0")
+    model[0](torch.tensor([0, 1])).sum().backward()
+    assert model[0].weight.grad[0].abs().sum() == 0
+    assert model[0].weight.grad[1].abs().sum() > 0

@@ -77,3 +77,20 @@ def test_a_view_counts_the_storage_that_it_keeps():
     model = nn.Linear(2, 2, bias=False)
     model.weight = nn.Parameter(torch.zeros(1000)[:4].reshape(2, 2))
     assert footprint(model).total == 4000
+
+
+def test_a_tie_that_is_quantized_later_is_split_no_more():
+    model = Small()
+    quantize(model, "int8", include="head")
+    freeze(model)
+    assert len(footprint(model).split_ties) == 1
+    quantize(model, "int4", include="embed", embeddings=True)
+    freeze(model)
+    assert footprint(model).split_ties == ()
+
+
+def test_parts_of_a_variant_are_measured_too():
+    model = nn.ModuleDict({"inner": Small()})
+    quantize(model)
+    freeze(model)
+    assert footprint(model["inner"]).total == footprint(model).total

@@ -53,3 +53,14 @@ def test_counts_add():
 def test_only_float_formats_are_cast_to(wrong):
     with pytest.raises(ValueError, match="format"):
         cast_tensor(torch.ones(1), wrong)
+
+
+def test_fp8_is_cast_to_fp8():
+    x = torch.tensor([57344.0, 1.0]).to(torch.float8_e5m2)
+    assert cast_tensor(x, "fp8_e4m3").float().tolist() == [448, 1]
+    assert count_cast(x, "fp8_e4m3").overflowed == 1
+
+
+def test_a_large_tensor_is_counted_in_pieces():
+    x = torch.randn(300_000) * 1e5
+    assert count_cast(x, "fp16").overflowed == int((x.abs() >= 65520).sum())

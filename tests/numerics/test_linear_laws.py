@@ -159,8 +159,13 @@ def test_given_qparams_are_checked():
         quantize_tensor(x, affine, torch.ones(3))
     with pytest.raises(ValueError, match="zero_point is given, but int8 is symmetric"):
         quantize_tensor(x, scheme, torch.ones(3), torch.zeros(3, dtype=torch.uint8))
-    with pytest.raises(ValueError, match="scale must be positive, got 0"):
+    with pytest.raises(ValueError, match="scales must be positive and finite, got 0"):
         quantize_tensor(x, scheme, torch.zeros(3))
+    with pytest.raises(ValueError, match="got inf"):
+        quantize_tensor(x, scheme, torch.full((3,), math.inf))
+    zero_point = torch.tensor([0, 16, 0], dtype=torch.uint8)
+    with pytest.raises(ValueError, match="zero points must be in 0 … 15"):
+        quantize_tensor(x, Scheme("int4", symmetric=False), torch.ones(3), zero_point)
     x[0, 0] = math.nan
     with pytest.raises(ValueError, match="1 of 12"):
         quantize_tensor(x, scheme, torch.ones(3))
@@ -186,3 +191,25 @@ def test_scales_are_fp32_for_the_halves_and_fp64_for_fp64():
                              strict=True):  # fmt: skip
         q = quantize_tensor(torch.ones(2, 2, dtype=dtype), scheme)
         assert (q.scale.dtype, q.dequantize().dtype) == (wanted, dtype)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int64, torch.uint8, torch.bool, torch.float8_e4m3fn, torch.complex64]
+)
+def test_only_floats_are_quantized(dtype):
+    with pytest.raises(ValueError, match=f"cannot quantize {dtype}"):
+        quantize_tensor(torch.zeros(2, 2, dtype=dtype), Scheme("int8"))
+
+
+@given(cases(kinds=("normal",)))
+def test_meta_tensors_give_the_same_shapes_and_dtypes(case):
+    x, scheme = case
+    real, meta = quantize_tensor(x, scheme), quantize_tensor(x.to("meta"), scheme)
+    for a, b in zip(
+        (real.packed, real.scale, real.zero_point),
+        (meta.packed, meta.scale, meta.zero_point),
+        strict=True,
+    ):
+        assert (a is None) == (b is None)
+        assert a is None or (a.shape, a.dtype, a.nbytes) == (b.shape, b.dtype, b.nbytes)
+    assert (meta.shape, meta.dtype) == (real.shape, real.dtype)

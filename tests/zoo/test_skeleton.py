@@ -38,5 +38,7 @@ def test_the_embeddings_of_encoder_and_decoder_stay_one():
 
 
 def test_an_unknown_model_is_named_and_the_known_are_listed():
-    with pytest.raises(ValueError, match=r"'t6'; the models are google/flan-t5-small, .*blip"):
+    with pytest.raises(
+        ValueError, match=r"'t6'; the models are t5-tiny, .*google/flan-t5-small, .*blip"
+    ):
         get_entry("t6")

@@ -1,0 +1,80 @@
+"""Greedy decoding, token by token, and scoring: the same for every kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Inputs = dict[str, Tensor]
+"""What a model is given, one item: batches of one."""
+
+
+class Adapter(Protocol):
+    """What there is to know of a kind of model. Adapters know nothing of number formats."""
+
+    start: int
+    end: int
+
+    def encode(self, given: Any) -> Inputs:
+        """Tensors of what a person gave.
+
+        Raises:
+            ValueError: it is nothing that the model can take; says what is wrong.
+        """
+
+    def begin(self, model: nn.Module, inputs: Inputs) -> Inputs:
+        """What decoding needs of the inputs, computed once."""
+
+    def step(
+        self, model: nn.Module, memory: Inputs, tokens: Tensor, past: Any
+    ) -> tuple[Tensor, Any]:
+        """Logits (T, V) after each of the `tokens` (1, T), and the cache to go on from."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The tokens as text, special ones left out."""
+
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """Each token as it is written in the vocabulary."""
+
+
+@torch.inference_mode()
+def generate(adapter: Adapter, model: nn.Module, inputs: Inputs, max_tokens: int) -> Iterator[int]:
+    """The most likely token after each other, up to the end token (which is yielded too).
+
+    Raises:
+        ArithmeticError: the logits are not finite, as after an overflow of fp16.
+    """
+    memory = adapter.begin(model, inputs)
+    token, past = adapter.start, None
+    for _ in range(max_tokens):
+        logits, past = adapter.step(model, memory, _row([token]), past)
+        token = _most_likely(logits[-1])
+        yield token
+        if token == adapter.end:
+            return
+
+
+@torch.inference_mode()
+def score(adapter: Adapter, model: nn.Module, inputs: Inputs, tokens: Sequence[int]) -> Tensor:
+    """Logits (T, V) from which each of the T `tokens` would be chosen, all of them given.
+
+    Raises:
+        ValueError: there are no tokens.
+    """
+    if not tokens:
+        raise ValueError("there are no tokens to score")
+    shifted = _row([adapter.start, *tokens[:-1]])
+    return adapter.step(model, adapter.begin(model, inputs), shifted, None)[0]
+
+
+def _row(tokens: list[int]) -> Tensor:
+    return torch.tensor([tokens])
+
+
+def _most_likely(logits: Tensor) -> int:
+    if not torch.isfinite(logits).all():
+        raise ArithmeticError("the logits are not finite: a number was too large for the format")
+    return int(logits.argmax())

@@ -1,0 +1,86 @@
+"""Load a model of the catalogue, with what is needed to give it an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import (
+    AutoTokenizer,
+    BlipForConditionalGeneration,
+    BlipProcessor,
+    PreTrainedModel,
+    T5ForConditionalGeneration,
+)
+
+from qdemo.zoo.captioning import Captioning
+from qdemo.zoo.catalogue import Entry, Task
+from qdemo.zoo.decoding import Adapter, Inputs, generate, score
+from qdemo.zoo.text2text import Text2Text
+
+# For each kind of task: the model, what prepares its input, and what knows how to decode.
+_CLASSES: dict[Task, tuple[Any, Any, Any]] = {
+    "text2text": (T5ForConditionalGeneration, AutoTokenizer, Text2Text),
+    "captioning": (BlipForConditionalGeneration, BlipProcessor, Captioning),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model in fp32 and its adapter."""
+
+    entry: Entry
+    model: PreTrainedModel
+    adapter: Adapter
+
+    def given(self, given: Any) -> Given:
+        """This model with one input.
+
+        Raises:
+            ValueError: it is nothing that the model can take; says what is wrong.
+        """
+        shown = given if isinstance(given, str) else "a picture"
+        inputs = self.adapter.encode(given)
+        return Given(self.entry.name, shown, self.model, self.adapter, inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A loaded model with one input: what a comparison runs."""
+
+    name: str
+    shown: str
+    model: nn.Module
+    adapter: Adapter
+    inputs: Inputs
+
+    def generate(self, model: nn.Module, max_tokens: int) -> Iterator[int]:
+        """The tokens that `model`, a variant of `self.model`, answers with."""
+        return generate(self.adapter, model, self.inputs, max_tokens)
+
+    def score(self, model: nn.Module, tokens: Sequence[int]) -> Tensor:
+        """Logits (T, V) from which each of the T `tokens` would be chosen, all of them given."""
+        return score(self.adapter, model, self.inputs, tokens)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The tokens as text."""
+        return self.adapter.decode(tokens)
+
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """Each token as it is written in the vocabulary."""
+        return self.adapter.pieces(tokens)
+
+
+def load(entry: Entry) -> Loaded:
+    """The model of `entry`, in fp32, from its folder, or from the Hub (or the Hub's local cache).
+
+    Raises:
+        OSError: it is not there, and can't be downloaded.
+    """
+    model_class, prepare_class, adapter_class = _CLASSES[entry.task]
+    source = entry.folder or entry.name
+    prepare = prepare_class.from_pretrained(source)
+    model = model_class.from_pretrained(source, use_safetensors=True, dtype="float32").eval()
+    return Loaded(entry, model, adapter_class(model.config, prepare))
