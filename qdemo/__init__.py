@@ -4,7 +4,7 @@ from qdemo.by_name import compare
 from qdemo.measure.logits import LogitDifference, logit_difference
 from qdemo.measure.outputs import first_divergence
 from qdemo.measure.weights import WeightError, model_weight_errors, pool, weight_error
-from qdemo.modeling.convert import cast, freeze, quantize
+from qdemo.modeling.convert import cast, cast_counts, freeze, quantize
 from qdemo.modeling.footprint import Footprint, footprint
 from qdemo.modeling.modules import QEmbedding, QLinear
 from qdemo.modeling.saving import load_quantized, save_quantized
@@ -29,6 +29,7 @@ __all__ = [
     "Variant",
     "WeightError",
     "cast",
+    "cast_counts",
     "cast_tensor",
     "choose_qparams",
     "compare",

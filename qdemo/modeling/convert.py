@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.modeling.modules import QEmbedding, QLinear, QModule, QWeight
-from qdemo.numerics.casting import float_format
+from qdemo.numerics.casting import CastCount, count_cast, float_format
 from qdemo.numerics.formats import Format, get_format
 from qdemo.numerics.linear import QTensor
 from qdemo.numerics.scheme import Scheme
@@ -36,6 +36,19 @@ def cast(model: Model, format: str | torch.dtype | Format) -> Model:
             f'with quantize(model, weights="{target}")'
         )
     return rebuild(model, target.dtype, copies=True)
+
+
+def cast_counts(
+    model: nn.Module, format: str | torch.dtype | Format
+) -> Iterator[tuple[str, CastCount]]:
+    """What `cast(model, format)` does to the values of each float parameter, by name.
+
+    Raises:
+        ValueError: the format is unknown or an integer format.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            yield name, count_cast(parameter, format)
 
 
 def rebuild(model: Model, dtype: torch.dtype | None = None, copies: bool = False) -> Model:

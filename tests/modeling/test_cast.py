@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qdemo import cast, footprint, freeze, quantize
+from qdemo import cast, cast_counts, footprint, freeze, quantize
 from qdemo.modeling.convert import rebuild
 from tests.modeling.models import Small, ids
 
@@ -96,3 +96,14 @@ def test_a_frozen_model_keeps_its_numbers_and_scales_in_any_cast(text):
 def test_formats_that_nothing_computes_in_are_refused(format):
     with pytest.raises(ValueError, match=format):
         cast(Small(), format)
+
+
+def test_counts_of_a_model_are_those_of_its_parameters():
+    model = Small()
+    with torch.no_grad():
+        model.norm.bias[:2] = torch.tensor([1e6, 1e-9])
+    counts = dict(cast_counts(model, "fp16"))
+    assert list(counts) == [name for name, _ in model.named_parameters()]
+    assert (counts["norm.bias"].overflowed, counts["norm.bias"].zeroed) == (1, 1 + 0)
+    assert sum(count.numel for count in counts.values()) == footprint(model).by_kind[
+        "float weights"] // 4  # fmt: skip
