@@ -69,7 +69,7 @@ def _step(
         group["lr"] = recipe.learning_rate(step)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss: Tensor = model(**batch).loss
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
     optimizer.step()
     optimizer.zero_grad()
@@ -86,9 +86,7 @@ def _save(
     part.replace(folder / "checkpoint.pt")  # a cut-off save leaves the last checkpoint whole
 
 
-def _resume(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
+def _resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     path = folder / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
 from torch import Tensor, nn
 from transformers import (
     AutoTokenizer,
@@ -13,6 +16,11 @@ from transformers import (
     BlipProcessor,
     PreTrainedModel,
     T5ForConditionalGeneration,
+)
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
 )
 
 from qdemo.zoo.captioning import Captioning
@@ -41,9 +49,8 @@ class Loaded:
         Raises:
             ValueError: it is nothing that the model can take; says what is wrong.
         """
-        shown = given if isinstance(given, str) else "a picture"
         inputs = self.adapter.encode(given)
-        return Given(self.entry.name, shown, self.model, self.adapter, inputs)
+        return Given(self.entry.name, _shown(given), self.model, self.adapter, inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +88,32 @@ def load(entry: Entry) -> Loaded:
     """
     model_class, prepare_class, adapter_class = _CLASSES[entry.task]
     source = entry.folder or entry.name
-    prepare = prepare_class.from_pretrained(source)
-    model = model_class.from_pretrained(source, use_safetensors=True, dtype="float32").eval()
+    with _quiet():
+        prepare = prepare_class.from_pretrained(source)
+        model = model_class.from_pretrained(source, use_safetensors=True, dtype="float32").eval()
     return Loaded(entry, model, adapter_class(model.config, prepare))
+
+
+def _shown(given: Any) -> str:
+    if isinstance(given, Image.Image):
+        return f"a picture of {given.width} × {given.height} pixels"
+    return str(given)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bar for weights that are read in a moment, and no word on what is as it should be."""
+    logger, bars = logging.getLogger("transformers.modeling_utils"), is_progress_bar_enabled()
+    logger.addFilter(_is_news)
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_news)
+        if bars:
+            enable_progress_bar()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """transformers 5 says of every untied T5, FLAN-T5 too, that it will not tie it."""
+    return not record.getMessage().startswith("The tied weights mapping and config")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from assets.train.evaluate import Score, default_formats, evaluate, subject_named, table, variant
+from assets.train.evaluate import Score, default_formats, evaluate, subject_named, table
+from qdemo import Variant
 
 
 class Doubler:
@@ -71,7 +72,7 @@ def test_groups_divide_the_rows(length: int, group: str) -> None:
 def test_a_variant_leaves_the_model_alone(form: str) -> None:
     model = nn.Sequential(nn.Linear(64, 8))
     before = copy.deepcopy(model.state_dict())
-    changed = variant(model, form)
+    changed = Variant.parse(form).build(model)
     assert changed is not model
     assert all(torch.equal(before[name], kept) for name, kept in model.state_dict().items())
 

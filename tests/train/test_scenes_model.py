@@ -12,11 +12,13 @@ from transformers.utils import logging as transformers_logging
 
 from assets.train.evaluate import Score, evaluate
 from assets.train.loop import Recipe, fit
-from assets.train.scenes.train import TARGET, make_config, make_model
 from assets.train.scenes.gallery import FOLDER, scenes
+from assets.train.scenes.heldout import PER_TASK, TASKS
 from assets.train.scenes.stream import Stream
 from assets.train.scenes.subject import subject
+from assets.train.scenes.train import TARGET, make_config, make_model
 from assets.train.scenes.words import make_processor
+from qdemo import Variant
 from qdemo.zoo.scenes import caption
 
 SHARD = 10_000_000
@@ -55,6 +57,7 @@ def test_shipped_files_load_without_a_word(
             BlipProcessor.from_pretrained(TARGET)
     finally:
         transformers_logging.disable_propagation()
+        transformers_logging.enable_progress_bar()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert capfd.readouterr().err == ""
 
@@ -82,7 +85,23 @@ def test_gallery_is_captioned(model: BlipForConditionalGeneration) -> None:
     assert answers == [caption(scene) for scene in shown]
 
 
-def test_a_sample_of_the_held_out_scenes_is_captioned(model: BlipForConditionalGeneration) -> None:
-    scores = evaluate(subject(), model, limit=10)
+@pytest.mark.parametrize("form", ["fp32", "fp16", "bf16", "int8", "int4-g64", "int4"])
+def test_a_sample_is_captioned_in_the_better_formats(
+    model: BlipForConditionalGeneration, form: str
+) -> None:
+    assert share_right(model, form) >= 0.9
+
+
+def test_two_bits_are_too_few(model: BlipForConditionalGeneration) -> None:
+    assert share_right(model, "int2") <= 0.1
+
+
+def share_right(model: BlipForConditionalGeneration, form: str) -> float:
+    scores = evaluate(subject(), Variant.parse(form).build(model), limit=6)
     total = sum(scores.values(), Score(0, 0))
-    assert total.right >= 0.9 * total.total
+    return total.right / total.total
+
+
+def test_the_card_holds_the_table_of_all_tasks() -> None:
+    card = (TARGET / "README.md").read_text(encoding="utf-8")
+    assert all(f"| {task} | {PER_TASK} |" in card for task in TASKS)

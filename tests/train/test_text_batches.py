@@ -4,7 +4,7 @@ import pytest
 import sentencepiece
 import torch
 
-from assets.train.text.batches import Batches
+from assets.train.text.batches import PART, Batches, Trimmed
 from assets.train.text.model import new_model
 from assets.train.text.tokenizer import load_tokenizer
 from assets.train.text.train import MODEL
@@ -55,3 +55,10 @@ def test_the_new_model_is_untied_and_of_the_right_size() -> None:
     assert model.lm_head.weight is not model.shared.weight
     assert model.encoder.embed_tokens.weight is model.shared.weight
     assert 3e6 <= sum(p.numel() for p in model.parameters()) <= 5e6
+
+
+def test_a_batch_in_parts_costs_what_the_whole_costs() -> None:
+    model, batch = new_model(len(TOKENIZER)), Batches(TOKENIZER, PART + 8, 0)(0)
+    with torch.no_grad():
+        whole, parts = model(**batch).loss, Trimmed(model)(**batch).loss
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-5)

@@ -1,0 +1,119 @@
+"""Exact match on held-out items by task and number format: `python -m assets.train.evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from torch import nn
+
+import qdemo
+
+# Where each model's subject lives; imported when asked for, so that one doesn't need the other.
+SUBJECTS = {"t5-tiny": "assets.train.text.subject", "blip-tiny": "assets.train.scenes.subject"}
+BATCH = 64
+
+
+class Subject(Protocol):
+    """A model with held-out items: what `evaluate` has to know of it.
+
+    A subject's module offers it as `subject()`. Items are the subject's own affair.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    def load(self) -> nn.Module:
+        """Load the shipped model in fp32."""
+
+    def items(self) -> Mapping[str, Sequence[Any]]:
+        """Return the held-out items by task."""
+
+    def answer(self, model: nn.Module, items: Sequence[Any]) -> list[str]:
+        """Answer `items`, as one batch, with `model` in whatever format."""
+
+    def is_right(self, item: Any, answer: str) -> bool:
+        """Say whether `answer` is exactly right."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many items of how many were answered exactly."""
+
+    right: int
+    total: int
+
+    def __add__(self, other: Score) -> Score:
+        """Pool two scores."""
+        return Score(self.right + other.right, self.total + other.total)
+
+    def __str__(self) -> str:
+        """Write the share in per cent."""
+        return f"{100 * self.right / self.total:.1f}"
+
+
+def subject_named(name: str) -> Subject:
+    """Find a subject by the name of its model."""
+    if name not in SUBJECTS:
+        raise ValueError(f"no model is called {name!r}; there are {', '.join(SUBJECTS)}")
+    found: Subject = import_module(SUBJECTS[name]).subject()
+    return found
+
+
+def default_formats(model: nn.Module) -> tuple[str, ...]:
+    """Return the formats of the table; the groups are of 64 where the rows allow it, or 32."""
+    rows = [m.in_features for m in model.modules() if isinstance(m, nn.Linear)]
+    group = 64 if all(length % 64 == 0 for length in rows) else 32
+    return ("fp32", "fp16", "bf16", "int8", f"int4-g{group}", "int4", "int3", "int2")
+
+
+def evaluate(subject: Subject, model: nn.Module, limit: int | None = None) -> dict[str, Score]:
+    """Score `model` on the subject's items, task by task; `limit` takes the first of each."""
+    return {task: _score(subject, model, items[:limit]) for task, items in subject.items().items()}
+
+
+def _score(subject: Subject, model: nn.Module, items: Sequence[Any]) -> Score:
+    right = 0
+    for start in range(0, len(items), BATCH):
+        batch = items[start : start + BATCH]
+        answers = subject.answer(model, batch)
+        right += sum(map(subject.is_right, batch, answers))
+    return Score(right, len(items))
+
+
+def table(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[str]:
+    """Write scores by format and task as the lines of a Markdown table, in per cent."""
+    formats = list(scores)
+    yield f"| task | items | {' | '.join(formats)} |"
+    yield "|---|---:|" + "---:|" * len(formats)
+    for task, first in scores[formats[0]].items():
+        yield _row(task, first.total, [scores[form][task] for form in formats])
+    pooled = [sum(scores[form].values(), Score(0, 0)) for form in formats]
+    yield _row("**all**", pooled[0].total, pooled)
+
+
+def _row(title: str, total: int, cells: Sequence[Score]) -> str:
+    return f"| {title} | {total} | {' | '.join(map(str, cells))} |"
+
+
+def main() -> None:
+    """Print one table a model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", default=list(SUBJECTS), help="all when none is given")
+    parser.add_argument("--formats", nargs="+", help="instead of the default ones")
+    parser.add_argument("--limit", type=int, help="items of each task, instead of all")
+    options = parser.parse_args()
+    for subject in map(subject_named, options.models):
+        model = subject.load()
+        formats = options.formats or default_formats(model)
+        built = ((f, qdemo.Variant.parse(f).build(model)) for f in formats)  # one alive at a time
+        scores = {f: evaluate(subject, variant, options.limit) for f, variant in built}
+        print(f"{subject.name}, exact match in per cent", "", *table(scores), "", sep="\n")
+
+
+if __name__ == "__main__":
+    main()
