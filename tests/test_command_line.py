@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from qdemo.__main__ import main
+from qdemo.zoo.scenes import IMAGES
+
+PICTURE = IMAGES / "gallery" / "a-woman-and-a-dog-on-the-beach.png"
 
 
 def run(capsys, *arguments):
@@ -45,6 +49,41 @@ def test_untied_counts_as_older_transformers_did(capsys):
     assert "494,832,248" in out
 
 
+def test_compare_shows_what_its_json_holds(capsys, tmp_path):
+    path = tmp_path / "all.json"
+    command = ["compare", "t5-tiny", "--input", "What is 23 + 45?", "--json", str(path)]
+    status, out, err = run(capsys, *command, "--formats", "bf16", "int8", "int2")
+    assert (status, err) == (0, "")
+    whole = json.loads(path.read_text())
+    rows = {row[0]: row for row in cells(out) if row}
+    assert (whole["model"], whole["input"]) == ("t5-tiny", "What is 23 + 45?")
+    assert [result["format"] for result in whole["results"]] == ["fp32", "bf16", "int8", "int2"]
+    for result in whole["results"][1:]:
+        row = rows[result["format"]]
+        assert row[1] == f"{result['bytes'] / 1e6:.2f}"
+        assert row[4:7] == [
+            f"{result['logit_mean_abs']:.5f}",
+            f"{result['logit_max_abs']:.4f}",
+            f"{result['logit_kl_mean']:.2e}",
+        ]
+        assert repr(result["output"]) in out
+
+
+def test_compare_captions_a_picture(capsys):
+    status, out, _ = run(capsys, "compare", "blip-tiny", "--input", str(PICTURE))
+    assert status == 0
+    assert "blip-tiny: 'a picture of 384 × 384 pixels'" in out
+    assert out.count("'a woman and a dog on the beach'") == 4
+
+
+def test_a_variant_that_fails_is_told_below_the_table(capsys):
+    command = ["compare", "t5-tiny", "--input", "x", "--max-tokens", "2", "--formats", "int4-g80"]
+    status, out, _ = run(capsys, *command)
+    assert status == 0
+    assert "int4-g80 failed: encoder.block.0" in out
+    assert "group_size 80 does not divide the row length 192" in out
+
+
 def test_models_lists_the_catalogue(capsys):
     status, out, _ = run(capsys, "models")
     assert status == 0
@@ -54,7 +93,14 @@ def test_models_lists_the_catalogue(capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["footprint", "nobody/nothing"], "unknown model 'nobody/nothing'; the models are google/"),
+        (
+            ["footprint", "nobody/nothing"],
+            "unknown model 'nobody/nothing'; the models are t5-tiny, ",
+        ),
+        (["compare", "t5-tiny", "--input", " "], "the prompt is empty"),
+        (["compare", "t5-tiny", "--input", "x", "--max-tokens", "0"], "max_tokens is 0"),
+        (["compare", "blip-tiny", "--input", "no.png"], "no.png is no picture that can be read"),
+        (["compare", "blip-tiny", "--input", "README.md"], "README.md is no picture"),
         (["footprint", "google/flan-t5-small", "--formats", "int9"], "unknown format 'int9'"),
         (
             ["footprint", "google/flan-t5-small", "--formats", "int4-g48"],
