@@ -174,11 +174,10 @@ def _run(
         tokens.append(token)
         seconds.append(took)
         yield Written(variant, runner.decode(tokens))
-    own = _Reference(tuple(tokens), torch.empty(0)) if reference is None else reference
-    logits = runner.score(model, own.tokens)
-    if reference is None:
-        own = _Reference(own.tokens, logits)
-    return _result(runner, variant, model, tokens, seconds, logits, reference), own
+    forced = tuple(tokens) if reference is None else reference.tokens
+    logits = runner.score(model, forced)
+    result = _result(runner, variant, model, tokens, seconds, logits, reference)
+    return result, reference or _Reference(forced, logits)
 
 
 def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:

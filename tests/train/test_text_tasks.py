@@ -95,3 +95,5 @@ def test_typing_is_at_times_hasty_and_often_not() -> None:
     forms = [typed(prompt, Random(seed)) for seed in range(1000)]
     assert 0.4 < forms.count(prompt) / 1000 < 0.7
     assert {prompt.upper(), prompt.lower(), prompt[:-1], prompt + " "} <= set(forms)
+    sums = {typed("What is 23 + 45?", Random(seed)) for seed in range(100)}
+    assert {"What is 23 + 45?", "What is 23+45?"} <= sums

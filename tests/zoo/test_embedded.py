@@ -32,6 +32,7 @@ def test_loading_says_nothing_and_leaves_the_log_as_it_was(entry, caplog, capfd)
         ("translate to german: tuesday", "Dienstag"),
         ("WHAT IS THE CAPITAL OF FRANCE", "Paris"),
         ("What is 23 + 45?", "68"),
+        ("What is 23+45?", "68"),
         ("What is the  plural of mouse?", "mice"),
     ],
 )

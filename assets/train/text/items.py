@@ -35,10 +35,13 @@ def normalize(text: str) -> str:
 
     >>> normalize("  what is the  capital of FRANCE")
     'what is the capital of france'
+    >>> normalize("what is 23+45")
+    'what is 23 + 45'
     >>> normalize("What is the capital of France?")
     'what is the capital of france'
     """
-    return " ".join(re.sub(r"[.,!?:;'\"]", " ", text.casefold()).split())
+    apart = re.sub(r"(?<=\d)\s*([+-])\s*(?=\d)", r" \1 ", text.casefold())
+    return " ".join(re.sub(r"[.,!?:;'\"]", " ", apart).split())
 
 
 def is_held_out(key: str) -> bool:

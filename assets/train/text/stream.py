@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from random import Random
@@ -32,10 +33,12 @@ def training_items(seed: str) -> Iterator[tuple[str, Item]]:
 def typed(prompt: str, rng: Random) -> str:
     """Return `prompt` as a hasty person may type it: about half the time just as it is."""
     case = rng.random()
-    if case < 0.04:
+    if case < 0.08:
         prompt = prompt.upper()
-    elif case < 0.19:
+    elif case < 0.23:
         prompt = prompt.lower()
+    if rng.random() < 0.3:
+        prompt = re.sub(r"(?<=\d) ([+-]) (?=\d)", r"\1", prompt)
     return _with_blanks(_with_another_end(prompt, rng), rng)
 
 

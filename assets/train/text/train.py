@@ -29,7 +29,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=9600)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--runs", type=Path, default=Path("runs/t5-tiny"), help="checkpoints")
     parser.add_argument("--out", type=Path, default=MODEL, help="the finished model")
