@@ -20,6 +20,7 @@ class Captioning:
         self._processor = processor
         self.start: int = config.text_config.bos_token_id
         self.end: int = config.text_config.sep_token_id
+        self.longest: int = config.text_config.max_position_embeddings
 
     def encode(self, given: Any) -> Inputs:
         """The pixels of a picture, (1, 3, H, W), as the model wants them.

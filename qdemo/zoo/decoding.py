@@ -13,10 +13,15 @@ Inputs = dict[str, Tensor]
 
 
 class Adapter(Protocol):
-    """What there is to know of a kind of model. Adapters know nothing of number formats."""
+    """What there is to know of a kind of model. Adapters know nothing of number formats.
+
+    `start` and `end` are the tokens that an output starts from and ends with; it has at most
+    `longest` tokens.
+    """
 
     start: int
     end: int
+    longest: int
 
     def encode(self, given: Any) -> Inputs:
         """Tensors of what a person gave.
@@ -44,12 +49,14 @@ class Adapter(Protocol):
 def generate(adapter: Adapter, model: nn.Module, inputs: Inputs, max_tokens: int) -> Iterator[int]:
     """The most likely token after each other, up to the end token (which is yielded too).
 
+    It ends after `max_tokens`, or where the model has no room for more.
+
     Raises:
         ArithmeticError: the logits are not finite, as after an overflow of fp16.
     """
     memory = adapter.begin(model, inputs)
     token, past = adapter.start, None
-    for _ in range(max_tokens):
+    for _ in range(min(max_tokens, adapter.longest)):
         logits, past = adapter.step(model, memory, _row([token]), past)
         token = _most_likely(logits[-1])
         yield token

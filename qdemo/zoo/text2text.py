@@ -21,6 +21,7 @@ class Text2Text:
         self._tokenizer = tokenizer
         self.start: int = config.decoder_start_token_id
         self.end: int = config.eos_token_id
+        self.longest = LONGEST
 
     def encode(self, given: Any) -> Inputs:
         """The tokens of a prompt, (1, T), and their mask.

@@ -68,6 +68,16 @@ def test_decoding_ends_at_the_end_token(kind):
     assert loaded.adapter.end == (1 if loaded.entry.task == "text2text" else 3)
 
 
+def test_a_caption_ends_where_the_model_has_no_more_positions(tmp_path):
+    write_blip(tmp_path)
+    loaded = load(Entry("small", "captioning", tied=True, folder=tmp_path))
+    loaded.adapter.end = -1  # never said
+    runner = loaded.given(PICTURE)
+    tokens = list(runner.generate(runner.model, 1000))
+    assert len(tokens) == 32
+    assert runner.score(runner.model, tokens).shape == (32, 10)
+
+
 def test_nothing_can_be_scored_without_tokens(kind):
     loaded, given = kind
     runner = loaded.given(given)
