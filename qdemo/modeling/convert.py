@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from qdemo.modeling.modules import QEmbedding, QLinear, QModule, QWeight
 from qdemo.numerics.casting import CastCount, count_cast, float_format
 from qdemo.numerics.formats import Format, get_format
-from qdemo.numerics.linear import QTensor
 from qdemo.numerics.scheme import Scheme
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -124,7 +124,8 @@ def freeze(model: nn.Module) -> None:
             continue
         key = alias_of(module.weight), module.scheme
         if key not in shared:
-            shared[key] = QWeight(_quantized_weight(name, module))
+            with _naming(name):
+                shared[key] = QWeight(module.qweight)
         module.freeze(shared[key])
 
 
@@ -174,18 +175,18 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
-    try:
+    with _naming(name):
         if isinstance(module, nn.Linear):
             return QLinear(module, scheme)
         assert isinstance(module, nn.Embedding)
         return QEmbedding(module, scheme)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
 
 
-def _quantized_weight(name: str, module: QModule) -> QTensor:
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say in an error which layer it is about."""
     try:
-        return module.qweight
+        yield
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

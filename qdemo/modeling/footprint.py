@@ -74,5 +74,6 @@ def _split_ties(model: nn.Module) -> Iterator[SplitTie]:
     floats = dict(model.named_parameters(remove_duplicate=False))
     for name, module in model.named_modules():
         if isinstance(module, QModule) and module.frozen:
-            for other in floats.keys() & module.tied_with:  # it may be quantized too by now
-                yield SplitTie(name, other, floats[other].nbytes)
+            for other in module.tied_with:
+                if other in floats:  # it may be quantized too by now
+                    yield SplitTie(name, other, floats[other].nbytes)

@@ -51,9 +51,10 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
             is of no use then.
     """
     tensors, about = _read(Path(path))
+    layers = dict(model.named_modules(remove_duplicate=False))
     by_scheme: dict[str, list[str]] = defaultdict(list)
     for name, (scheme, _) in about["modules"].items():
-        _check_layer(model, name)
+        _check_layer(name, layers.get(name))
         by_scheme[scheme].append(escape(name))
     for scheme, names in by_scheme.items():
         quantize(model, Scheme.parse(scheme), include=names, embeddings=True)
@@ -109,8 +110,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors | {key: tensors[first] for key, first in about["same_as"].items()}, about
 
 
-def _check_layer(model: nn.Module, name: str) -> None:
-    module = dict(model.named_modules(remove_duplicate=False)).get(name)
+def _check_layer(name: str, module: nn.Module | None) -> None:
     if type(module) not in (nn.Linear, nn.Embedding):
         found = "nothing" if module is None else f"a {type(module).__name__}"
         raise ValueError(f"the file has a quantized {name}, where the model has {found}")

@@ -10,29 +10,16 @@ from typing import Any
 
 from PIL import Image
 from torch import Tensor, nn
-from transformers import (
-    AutoTokenizer,
-    BlipForConditionalGeneration,
-    BlipProcessor,
-    PreTrainedModel,
-    T5ForConditionalGeneration,
-)
+from transformers import PreTrainedModel
 from transformers.utils.logging import (
     disable_progress_bar,
     enable_progress_bar,
     is_progress_bar_enabled,
 )
 
-from qdemo.zoo.captioning import Captioning
-from qdemo.zoo.catalogue import Entry, Task
+from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.decoding import Adapter, Inputs, generate, score
-from qdemo.zoo.text2text import Text2Text
-
-# For each kind of task: the model, what prepares its input, and what knows how to decode.
-_CLASSES: dict[Task, tuple[Any, Any, Any]] = {
-    "text2text": (T5ForConditionalGeneration, AutoTokenizer, Text2Text),
-    "captioning": (BlipForConditionalGeneration, BlipProcessor, Captioning),
-}
+from qdemo.zoo.kinds import KINDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +73,11 @@ def load(entry: Entry) -> Loaded:
     Raises:
         OSError: it is not there, and can't be downloaded.
     """
-    model_class, prepare_class, adapter_class = _CLASSES[entry.task]
-    source = entry.folder or entry.name
+    kind, source = KINDS[entry.task], entry.folder or entry.name
     with _quiet():
-        prepare = prepare_class.from_pretrained(source)
-        model = model_class.from_pretrained(source, use_safetensors=True, dtype="float32").eval()
-    return Loaded(entry, model, adapter_class(model.config, prepare))
+        prepare = kind.prepare.from_pretrained(source)
+        model = kind.model.from_pretrained(source, use_safetensors=True, dtype="float32").eval()
+    return Loaded(entry, model, kind.adapter(model.config, prepare))
 
 
 def _shown(given: Any) -> str:

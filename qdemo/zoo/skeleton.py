@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
-from transformers import (
-    BlipConfig,
-    BlipForConditionalGeneration,
-    PreTrainedModel,
-    T5Config,
-    T5ForConditionalGeneration,
-)
+from transformers import PreTrainedModel
 
-from qdemo.zoo.catalogue import Entry, Task
-
-_CLASSES: dict[Task, tuple[Any, Any]] = {
-    "text2text": (T5ForConditionalGeneration, T5Config),
-    "captioning": (BlipForConditionalGeneration, BlipConfig),
-}
+from qdemo.zoo.catalogue import Entry
+from qdemo.zoo.kinds import KINDS
 
 
 def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
@@ -28,13 +16,13 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
     `tied` overrides whether the word embedding and the output layer are one matrix: transformers
     5 ties the two when a checkpoint holds equal values for both, earlier versions counted both.
     """
-    model_class, config_class = _CLASSES[entry.task]
+    build = KINDS[entry.task].model
     if entry.folder:
-        config = config_class.from_pretrained(entry.folder)
+        config = build.config_class.from_pretrained(entry.folder)
     else:
-        config = config_class(**entry.config)
+        config = build.config_class(**entry.config)
     with torch.device("meta"):
-        model: PreTrainedModel = model_class(config)
+        model: PreTrainedModel = build(config)
     if not (entry.tied if tied is None else tied):
         _untie(model)
     return model
