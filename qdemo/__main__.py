@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     comparison = commands.add_parser("compare", help="run a model in several formats")
     comparison.add_argument("model", help="a name that `models` lists")
-    comparison.add_argument("--input", required=True, help="the prompt, or a picture's file name")
+    comparison.add_argument(
+        "--input", required=True, help="the prompt, or the file name of a picture, or scene:NUMBER"
+    )
     comparison.add_argument("--formats", nargs="+", default=_COMPARED, metavar="FORMAT")
     comparison.add_argument("--max-tokens", type=int, default=64, metavar="N")
     comparison.add_argument("--json", metavar="FILE", help="write all that was measured")
@@ -65,14 +67,12 @@ def _captions(model: str) -> bool:
     return get_entry(model).task == "captioning"
 
 
-def _picture(path: str) -> object:
-    from PIL import Image, UnidentifiedImageError
+def _picture(name: str) -> object:
+    from qdemo.zoo.pictures import named_picture, read_picture
 
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is no picture that can be read: {error}") from None
+    if name.startswith(("scene:", "gallery:")):
+        return named_picture(name)
+    return read_picture(name, Path(name).name)
 
 
 def _show_progress(event: Event) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from qdemo.measure.logits import LogitDifference, logit_difference
 from qdemo.measure.outputs import first_divergence
 from qdemo.measure.weights import WeightError, model_weight_errors
+from qdemo.modeling.convert import rebuild
 from qdemo.modeling.footprint import Footprint, footprint
 from qdemo.modeling.variant import Variant
 
@@ -59,6 +60,8 @@ class Result:
     after a warm-up. `top` holds, at each position of the reference's output, the most likely
     tokens with their probabilities. `logits` (both fed the reference's output), `divergence` (the
     first token that differs) and `weights` (by parameter) are against the reference; it has none.
+    `bytes_with_embeddings`: what the variant would hold if it quantized the embeddings too; None
+    where that says nothing.
     """
 
     variant: Variant
@@ -72,13 +75,46 @@ class Result:
     logits: LogitDifference | None = None
     divergence: int | None = None
     weights: dict[str, WeightError] | None = None
+    bytes_with_embeddings: int | None = None
 
 
 @dataclass(frozen=True)
-class Started:
-    """The variants that will run, in their order."""
+class Failed:
+    """A variant could not be built or run; the others go on."""
 
+    variant: Variant
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All that came out for one model and one input; the reference is the first result.
+
+    `variants` are those that were to run, `shapes` those of the reference's parameters, by name.
+    """
+
+    model: str
+    shown: str
+    max_tokens: int
     variants: tuple[Variant, ...]
+    shapes: dict[str, tuple[int, ...]]
+    results: tuple[Result, ...] = ()
+    failures: tuple[Failed, ...] = ()
+
+    def after(self, event: Event) -> Comparison:
+        """This comparison with what `event` adds to it."""
+        if isinstance(event, Done):
+            return replace(self, results=(*self.results, event.result))
+        if isinstance(event, Failed):
+            return replace(self, failures=(*self.failures, event))
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """What will be compared; nothing has run yet."""
+
+    comparison: Comparison
 
 
 @dataclass(frozen=True)
@@ -94,25 +130,6 @@ class Done:
     """A variant is through."""
 
     result: Result
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A variant could not be built or run; the others go on."""
-
-    variant: Variant
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All that came out for one model and one input; the reference is the first result."""
-
-    model: str
-    shown: str
-    max_tokens: int
-    results: tuple[Result, ...]
-    failures: tuple[Failed, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,24 +153,30 @@ def run(runner: Runner, variants: Iterable[Variant], max_tokens: int = 64) -> Ge
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
-    wanted = tuple(dict.fromkeys([REFERENCE, *variants]))
-    yield Started(wanted)
-    results: list[Result] = []
-    failures: list[Failed] = []
+    comparison = _planned(runner, variants, max_tokens)
+    yield Started(comparison)
     reference: _Reference | None = None
-    for variant in wanted:
+    for variant in comparison.variants:
         try:
             result, reference = yield from _run(runner, variant, max_tokens, reference)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-            failures.append(Failed(variant, str(error)))
-            yield failures[-1]
-            if reference is None:
-                break
+            event: Done | Failed = Failed(variant, str(error))
         else:
-            results.append(result)
-            yield Done(result)
-    yield Finished(
-        Comparison(runner.name, runner.shown, max_tokens, tuple(results), tuple(failures))
+            event = Done(result)
+        comparison = comparison.after(event)
+        yield event
+        if reference is None:
+            break
+    yield Finished(comparison)
+
+
+def _planned(runner: Runner, variants: Iterable[Variant], max_tokens: int) -> Comparison:
+    return Comparison(
+        model=runner.name,
+        shown=runner.shown,
+        max_tokens=max_tokens,
+        variants=tuple(dict.fromkeys([REFERENCE, *variants])),
+        shapes={name: tuple(w.shape) for name, w in runner.model.named_parameters()},
     )
 
 
@@ -217,8 +240,17 @@ def _result(
         "logits": logit_difference(reference.logits, logits, torch.tensor(reference.tokens)),
         "divergence": first_divergence(reference.tokens, tokens),
         "weights": dict(model_weight_errors(runner.model, model)),
+        "bytes_with_embeddings": _bytes_with_embeddings(runner.model, variant),
     }
     return Result(**{**vars(result), **against})
+
+
+def _bytes_with_embeddings(reference: nn.Module, variant: Variant) -> int | None:
+    """Found without quantizing anything, on shapes alone."""
+    if variant.scheme is None or variant.embeddings:
+        return None
+    shapes = rebuild(reference, device="meta")
+    return footprint(replace(variant, embeddings=True).build(shapes)).total
 
 
 def _top(runner: Runner, logits: Tensor) -> tuple[tuple[tuple[str, float], ...], ...]:

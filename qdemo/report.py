@@ -1,21 +1,25 @@
-"""A comparison as rows for people and as JSON for programs."""
+"""A comparison as one JSON document: the only thing that the page, the files and the API show.
+
+A document that was written to a file is shown by the same code as one that was just computed.
+"""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdemo.comparison import Comparison, Result
+from qdemo.comparison import Comparison, Failed, Result
+from qdemo.document import SCHEMA, WHOLE_MODEL, Document
+from qdemo.measure.histogram import BINS, LOG_BINS, LOG_RANGE
 from qdemo.measure.logits import LogitDifference
 from qdemo.measure.weights import WeightError, pool
-
-SCHEMA = 1
-"""Raised whenever a field of the JSON changes its meaning."""
 
 
 def summary(comparison: Comparison) -> list[dict[str, Any]]:
@@ -24,11 +28,10 @@ def summary(comparison: Comparison) -> list[dict[str, Any]]:
     Bytes are of storage really held; times are of this machine, after a warm-up; logits are
     teacher-forced on the reference's output; weights are pooled over the whole model.
     """
-    reference = comparison.results[0] if comparison.results else None
-    return [_row(result, reference) for result in comparison.results]
+    return [row(result, comparison.results[0]) for result in comparison.results]
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_json(comparison: Comparison) -> Document:
     """Everything that was measured, and on what, as JSON-ready values."""
     rows = summary(comparison)
     return {
@@ -37,27 +40,39 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "input": comparison.shown,
         "max_tokens": comparison.max_tokens,
         "decoding": "greedy",
+        "seed": None,  # nothing is drawn at random
+        "formats": [str(variant) for variant in comparison.variants],
         "results": [
-            row | _detail(result) for row, result in zip(rows, comparison.results, strict=True)
+            plain | _detail(result, comparison.shapes)
+            for plain, result in zip(rows, comparison.results, strict=True)
         ],
-        "failures": [{"format": str(f.variant), "reason": f.reason} for f in comparison.failures],
+        "failures": [failure_row(failure) for failure in comparison.failures],
         "machine": _machine(),
+        "computed": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _row(result: Result, reference: Result | None) -> dict[str, Any]:
+def row(result: Result, reference: Result) -> dict[str, Any]:
+    """What `summary` says of one variant, and what its bytes are spent on."""
     size = result.footprint.total
-    row: dict[str, Any] = {
+    return {
         "format": str(result.variant),
         "output": result.text,
         "bytes": size,
-        "times_smaller": reference.footprint.total / size if reference else None,
+        "times_smaller": reference.footprint.total / size,
         "first_token_ms": 1000 * result.first_token_s,
         "token_ms": result.token_ms,
+        **_logits(result.logits),
+        "first_divergent_token": result.divergence,
+        **_weights(pool(result.weights.values()) if result.weights else None),
+        "footprint": asdict(result.footprint),
+        "bytes_with_embeddings": result.bytes_with_embeddings,
     }
-    row |= _logits(result.logits)
-    row["first_divergent_token"] = result.divergence
-    return row | _weights(result.weights)
+
+
+def failure_row(failure: Failed) -> dict[str, str]:
+    """A variant that could not run, and why."""
+    return {"format": str(failure.variant), "reason": failure.reason}
 
 
 def _logits(difference: LogitDifference | None) -> dict[str, float | None]:
@@ -69,12 +84,11 @@ def _logits(difference: LogitDifference | None) -> dict[str, float | None]:
     }
 
 
-def _weights(errors: dict[str, WeightError] | None) -> dict[str, float | None]:
-    pooled = pool(errors.values()) if errors else None
+def _weights(error: WeightError | None) -> dict[str, float | None]:
     names = ("rms", "max_abs", "sqnr_db", "relative", "rms_steps")
     counts = ("zeroed", "overflowed", "saturated")
     return {
-        f"weight_{name}": None if pooled is None else _finite(getattr(pooled, name))
+        f"weight_{name}": None if error is None else _finite(getattr(error, name))
         for name in (*names, *counts)
     }
 
@@ -88,25 +102,64 @@ def _finite_list(values: Tensor) -> list[float | None]:
     return [_finite(value) for value in values.tolist()]
 
 
-def _detail(result: Result) -> dict[str, Any]:
+def _detail(result: Result, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     positions = result.logits
     return {
         "tokens": list(result.tokens),
         "pieces": list(result.pieces),
-        "footprint": asdict(result.footprint),
         "top": [[list(pair) for pair in top] for top in result.top],
         "kl_by_position": positions and _finite_list(positions.kl),
         "max_abs_by_position": positions and _finite_list(positions.max_abs_by_position),
-        "sqnr_db_by_parameter": result.weights
-        and {name: _finite(error.sqnr_db) for name, error in result.weights.items()},
+        "weights": result.weights and _by_parameter(result.weights, shapes),
+    }
+
+
+def _by_parameter(
+    errors: Mapping[str, WeightError], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
+    named = {WHOLE_MODEL: pool(errors.values()), **errors}
+    return {name: _parameter(error, shapes.get(name)) for name, error in named.items()}
+
+
+def _parameter(error: WeightError, shape: tuple[int, ...] | None) -> dict[str, Any]:
+    low, high = LOG_RANGE
+    width = 2.0**error.histogram.power * 2 / BINS
+    return {
+        "shape": shape and list(shape),
+        "numel": error.numel,
+        "exact": error.exact,
+        **{name.removeprefix("weight_"): value for name, value in _weights(error).items()},
+        "log_histogram": _stretch(error.log_histogram, low, (high - low) / LOG_BINS),
+        "histogram": _stretch(error.histogram.counts, -width * BINS / 2, width),
+    }
+
+
+def _stretch(counts: Tensor, start: float, width: float) -> dict[str, Any]:
+    """The stretch of equal bins that holds anything; `start` is where its first bin begins."""
+    filled = counts.nonzero()
+    first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, -1)
+    return {
+        "start": start + first * width,
+        "bin_width": width,
+        "counts": counts[first : last + 1].tolist(),
     }
 
 
 def _machine() -> dict[str, Any]:
     libraries = ("torch", "transformers")
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         **{name: version(name) for name in libraries},
     }
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it: Linux does so in a file only."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0].strip() if names else platform.processor() or platform.machine()

@@ -39,7 +39,7 @@ def test_the_json_is_json_and_whole(comparison):
     int8 = read["results"][2]
     assert int8["kl_by_position"] == comparison.results[2].logits.kl.tolist()
     assert sum(int8["footprint"]["by_kind"].values()) == int8["bytes"]
-    assert int8["sqnr_db_by_parameter"]["0.weight"] is None  # the embedding has no error
+    assert int8["weights"]["0.weight"]["sqnr_db"] is None  # the embedding has no error
     assert len(int8["top"]) == len(read["results"][0]["tokens"])
     assert read["machine"]["torch"].startswith("2.")
 

@@ -51,10 +51,16 @@ def cast_counts(
             yield name, count_cast(parameter, format)
 
 
-def rebuild(model: Model, dtype: torch.dtype | None = None, copies: bool = False) -> Model:
+def rebuild(
+    model: Model,
+    dtype: torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    copies: bool = False,
+) -> Model:
     """New modules over the tensors of `model`, in which floats have `dtype` where one is given.
 
-    Tensors that need no cast are the same memory as the model's, unless `copies`.
+    Tensors that stay what and where they are share the model's memory, unless `copies`. On
+    `device="meta"` it has all shapes and no memory.
     """
     memo: dict[int, Tensor] = {}
     seen: dict[object, Tensor] = {}
@@ -62,7 +68,7 @@ def rebuild(model: Model, dtype: torch.dtype | None = None, copies: bool = False
         alias = alias_of(tensor), type(tensor)
         if alias not in seen:
             wanted = dtype if dtype is not None and to_cast else tensor.dtype
-            seen[alias] = _like(tensor, tensor.detach().to(wanted, copy=copies))
+            seen[alias] = _like(tensor, tensor.detach().to(device, wanted, copy=copies))
         memo[id(tensor)] = seen[alias]
     rebuilt = copy.deepcopy(model, memo)  # deepcopy takes the tensors that the memo has for it
     for module in rebuilt.modules():

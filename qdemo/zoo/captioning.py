@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import BlipConfig, BlipProcessor
 
 from qdemo.zoo.decoding import Inputs
+from qdemo.zoo.pictures import Picture
 
 
 class Captioning:
@@ -28,9 +29,10 @@ class Captioning:
         Raises:
             ValueError: no picture.
         """
-        if not isinstance(given, Image.Image):
+        picture = given.image if isinstance(given, Picture) else given
+        if not isinstance(picture, Image.Image):
             raise ValueError(f"expected a picture, got {type(given).__name__}")
-        pixels = self._processor(images=given.convert("RGB"), return_tensors="pt")
+        pixels = self._processor(images=picture.convert("RGB"), return_tensors="pt")
         return {"pixel_values": pixels["pixel_values"]}
 
     def begin(self, model: nn.Module, inputs: Inputs) -> Inputs:

@@ -16,25 +16,30 @@ class Entry:
 
     `config` is what its architecture needs beyond the defaults of transformers' T5Config or
     BlipConfig, as the model's own config.json on the Hub has it. `tied` says whether the word
-    embedding and the output layer are one matrix. An embedded model has its `folder`, with
-    configuration and weights, instead.
+    embedding and the output layer are one matrix. `revision` is the Hub's commit. An embedded
+    model has its `folder`, with configuration and weights, instead of the two. `parameters` counts
+    shared ones once.
     """
 
     name: str
     task: Task
     tied: bool
+    parameters: int
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    revision: str | None = None
     folder: Path | None = field(default=None, repr=False)
 
 
 _MODELS = Path(__file__).parents[2] / "assets" / "models"
 
 
-def _embedded(name: str, task: Task, tied: bool) -> Entry:
-    return Entry(name, task, tied, folder=_MODELS / name)
+def _embedded(name: str, task: Task, tied: bool, parameters: int) -> Entry:
+    return Entry(name, task, tied, parameters, folder=_MODELS / name)
 
 
-def _flan_t5(size: str, d_model: int, d_ff: int, layers: int, heads: int) -> Entry:
+def _flan_t5(
+    size: str, parameters: int, revision: str, d_model: int, d_ff: int, layers: int, heads: int
+) -> Entry:
     config = {
         "vocab_size": 32128,
         "d_model": d_model,
@@ -44,10 +49,10 @@ def _flan_t5(size: str, d_model: int, d_ff: int, layers: int, heads: int) -> Ent
         "num_heads": heads,
         "feed_forward_proj": "gated-gelu",
     }
-    return Entry(f"google/flan-t5-{size}", "text2text", tied=False, config=config)
+    return Entry(f"google/flan-t5-{size}", "text2text", False, parameters, config, revision)
 
 
-def _blip(size: str, width: int, layers: int, heads: int) -> Entry:
+def _blip(size: str, parameters: int, revision: str, width: int, layers: int, heads: int) -> Entry:
     vision = {
         "hidden_size": width,
         "intermediate_size": 4 * width,
@@ -58,21 +63,29 @@ def _blip(size: str, width: int, layers: int, heads: int) -> Entry:
     text = {"encoder_hidden_size": width, "num_attention_heads": 12}
     config = {"vision_config": vision, "text_config": text}
     name = f"Salesforce/blip-image-captioning-{size}"
-    return Entry(name, "captioning", tied=True, config=config)
+    return Entry(name, "captioning", True, parameters, config, revision)
 
+
+_SMALL = "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"
+_BASE = "7bcac572ce56db69c1ea7c8af255c5d7c9672fc2"
+_LARGE = "0613663d0d48ea86ba8cb3d7a44f0f65dc596a2a"
+_XL = "7d6315df2c2fb742f0f5b556879d730926ca9001"
+_XXL = "ae7c9136adc7555eeccc78cdd960dfd60fb346ce"
+_BLIP_BASE = "refs/pr/50"  # the main branch has a pickle only; this has the same as safetensors
+_BLIP_LARGE = "2227ac38c9f16105cb0412e7cab4759978a8fd90"
 
 CATALOGUE: dict[str, Entry] = {
     entry.name: entry
     for entry in (
-        _embedded("t5-tiny", "text2text", tied=False),
-        _embedded("blip-tiny", "captioning", tied=True),
-        _flan_t5("small", d_model=512, d_ff=1024, layers=8, heads=6),
-        _flan_t5("base", d_model=768, d_ff=2048, layers=12, heads=12),
-        _flan_t5("large", d_model=1024, d_ff=2816, layers=24, heads=16),
-        _flan_t5("xl", d_model=2048, d_ff=5120, layers=24, heads=32),
-        _flan_t5("xxl", d_model=4096, d_ff=10240, layers=24, heads=64),
-        _blip("base", width=768, layers=12, heads=12),
-        _blip("large", width=1024, layers=24, heads=16),
+        _embedded("t5-tiny", "text2text", tied=False, parameters=4_175_424),
+        _embedded("blip-tiny", "captioning", tied=True, parameters=2_560_555),
+        _flan_t5("small", 76_961_152, _SMALL, d_model=512, d_ff=1024, layers=8, heads=6),
+        _flan_t5("base", 247_577_856, _BASE, d_model=768, d_ff=2048, layers=12, heads=12),
+        _flan_t5("large", 783_150_080, _LARGE, d_model=1024, d_ff=2816, layers=24, heads=16),
+        _flan_t5("xl", 2_849_757_184, _XL, d_model=2048, d_ff=5120, layers=24, heads=32),
+        _flan_t5("xxl", 11_135_332_352, _XXL, d_model=4096, d_ff=10240, layers=24, heads=64),
+        _blip("base", 223_971_644, _BLIP_BASE, width=768, layers=12, heads=12),
+        _blip("large", 446_290_492, _BLIP_LARGE, width=1024, layers=24, heads=16),
     )
 }
 """Every model by name."""

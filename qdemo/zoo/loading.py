@@ -20,6 +20,7 @@ from transformers.utils.logging import (
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.decoding import Adapter, Inputs, generate, score
 from qdemo.zoo.kinds import KINDS
+from qdemo.zoo.pictures import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +76,16 @@ def load(entry: Entry) -> Loaded:
     """
     kind, source = KINDS[entry.task], entry.folder or entry.name
     with _quiet():
-        prepare = kind.prepare.from_pretrained(source)
-        model = kind.model.from_pretrained(source, use_safetensors=True, dtype="float32").eval()
+        prepare = kind.prepare.from_pretrained(source, revision=entry.revision)
+        model = kind.model.from_pretrained(
+            source, revision=entry.revision, use_safetensors=True, dtype="float32"
+        ).eval()
     return Loaded(entry, model, kind.adapter(model.config, prepare))
 
 
 def _shown(given: Any) -> str:
     if isinstance(given, Image.Image):
-        return f"a picture of {given.width} × {given.height} pixels"
+        return str(Picture(given.convert("RGB"), "a picture"))
     return str(given)
 
 

@@ -42,3 +42,8 @@ def test_an_unknown_model_is_named_and_the_known_are_listed():
         ValueError, match=r"'t6'; the models are t5-tiny, .*google/flan-t5-small, .*blip"
     ):
         get_entry("t6")
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=str)
+def test_the_catalogue_knows_how_many_parameters_there_are(entry):
+    assert sum(p.numel() for p in skeleton(entry).parameters()) == entry.parameters

@@ -1,0 +1,1 @@
+"""The comparison that the page opens with."""

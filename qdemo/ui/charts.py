@@ -1,0 +1,159 @@
+"""Memory, logits and weights: each chart with its reading and its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+from gradio.components.plot import PlotData
+
+from qdemo.document import WHOLE_MODEL, Document, parameters, variants
+from qdemo.views import panels, plots, readings, tables
+from qdemo.views.templates import fill
+
+_PICKED = """
+element.addEventListener("change", event =>
+  trigger("select", {position: Number(event.target.value)}));
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Charts:
+    """The components, by what they show; `whole` holds all of them."""
+
+    whole: gr.Column
+    memory: gr.Plot
+    memory_reading: gr.HTML
+    memory_table: gr.HTML
+    logits: gr.Plot
+    logits_reading: gr.HTML
+    logits_table: gr.HTML
+    ribbon: gr.HTML
+    top: gr.HTML
+    parameter: gr.Dropdown
+    sizes: gr.Plot
+    errors: gr.Plot
+    weights_reading: gr.HTML
+    weights_table: gr.HTML
+    map: gr.Plot
+    map_reading: gr.HTML
+
+    @property
+    def components(self) -> list[Any]:
+        """All of them, as the outputs of an event."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @property
+    def of_parameter(self) -> list[Any]:
+        """What depends on the chosen parameter."""
+        return [self.sizes, self.errors, self.weights_reading, self.weights_table]
+
+
+def values(document: Document) -> dict[str, Any]:
+    """What each component shows of a document in which a format was compared with fp32."""
+    sizes, errors, reading, table = of_parameter(document, WHOLE_MODEL)
+    return {
+        "memory": plot(plots.memory(document)),
+        "memory_reading": _reading(readings.memory(document)),
+        "memory_table": panels.table_html(tables.memory(document)),
+        "logits": plot(plots.logits(document)),
+        "logits_reading": _reading(readings.logits(document)),
+        "logits_table": panels.table_html(tables.logits(document)),
+        "ribbon": panels.ribbon_html(document),
+        "top": panels.top_html(document, 0),
+        "sizes": sizes,
+        "errors": errors,
+        "weights_reading": reading,
+        "weights_table": table,
+        "map": plot(plots.sqnr_map(document)),
+        "map_reading": _reading(readings.hardest(document)),
+    }
+
+
+def of_parameter(document: Document, parameter: str) -> tuple[Any, ...]:
+    """The histograms, the reading and the table of one parameter's errors."""
+    return (
+        plot(plots.weight_sizes(document, parameter)),
+        plot(plots.weight_errors(document, parameter)),
+        _reading(readings.weights(document, parameter)),
+        panels.table_html(tables.weights(document, parameter)),
+    )
+
+
+def updates(charts: Charts, document: Document) -> dict[Any, Any]:
+    """What changes on the page for a new document; without a comparison the charts are hidden."""
+    if not variants(document):
+        return {charts.whole: gr.update(visible=False)}
+    shown = {getattr(charts, name): value for name, value in values(document).items()}
+    choice = gr.update(choices=parameters(document), value=WHOLE_MODEL)
+    return {charts.whole: gr.update(visible=True), charts.parameter: choice, **shown}
+
+
+def plot(figure: Any) -> PlotData:
+    """A figure as gradio's plot takes it."""
+    return PlotData(type="plotly", plot=plots.for_browser(figure))
+
+
+def build(document: Document) -> Charts:
+    """Lay the charts out with a document to begin with; the caller is inside a Blocks."""
+    shown = values(document)
+    with gr.Column(elem_id="charts") as whole:
+        _section("Memory", "Bytes of storage really held, shared storage counted once.")
+        memory, memory_reading, memory_table = _chart("memory", shown)
+        _section(
+            "Logits",
+            "Every format is fed fp32's own answer, so that each position compares like with like.",
+        )
+        logits, logits_reading, logits_table = _chart("logits", shown)
+        ribbon = _html("ribbon", shown, js_on_load=_PICKED)
+        top = _html("top", shown)
+        _section("Weights", "What a format changes in the weights themselves.")
+        parameter = gr.Dropdown(
+            parameters(document), value=WHOLE_MODEL, label="Layer", elem_id="parameter",
+            interactive=True,
+        )  # fmt: skip
+        with gr.Row():
+            sizes = _plot("sizes", shown)
+            errors = _plot("errors", shown)
+        reading = _html("weights_reading", shown)
+        table = _html("weights_table", shown)
+        map_ = _plot("map", shown)
+        map_reading = _html("map_reading", shown)
+    return Charts(
+        whole, memory, memory_reading, memory_table, logits, logits_reading, logits_table, ribbon,
+        top, parameter, sizes, errors, reading, table, map_, map_reading,
+    )  # fmt: skip
+
+
+def _section(title: str, text: str) -> None:
+    gr.HTML(fill("section", title=title, text=text), js_on_load=None, apply_default_css=False)
+
+
+def _reading(text: str) -> str:
+    return fill("reading", text=text)
+
+
+def _chart(name: str, shown: dict[str, Any]) -> tuple[gr.Plot, gr.HTML, gr.HTML]:
+    """A chart with its reading under it and its table beside it."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            figure = _plot(name, shown)
+            reading = _html(f"{name}_reading", shown)
+        with gr.Column(scale=6, min_width=320):
+            table = _html(f"{name}_table", shown)
+    return figure, reading, table
+
+
+def _plot(name: str, shown: dict[str, Any]) -> gr.Plot:
+    return gr.Plot(
+        shown[name], show_label=False, container=False, elem_id=f"{name}-chart",
+        elem_classes="chart", min_width=320,
+    )  # fmt: skip
+
+
+def _html(name: str, shown: dict[str, Any], js_on_load: str | None = None) -> gr.HTML:
+    return gr.HTML(
+        shown[name], js_on_load=js_on_load, apply_default_css=False,
+        elem_id=name.replace("_", "-"),
+    )  # fmt: skip

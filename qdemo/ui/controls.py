@@ -1,0 +1,195 @@
+"""What a person chooses, and the line under each control that says what is wrong with it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from qdemo.request import DEFAULT_TOKENS, FIELDS, MAX_CHARACTERS, MAX_TOKENS
+from qdemo.ui import own_format
+from qdemo.ui.picture_input import PictureInput
+from qdemo.views.templates import fill
+from qdemo.zoo.availability import offered, where
+from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.pictures import gallery, named_picture
+
+TICKED = ("fp16", "bf16", "int8")
+PROMPTS = (
+    "Sort these words: pig, onion, river, wolf",
+    "Please say goodbye to Hugo.",
+    "Translate to German: Tuesday",
+    "Hello, my name is ",
+    "What is 59 + 64?",
+    "What is the capital of France?",
+)
+FIRST_PICTURE = "gallery:a-woman-and-a-dog-on-the-beach"
+_QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+_TASKS = {"text2text": "text to text", "captioning": "picture to text"}
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """The components; `asked` are those that a request is read from, in their order."""
+
+    model: gr.Dropdown
+    formats: gr.CheckboxGroup
+    prompt: gr.Textbox
+    picture: gr.Image
+    source: gr.State
+    max_tokens: gr.Slider
+    text_part: gr.Column
+    picture_part: gr.Column
+    compare: gr.Button
+    stop: gr.Button
+    problems: Mapping[str, gr.HTML]
+
+    @property
+    def asked(self) -> list[Any]:
+        """What `read` takes."""
+        return [self.model, self.formats, self.prompt, self.picture, self.source, self.max_tokens]
+
+
+def read(
+    model: str,
+    formats: list[str],
+    prompt: str,
+    picture: str | None,
+    source: str | None,
+    max_tokens: float,
+) -> dict[str, Any]:
+    """The controls' values as arguments of `Request.parse`; a picture made here goes by name."""
+    chosen = source or (Path(picture) if picture else None)
+    return {
+        "model": model,
+        "formats": formats,
+        "prompt": prompt,
+        "picture": chosen if picture else None,
+        "max_tokens": max_tokens,
+    }
+
+
+def problem_html(message: str) -> str:
+    """What is wrong, in words that a screen reader speaks at once."""
+    return fill("problem", message=message)
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Every model that is offered, with its task and where its weights are."""
+    return [(f"{e.name} · {_TASKS[e.task]} · {where(e)}", e.name) for e in offered()]
+
+
+def is_captioning(model: str) -> bool:
+    """Whether that model looks at a picture."""
+    return get_entry(model).task == "captioning"
+
+
+def picture_file(name: str) -> Any:
+    """What a picture component shows for a picture's name."""
+    return str(gallery()[name]) if name in gallery() else named_picture(name).image
+
+
+def problem(field: str, problems: dict[str, gr.HTML]) -> None:
+    """An empty line in which something may be said about a field."""
+    problems[field] = gr.HTML(
+        elem_id=f"problem-{field}", elem_classes="problem-line", js_on_load=None,
+        apply_default_css=False,
+    )  # fmt: skip
+
+
+def build(model: str, prompt: str) -> Controls:
+    """Lay the controls out; the caller is inside a Blocks."""
+    problems: dict[str, gr.HTML] = {}
+    with gr.Row(equal_height=False, elem_id="controls"):
+        with gr.Column(scale=3, min_width=300):
+            chosen = gr.Dropdown(
+                model_choices(), value=model, label="Model", elem_id="model", filterable=False
+            )
+            problem("model", problems)
+            with gr.Accordion("More: length and formats of your own", open=False, elem_id="more"):
+                max_tokens = gr.Slider(
+                    1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label="Longest answer, tokens",
+                    elem_id="max_tokens",
+                )  # fmt: skip
+                problem("max_tokens", problems)
+                choices, add = own_format.build()
+        with gr.Column(scale=5, min_width=320):
+            with gr.Column(visible=not is_captioning(model)) as text_part:
+                text = gr.Textbox(
+                    prompt, label="Prompt", lines=3, max_lines=8, elem_id="prompt",
+                    max_length=MAX_CHARACTERS + 1000, placeholder="Ask something",
+                )  # fmt: skip
+                problem("prompt", problems)
+                gr.Examples([[text] for text in PROMPTS], text, label="Examples", elem_id="prompts")
+            with gr.Column(visible=is_captioning(model)) as picture_part:
+                picture, source = _picture(problems)
+        with gr.Column(scale=4, min_width=300):
+            formats = gr.CheckboxGroup(
+                list(own_format.FORMATS), value=list(TICKED), label="Formats", elem_id="formats",
+                info="fp32 is the reference and always runs",
+            )  # fmt: skip
+            problem("formats", problems)
+            with gr.Row():
+                compare = gr.Button("Compare", variant="primary", elem_id="compare", size="lg")
+                stop = gr.Button("Stop", interactive=False, elem_id="stop", size="lg")
+    controls = Controls(
+        chosen, formats, text, picture, source, max_tokens, text_part, picture_part, compare, stop,
+        {field: problems[field] for field in FIELDS},
+    )  # fmt: skip
+    add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
+    chosen.input(parts, chosen, [text_part, picture_part], **_QUIET)
+    return controls
+
+
+def parts(model: str) -> tuple[Any, Any]:
+    """The prompt for a model that reads, the picture for one that looks."""
+    looks = is_captioning(model)
+    return gr.update(visible=not looks), gr.update(visible=looks)
+
+
+def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
+    try:
+        return own_format.ticked([*formats, str(own_format.variant(*choices))]), ""
+    except ValueError as error:
+        return gr.skip(), problem_html(str(error))
+
+
+def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.State]:
+    """The picture, and its name where it was made here; an upload has none."""
+    source = gr.State(FIRST_PICTURE)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=200):
+            picture = PictureInput(
+                picture_file(FIRST_PICTURE), label="Picture", sources=["upload", "clipboard"],
+                elem_id="picture", height=260, buttons=[], interactive=True,
+            )  # fmt: skip
+            problem("picture", problems)
+            scene = gr.Button("New scene", elem_id="scene")
+        shown = gr.Gallery(
+            [(str(path), name) for name, path in gallery().items()], label="Scenes to take",
+            columns=5, height=310, allow_preview=False, elem_id="gallery", buttons=[],
+            object_fit="cover", min_width=240,
+        )  # fmt: skip
+    picture.upload(lambda: None, None, source, **_QUIET)
+    picture.clear(lambda: None, None, source, **_QUIET)
+    scene.click(_new_scene, None, [picture, source], **_QUIET)
+    shown.select(_from_gallery, None, [picture, source], **_QUIET)
+    return picture, source
+
+
+def _new_scene() -> tuple[Any, str]:
+    name = f"scene:{secrets.randbelow(1_000_000)}"
+    return picture_file(name), name
+
+
+def _from_gallery(event: gr.SelectData) -> tuple[Any, str]:
+    name = list(gallery())[event.index]
+    return picture_file(name), name

@@ -1,0 +1,34 @@
+"""The whole dashboard: its pages, its API, and how it is served."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or the server asks the outside
+os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails behind a proxy
+
+import gradio as gr
+
+from qdemo.ui import api, jobs
+from qdemo.ui.pages import about, compare
+from qdemo.ui.theme import TITLE, launch_settings
+
+_HOUR = 3600
+_WAITING = 16
+
+
+def build() -> gr.Blocks:
+    """All pages, not yet served."""
+    with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR)) as dashboard:
+        gr.Navbar(main_page_name="Compare")
+        compare.build(dashboard)
+        api.build()
+    with dashboard.route("About", "/about"):
+        about.build()
+    return dashboard.queue(max_size=_WAITING, default_concurrency_limit=1)
+
+
+def serve(dashboard: gr.Blocks) -> None:
+    """Launch, and load the first model while the page is being looked at."""
+    jobs.warm_up("t5-tiny")
+    dashboard.launch(**launch_settings())

@@ -1,0 +1,159 @@
+"""The Compare page: controls, verdict, cards, charts, take-away, and what connects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from qdemo.document import Document
+from qdemo.progress import Progress
+from qdemo.request import FIELDS, InputError, Request
+from qdemo.ui import charts, controls, example, jobs, link, take_away
+from qdemo.views import panels
+from qdemo.views.cards import cards
+from qdemo.views.templates import fill
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_STOPPED = "stopped before it was through"
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """The components that a comparison changes."""
+
+    controls: controls.Controls
+    status: gr.HTML
+    verdict: gr.HTML
+    cards: gr.HTML
+    charts: charts.Charts
+    take_away: take_away.TakeAway
+    progress: gr.State
+    document: gr.State
+
+    @property
+    def components(self) -> list[Any]:
+        """All of them, as the outputs of an event."""
+        mine = [self.status, self.verdict, self.cards, self.progress, self.document]
+        buttons = [self.controls.compare, self.controls.stop]
+        problems = list(self.controls.problems.values())
+        return [*mine, *buttons, *problems, *self.charts.components, self.take_away.link]
+
+
+def build(blocks: gr.Blocks) -> None:
+    """Lay the page out in `blocks` and connect it."""
+    document = example.example()
+    gr.HTML(fill("masthead"), js_on_load=None, apply_default_css=False)
+    chosen = controls.build(document["model"], document["input"])
+    page = Page(
+        controls=chosen,
+        status=_html(_status(""), "status"),
+        verdict=_html(panels.verdict_html(document, example.note()), "verdict"),
+        cards=_html(panels.cards_html(cards(document)), "cards"),
+        charts=charts.build(document),
+        take_away=take_away.build(),
+        progress=gr.State(None),
+        document=gr.State(None),
+    )
+    _connect(blocks, page)
+
+
+def _connect(blocks: gr.Blocks, page: Page) -> None:
+    start_by_link = gr.State(0)
+    run = gr.on(
+        [page.controls.compare.click, start_by_link.change],
+        partial(_run, page), page.controls.asked, page.components,
+        concurrency_id="model", show_progress_on=page.status,
+        **_QUIET | {"show_progress": "minimal"},
+    )  # fmt: skip
+    page.controls.stop.click(
+        partial(_stop, page), page.progress, page.components,
+        cancels=[run], queue=False, **_QUIET,
+    )  # fmt: skip
+    page.charts.parameter.input(
+        lambda document, name: charts.of_parameter(_shown(document), name),
+        [page.document, page.charts.parameter], page.charts.of_parameter, queue=False, **_QUIET,
+    )  # fmt: skip
+    page.charts.ribbon.select(_top, page.document, page.charts.top, queue=False, **_QUIET)
+    take_away.connect(page.take_away, page.document, _shown)
+    link.connect(blocks, page.controls, start_by_link)
+
+
+def _shown(document: Document | None) -> Document:
+    """What is on screen: the last comparison, or the example where there was none yet."""
+    return document or example.example()
+
+
+def _run(page: Page, *asked: Any) -> Iterator[Updates]:
+    """One comparison, from the controls' values to the last chart."""
+    try:
+        request = Request.parse(**controls.read(*asked))
+        yield {**_problems(page), **_busy(page, True), page.status: _status("Loading the model …")}
+        for progress in jobs.progress(request):
+            yield _end(page, progress, request) if progress.finished else _step(page, progress)
+    except InputError as error:
+        yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
+
+
+def _step(page: Page, progress: Progress) -> Updates:
+    shown = cards(progress.card_document(), progress.running)
+    through = sum(card.state in ("done", "failed") for card in shown)
+    return {
+        page.progress: progress,
+        page.cards: panels.cards_html(shown),
+        page.status: _status(f"{through} of {len(shown)} formats are through."),
+    }
+
+
+def _end(page: Page, progress: Progress, request: Request | None = None) -> Updates:
+    document = progress.document()
+    again = {page.take_away.link: take_away.link_html(request)} if request else {}
+    return {
+        page.progress: None,
+        page.document: document,
+        page.cards: panels.cards_html(cards(document)),
+        page.verdict: panels.verdict_html(document),
+        page.status: _status("Done."),
+        **charts.updates(page.charts, document),
+        **_busy(page, False),
+        **again,
+    }
+
+
+def _stop(page: Page, progress: Progress | None) -> Updates:
+    """What is through stays; what isn't says so."""
+    if progress is None:
+        return {**_busy(page, False), page.status: _status("Stopped.")}
+    return _end(page, progress.stopped(_STOPPED)) | {page.status: _status("Stopped.")}
+
+
+def _top(document: Document | None, event: gr.EventData) -> str:
+    return panels.top_html(_shown(document), event.position)
+
+
+def _problems(page: Page, error: InputError | None = None) -> Updates:
+    """Each control's line: empty, but for the one that something is wrong with."""
+    fields = page.controls.problems
+    return {
+        fields[name]: controls.problem_html(str(error) if error and error.field == name else "")
+        for name in FIELDS
+    }
+
+
+def _busy(page: Page, is_busy: bool) -> Updates:
+    return {
+        page.controls.compare: gr.update(interactive=not is_busy),
+        page.controls.stop: gr.update(interactive=is_busy),
+    }
+
+
+def _status(text: str) -> str:
+    return fill("status", text=text)
+
+
+def _html(value: str, name: str) -> gr.HTML:
+    return gr.HTML(value, js_on_load=None, apply_default_css=False, elem_id=name)

@@ -1,0 +1,125 @@
+"""One card a format: waiting, writing, done or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from qdemo.document import Document
+from qdemo.measure.outputs import differing_words
+from qdemo.views.plots import colours
+from qdemo.views.tables import position
+from qdemo.views.wording import NONE, describe, megabytes, percent, significant, times
+
+State = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card shows, in words.
+
+    `words` are runs of the output with whether they differ from fp32's; `share` is of fp32's
+    memory.
+    """
+
+    format: str
+    about: str
+    colour: str
+    state: State
+    words: tuple[tuple[str, bool], ...] = ()
+    reason: str = ""
+    size: str = ""
+    smaller: str = ""
+    share: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def cards(document: Document, running: Mapping[str, str] | None = None) -> list[Card]:
+    """A card for each format of `document`, which may be under way.
+
+    `running` has the output so far of the formats that are being run; those that are neither
+    there nor in the document wait.
+    """
+    results = {result["format"]: result for result in document["results"]}
+    failures = {failure["format"]: failure["reason"] for failure in document["failures"]}
+    reference = document["results"][0] if document["results"] else None
+    found = []
+    for name, colour in colours(document).items():
+        base = Card(name, describe(name), colour, "waiting")
+        if name in results:
+            found.append(_done(base, results[name], reference or results[name]))
+        elif name in failures:
+            found.append(_changed(base, state="failed", reason=failures[name]))
+        elif running and name in running:
+            found.append(_changed(base, state="running", words=((running[name], False),)))
+        else:
+            found.append(base)
+    return found
+
+
+def _changed(card: Card, **fields: Any) -> Card:
+    return Card(**{**vars(card), **fields})
+
+
+def _words(text: str, reference: dict[str, Any] | None) -> tuple[tuple[str, bool], ...]:
+    return tuple(differing_words(reference["output"] if reference else text, text))
+
+
+def _done(card: Card, result: dict[str, Any], reference: dict[str, Any]) -> Card:
+    is_reference = result is reference
+    smaller = "the reference" if is_reference else f"{times(result['times_smaller'])} smaller"
+    return _changed(
+        card,
+        state="done",
+        words=_words(result["output"], reference),
+        size=megabytes(result["bytes"]),
+        smaller=smaller,
+        share=f"{100 * result['bytes'] / reference['bytes']:.0f}%",
+        figures=_speed(result) if is_reference else (*_speed(result), *_difference(result)),
+        warnings=tuple(_warnings(result)),
+    )
+
+
+def _speed(result: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("first token", f"{significant(result['first_token_ms'])} ms"),
+        ("each further", _milliseconds(result["token_ms"])),
+    )
+
+
+def _milliseconds(value: float | None) -> str:
+    return NONE if value is None else f"{significant(value)} ms"
+
+
+def _difference(result: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("mean |Δlogit|", significant(result["logit_mean_abs"])),
+        ("max |Δlogit|", significant(result["logit_max_abs"])),
+        ("KL from fp32", f"{significant(result['logit_kl_mean'])} nats"),
+        ("same top token", percent(result["logit_same_top"])),
+        ("parts at token", "never" if position(result) == NONE else position(result)),
+        ("weights' SQNR", _sqnr(result)),
+    )
+
+
+def _sqnr(result: dict[str, Any]) -> str:
+    if result["weight_rms"] == 0:
+        return "exact"
+    value = result["weight_sqnr_db"]
+    return NONE if value is None else f"{significant(value)} dB"
+
+
+def _warnings(result: dict[str, Any]) -> list[str]:
+    found = []
+    if result["weight_overflowed"]:
+        found.append(f"{result['weight_overflowed']:,} weights overflowed to infinity.")
+    if result["logit_invalid_positions"]:
+        found.append(f"At {result['logit_invalid_positions']} tokens the logits are not finite.")
+    found += [
+        f"Held twice: {tie['quantized']} was tied to {tie['float']}, which stays float "
+        f"({megabytes(tie['float_bytes'])}). +emb shares it."
+        for tie in result["footprint"]["split_ties"]
+    ]
+    return found

@@ -1,0 +1,22 @@
+"""HTML from templates in which everything is escaped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(ASSETS / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+
+
+def fill(template: str, **values: Any) -> str:
+    """The template of that name with these values; text in them stays text."""
+    return _ENVIRONMENT.get_template(f"{template}.html").render(values)

@@ -1,0 +1,54 @@
+"""What came out, in two or three plain sentences, each written from the document's numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qdemo.document import Document
+from qdemo.views.wording import joined, megabytes
+
+
+def verdict(document: Document) -> list[str]:
+    """Sentences on what the formats say, on what they weigh, and on what failed."""
+    if not document["results"]:
+        return ["fp32 itself failed, so there is nothing to compare with."]
+    reference, *others = document["results"]
+    same = [result for result in others if result["first_divergent_token"] is None]
+    sentences = [*_sayings(same, others), *_weights(reference, same or others)]
+    failed = [failure["format"] for failure in document["failures"]]
+    if failed:
+        sentences.append(f"{joined(failed)} failed; the card says why.")
+    return sentences
+
+
+def _sayings(same: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[str]:
+    names = [result["format"] for result in same]
+    sentences = []
+    if names:
+        verb = "says" if len(names) == 1 else "say"
+        sentences.append(f"{joined(names)} {verb} exactly what fp32 says.")
+    apart = [result for result in others if result not in same]
+    for result in apart:
+        position = result["first_divergent_token"] + 1
+        sentences.append(f"{result['format']} parts from fp32 at token {position}.")
+    return sentences
+
+
+def _weights(reference: dict[str, Any], candidates: list[dict[str, Any]]) -> list[str]:
+    """The smallest of them beside fp32, and why it isn't smaller still."""
+    if not candidates:
+        return []
+    best = min(candidates, key=lambda result: int(result["bytes"]))
+    sentence = (
+        f"{best['format']} is {best['times_smaller']:.2f} times smaller than fp32, "
+        f"{megabytes(best['bytes'])} instead of {megabytes(reference['bytes'])}"
+    )
+    return [f"{sentence}{_with_embeddings(reference, best)}."]
+
+
+def _with_embeddings(reference: dict[str, Any], best: dict[str, Any]) -> str:
+    size = best["bytes_with_embeddings"]
+    if size is None or size >= best["bytes"]:
+        return ""
+    times = reference["bytes"] / size
+    return f"; it would be {times:.2f} times if the embeddings were quantized too"

@@ -1,0 +1,114 @@
+"""Pictures that people bring: of any kind that Pillow reads, made into what a model looks at.
+
+A picture's name is how it is asked for again: `gallery:FILE` and `scene:SEED` are made here, by
+anyone, anywhere; every other name is the name of a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from qdemo.zoo.scenes import IMAGES, draw, random_scene
+
+MAX_PIXELS = 64_000_000
+"""More than any common camera takes; about 200 MB while it is read."""
+
+MAX_SEED = 999_999_999
+GALLERY = IMAGES / "gallery"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An RGB picture and the name it came by."""
+
+    image: Image.Image
+    name: str
+
+    def __str__(self) -> str:
+        """What tells this picture from every other: its name, size and the hash of its pixels."""
+        digest = hashlib.sha256(self.image.tobytes()).hexdigest()
+        return f"{self.name}, {self.image.width} × {self.image.height} pixels, sha256 {digest[:16]}"
+
+
+@cache
+def gallery() -> dict[str, Path]:
+    """The pictures that come with qdemo, by name, in the order in which they are shown."""
+    lines = (GALLERY / "gallery.jsonl").read_text(encoding="utf-8").splitlines()
+    files = [GALLERY / json.loads(line)["file"] for line in lines]
+    return {f"gallery:{file.stem}": file for file in files}
+
+
+def named_picture(name: str) -> Picture:
+    """The picture that a name stands for.
+
+    Raises:
+        ValueError: neither `scene:SEED` nor a `gallery:FILE` that there is.
+    """
+    kind, _, which = name.partition(":")
+    if kind == "scene":
+        return scene_picture(which)
+    if name not in gallery():
+        raise ValueError(
+            f"unknown picture {name!r}; expected scene:NUMBER or one of {', '.join(gallery())}"
+        )
+    return read_picture(gallery()[name], name)
+
+
+def scene_picture(seed: str | int) -> Picture:
+    """The emoji scene of that number.
+
+    Raises:
+        ValueError: no number from 0 to `MAX_SEED`.
+    """
+    text = str(seed)
+    if not (text.isascii() and text.isdigit() and int(text[:10]) <= MAX_SEED and len(text) < 10):
+        raise ValueError(f"unknown scene {text[:20]!r}; expected a number from 0 to {MAX_SEED:,}")
+    return Picture(draw(random_scene(int(text))), f"scene:{int(text)}")
+
+
+def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
+    """The first frame of a picture, upright, its transparent parts on white.
+
+    Raises:
+        ValueError: it can't be read, or has more than `MAX_PIXELS`; says so in a sentence.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(file) as picture:
+            warnings.simplefilter("ignore")  # Pillow's, on sizes that are checked here
+            _check_size(picture.size, name)
+            return Picture(_upright(picture), name)
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {name}") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} has more than {_MEGAPIXELS}") from None
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"{name} is no picture that can be read; use a JPEG, PNG or WebP"
+        ) from None
+    except (OSError, SyntaxError, EOFError, MemoryError):  # Pillow's, on files that are cut or lie
+        raise ValueError(f"{name} is broken: it ends early or isn't what it says") from None
+
+
+_MEGAPIXELS = f"{MAX_PIXELS / 1e6:.0f} megapixels, the most that is read"
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{name} has {width} × {height} pixels, more than {_MEGAPIXELS}")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    turned = ImageOps.exif_transpose(picture)
+    if turned.has_transparency_data:
+        clear = turned.convert("RGBA")
+        turned = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return turned.convert("RGB")
