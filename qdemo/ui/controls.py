@@ -174,9 +174,9 @@ def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.State]:
             problem("picture", problems)
             scene = gr.Button("New scene", elem_id="scene")
         shown = gr.Gallery(
-            [(str(path), name) for name, path in gallery().items()], label="Scenes to take",
-            columns=5, height=310, allow_preview=False, elem_id="gallery", buttons=[],
-            object_fit="cover", min_width=240,
+            [(str(path), path.stem.replace("-", " ")) for path in gallery().values()],
+            label="Scenes to take", columns=5, height=310, allow_preview=False,
+            elem_id="gallery", buttons=[], object_fit="cover", min_width=240,
         )  # fmt: skip
     picture.upload(lambda: None, None, source, **_QUIET)
     picture.clear(lambda: None, None, source, **_QUIET)

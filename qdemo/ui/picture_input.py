@@ -6,7 +6,7 @@ from abc import ABCMeta
 from typing import Any
 
 import gradio as gr
-from gradio.components.image import ImageData
+from gradio.data_classes import ImageData
 
 
 def _path(_: Any, payload: ImageData | None) -> str | None:

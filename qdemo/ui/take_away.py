@@ -37,7 +37,7 @@ def build() -> TakeAway:
     gr.HTML(
         fill("section", title="Take it away", text=text), js_on_load=None, apply_default_css=False
     )
-    with gr.Row():
+    with gr.Row(elem_id="take-away"):
         buttons = {
             ending: gr.Button(label, elem_id=f"take-{ending}", min_width=120)
             for ending, label in _LABELS.items()
@@ -56,7 +56,11 @@ def connect(
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     for ending, button in part.buttons.items():
         button.click(
-            partial(_write, ending, shown), document, part.file, queue=False, **quiet
+            partial(_write, ending, part.file.GRADIO_CACHE, shown),
+            document,
+            part.file,
+            queue=False,
+            **quiet,
         ).then(None, None, None, js=_PRESS, **quiet)
     part.copy.click(None, None, None, js=_COPY, **quiet)
 
@@ -75,10 +79,12 @@ def example_link() -> str:
 
 
 def _write(
-    ending: str, shown: Callable[[Document | None], Document], document: Document | None
+    ending: str,
+    cache: str,
+    shown: Callable[[Document | None], Document],
+    document: Document | None,
 ) -> str:
-    """Write it into the cache that gradio empties."""
+    """Write it into the cache that gradio empties; the path."""
     whole = shown(document)
     text = files.WRITERS[ending](whole)
-    folder = gr.DownloadButton.GRADIO_CACHE
-    return save_bytes_to_cache(text.encode(), files.file_name(whole, ending), folder)
+    return str(save_bytes_to_cache(text.encode(), files.file_name(whole, ending), cache))

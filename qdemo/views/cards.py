@@ -63,8 +63,13 @@ def _changed(card: Card, **fields: Any) -> Card:
     return Card(**{**vars(card), **fields})
 
 
-def _words(text: str, reference: dict[str, Any] | None) -> tuple[tuple[str, bool], ...]:
-    return tuple(differing_words(reference["output"] if reference else text, text))
+def _words(text: str, reference: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
+    """Runs of text with whether they differ; the blanks after one that does are not marked."""
+    found: list[tuple[str, bool]] = []
+    for run, differs in differing_words(reference["output"], text):
+        bare = run.rstrip() if differs else run
+        found += [(bare, differs), (run[len(bare) :], False)]
+    return tuple((run, differs) for run, differs in found if run)
 
 
 def _done(card: Card, result: dict[str, Any], reference: dict[str, Any]) -> Card:

@@ -29,6 +29,12 @@ def verdict_html(document: Document, note: str = "") -> str:
     )
 
 
+def running_html(model: str, shown: str) -> str:
+    """What stands in the verdict's place until there is one."""
+    text = ["Running one format after the other, fp32 first."]
+    return fill("verdict", sentences=text, note="", model=model, input=shown)
+
+
 def cards_html(cards: Sequence[Card]) -> str:
     """All cards, side by side."""
     return fill("cards", cards=cards, columns=_columns(len(cards)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,8 @@ from qdemo.views.templates import fill
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _STOPPED = "stopped before it was through"
+_BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
+_LOGGER = logging.getLogger(__name__)
 Updates = dict[Any, Any]
 
 
@@ -92,20 +95,25 @@ def _run(page: Page, *asked: Any) -> Iterator[Updates]:
     """One comparison, from the controls' values to the last chart."""
     try:
         request = Request.parse(**controls.read(*asked))
-        yield {**_problems(page), **_busy(page, True), page.status: _status("Loading the model …")}
+        yield {**_problems(page), **_busy(page, True), page.status: _status("Loading …", True)}
         for progress in jobs.progress(request):
             yield _end(page, progress, request) if progress.finished else _step(page, progress)
     except InputError as error:
         yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
+    except Exception:  # the page must not stay busy, whatever went wrong
+        _LOGGER.exception("a comparison broke off")
+        yield {**_busy(page, False), page.status: _status(_BROKE_OFF)}
 
 
 def _step(page: Page, progress: Progress) -> Updates:
     shown = cards(progress.card_document(), progress.running)
     through = sum(card.state in ("done", "failed") for card in shown)
+    comparison = progress.comparison
     return {
         page.progress: progress,
         page.cards: panels.cards_html(shown),
-        page.status: _status(f"{through} of {len(shown)} formats are through."),
+        page.verdict: panels.running_html(comparison.model, comparison.shown),
+        page.status: _status(f"{through} of {len(shown)} formats are through.", True),
     }
 
 
@@ -151,8 +159,8 @@ def _busy(page: Page, is_busy: bool) -> Updates:
     }
 
 
-def _status(text: str) -> str:
-    return fill("status", text=text)
+def _status(text: str, busy: bool = False) -> str:
+    return fill("status", text=text, busy=busy)
 
 
 def _html(value: str, name: str) -> gr.HTML:
