@@ -23,7 +23,7 @@ KINDS = {
 def kind(request, tmp_path):
     task, given, write = KINDS[request.param]
     write(tmp_path)
-    return load(Entry("small", task, tied=False, folder=tmp_path)), given
+    return load(Entry("small", task, tied=False, parameters=0, folder=tmp_path)), given
 
 
 def test_generation_is_that_of_transformers(kind):
