@@ -24,6 +24,7 @@ def build() -> gr.Blocks:
         compare.build(dashboard)
         api.build()
     with dashboard.route("About", "/about"):
+        gr.Navbar(main_page_name="Compare")
         about.build()
     return dashboard.queue(max_size=_WAITING, default_concurrency_limit=1)
 

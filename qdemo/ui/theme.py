@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from qdemo.views.templates import ASSETS
+from qdemo.ui import first_paint
+from qdemo.views.templates import asset, fill
 
 TITLE = "qdemo: what reduced precision does to a real model"
-_PRESS = """
-document.addEventListener("keydown", event => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey))
-    document.querySelector("#compare")?.click();
-});
-"""
 
 
 def theme() -> gr.themes.Base:
@@ -37,16 +33,21 @@ def theme() -> gr.themes.Base:
     )
 
 
+def head() -> str:
+    """Styles, and the key that compares."""
+    return f"<style>{asset('style.css')}</style>{fill('keys')}"
+
+
 def launch_settings() -> dict[str, Any]:
     """What `launch` needs: no request to the outside, no traceback to a client."""
-    style = (ASSETS / "style.css").read_text(encoding="utf-8")
     return {
         "theme": theme(),
-        "head": f"<style>{style}</style><script>{_PRESS}</script>",
+        "head": head(),
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
         "pwa": False,
         "max_file_size": "20mb",
         "show_error": False,
+        "app_kwargs": {"middleware": [Middleware(first_paint.FirstPaint, html=first_paint.html())]},
     }

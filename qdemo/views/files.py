@@ -12,7 +12,7 @@ import pandas as pd
 from qdemo.document import WHOLE_MODEL, Document, variants
 from qdemo.views import panels, plots, readings, tables
 from qdemo.views.cards import cards
-from qdemo.views.templates import ASSETS, fill
+from qdemo.views.templates import asset, fill
 
 
 def as_json_text(document: Document) -> str:
@@ -46,7 +46,8 @@ def as_page(document: Document) -> str:
     compared = bool(variants(document))
     return fill(
         "report",
-        style=(ASSETS / "style.css").read_text(encoding="utf-8"),
+        style=asset("style.css"),
+        colours=asset("colours.css"),
         script=plots.script() if compared else "",
         document=document,
         verdict=panels.verdict_html(document),

@@ -20,3 +20,8 @@ _ENVIRONMENT = Environment(
 def fill(template: str, **values: Any) -> str:
     """The template of that name with these values; text in them stays text."""
     return _ENVIRONMENT.get_template(f"{template}.html").render(values)
+
+
+def asset(name: str) -> str:
+    """The text of a file in assets."""
+    return (ASSETS / name).read_text(encoding="utf-8")

@@ -70,7 +70,7 @@ def test_decoding_ends_at_the_end_token(kind):
 
 def test_a_caption_ends_where_the_model_has_no_more_positions(tmp_path):
     write_blip(tmp_path)
-    loaded = load(Entry("small", "captioning", tied=True, folder=tmp_path))
+    loaded = load(Entry("small", "captioning", tied=True, parameters=0, folder=tmp_path))
     loaded.adapter.end = -1  # never said
     runner = loaded.given(PICTURE)
     tokens = list(runner.generate(runner.model, 1000))
@@ -106,14 +106,14 @@ def test_overflow_is_told_not_decoded(kind):
 )
 def test_bad_prompts_are_refused_in_words(given, says, tmp_path):
     write_t5(tmp_path, False, "relu")
-    loaded = load(Entry("small", "text2text", tied=False, folder=tmp_path))
+    loaded = load(Entry("small", "text2text", tied=False, parameters=0, folder=tmp_path))
     with pytest.raises(ValueError, match=says):
         loaded.given(given)
 
 
 def test_a_caption_needs_a_picture(tmp_path):
     write_blip(tmp_path)
-    loaded = load(Entry("small", "captioning", tied=True, folder=tmp_path))
+    loaded = load(Entry("small", "captioning", tied=True, parameters=0, folder=tmp_path))
     with pytest.raises(ValueError, match="expected a picture, got str"):
         loaded.given("a dog")
     assert loaded.given(PICTURE.convert("L")).inputs["pixel_values"].shape == (1, 3, 32, 32)

@@ -52,7 +52,7 @@ def test_blip_tiny_sees_the_beach_in_every_format_but_two_bits():
         events = list(compare("blip-tiny", picture, ["bf16", "int8", "int2"], max_tokens=16))
     assert isinstance(events[-1], Finished)
     comparison = events[-1].comparison
-    assert comparison.shown == "a picture of 384 × 384 pixels"
+    assert comparison.shown.startswith("a picture, 384 × 384 pixels, sha256 ")
     caption = "a woman and a dog on the beach"
     assert [result.text == caption for result in comparison.results] == [True, True, True, False]
 

@@ -1,12 +1,24 @@
-"""The About page: what this is, what each number means, what the models can do, licences."""
+"""The About page: what this is, what the models can do, what each number means, versions."""
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 
 import gradio as gr
 
-from qdemo.views.templates import fill
+from qdemo.views.panels import table_html
+from qdemo.views.tables import Table
+
+README = Path(__file__).parents[3] / "README.md"
+SECTIONS = (
+    "What the embedded models can do",
+    "A variant in one word",
+    "What each number means",
+    "Licences",
+)
+"""What the page takes from the README, so that there is one text of it."""
 
 _PACKAGES = ("gradio", "torch", "transformers", "sentencepiece", "safetensors", "pillow", "plotly",
              "pandas")  # fmt: skip
@@ -14,5 +26,30 @@ _PACKAGES = ("gradio", "torch", "transformers", "sentencepiece", "safetensors", 
 
 def build() -> None:
     """Lay the page out; the caller is inside a Blocks."""
-    versions = [(name, version(name)) for name in _PACKAGES]
-    gr.HTML(fill("about", versions=versions), js_on_load=None, apply_default_css=False)
+    gr.Markdown(f"# About qdemo\n\n{introduction()}", elem_classes="prose-page")
+    for title in SECTIONS:
+        gr.Markdown(f"## {title}\n\n{section(title)}", elem_classes="prose-page")
+    rows = tuple((name, version(name)) for name in _PACKAGES)
+    versions = Table("What this page runs on", ("package", "version"), rows)
+    gr.HTML(
+        table_html(versions), js_on_load=None, apply_default_css=False, elem_classes="prose-page"
+    )
+
+
+def introduction() -> str:
+    """The README's first paragraphs, without its picture."""
+    text = README.read_text(encoding="utf-8").partition("\n# ")[2].partition("\n## ")[0]
+    return re.sub(r"!\[.*?\]\(.*?\)", "", text.partition("\n")[2]).strip()
+
+
+def section(title: str) -> str:
+    """The README's section of that title.
+
+    Raises:
+        ValueError: it has none.
+    """
+    text = README.read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    if not found:
+        raise ValueError(f"the README has no section {title!r}")
+    return found[1].strip()

@@ -1,0 +1,97 @@
+"""What a person does on the Compare page, each in one step that waits until it has happened."""
+
+from playwright.sync_api import expect
+
+CHARTS = ("memory", "logits", "sizes", "errors", "map")
+_WATCH = """() => {
+  const status = document.querySelector("#status");
+  let begun = false;
+  window.through = false;
+  new MutationObserver(() => {
+    const busy = status.querySelector(".busy") !== null;
+    begun ||= busy;
+    window.through = begun && !busy;
+  }).observe(status, {subtree: true, childList: true, attributes: true, characterData: true});
+}"""
+_CARD = """card => ({
+  state: [...card.classList].filter(name => name != "card").join(),
+  output: card.querySelector(".output").textContent.trim(),
+  marked: [...card.querySelectorAll("mark")].map(mark => mark.textContent),
+  size: card.querySelector(".size")?.textContent.trim(),
+  ...Object.fromEntries([...card.querySelectorAll("dl div")].map(
+    pair => [pair.querySelector("dt").textContent, pair.querySelector("dd").textContent])),
+})"""
+
+
+def open_page(page, query=""):
+    """Wait for the charts: from then on the page takes clicks."""
+    page.goto(f"/{query}")
+    wait_for_charts(page)
+
+
+def wait_for_charts(page):
+    for name in CHARTS:
+        expect(page.locator(f"#{name}-chart .main-svg").first).to_be_visible()
+
+
+def start(page, press=None):
+    """Press Compare. What the status says now, `Done.` perhaps, is of the run before."""
+    page.evaluate(_WATCH)
+    (press or page.locator("#compare").click)()
+
+
+def wait_until_through(page):
+    page.wait_for_function("window.through")
+
+
+def compare(page):
+    start(page)
+    wait_until_through(page)
+    expect(page.locator("#status")).to_have_text("Done.")
+
+
+def ask(page, prompt, *formats):
+    """Type a prompt, tick exactly these formats, and compare."""
+    page.get_by_label("Prompt").fill(prompt)
+    tick(page, *formats)
+    compare(page)
+
+
+def tick(page, *formats):
+    boxes = page.locator("#formats").get_by_role("checkbox")
+    for box in boxes.all():
+        box.set_checked(box.get_attribute("name") in formats)
+
+
+def choose(page, label, option):
+    """Take the option that begins so from a drop-down list."""
+    page.get_by_role("combobox", name=label, exact=True).click()
+    page.get_by_role("option").filter(has_text=option).first.click()
+
+
+def choose_blip(page):
+    choose(page, "Model", "blip-tiny")
+    expect(page.locator("#picture img")).to_be_visible()
+
+
+def card(page, name):
+    """What a format's card shows."""
+    return page.locator(f'.card[data-format="{name}"]').evaluate(_CARD)
+
+
+def cards(page):
+    """What every card shows, by format."""
+    names = page.locator(".card").evaluate_all("all => all.map(card => card.dataset.format)")
+    return {name: card(page, name) for name in names}
+
+
+def problem(page, field):
+    """The line at a control that says what is wrong with it."""
+    return page.locator(f"#problem-{field} .problem")
+
+
+def traces(page, chart):
+    """The names and the heights of a chart's lines, as they are drawn now."""
+    return page.locator(f"#{chart}-chart .js-plotly-plot").evaluate(
+        "plot => plot.data.map(trace => [trace.name, trace.y])"
+    )

@@ -1,0 +1,22 @@
+"""What is on screen before anyone has asked for anything."""
+
+from playwright.sync_api import expect
+
+from tests.browser.steps import cards, open_page
+
+
+def test_the_example_is_there_and_says_that_it_was_computed_earlier(page):
+    open_page(page)
+    expect(page.locator("#verdict .note")).to_contain_text("An example, computed earlier (20")
+    expect(page.locator("#verdict .sentences")).to_contain_text("times smaller than fp32")
+    shown = cards(page)
+    assert list(shown) == ["fp32", "fp16", "bf16", "int8", "int3"]
+    assert all(card["state"] == "done" and card["output"] for card in shown.values())
+    expect(page.locator("#ribbon input:checked")).to_have_count(1)
+    expect(page.locator("#top .top")).to_have_count(5)
+    expect(page.locator("#status")).to_have_text("")
+    expect(page.locator("#again")).to_have_attribute(
+        "href",
+        "?model=t5-tiny&formats=fp16,bf16,int8,int3"
+        "&input=Sort+these+words:+pig,+onion,+river,+wolf&run=1",
+    )

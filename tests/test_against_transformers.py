@@ -1,0 +1,304 @@
+"""Every figure beside a plain computation with transformers, which uses nothing of qdemo's."""
+
+import copy
+import csv
+import io
+import json
+import math
+import re
+from contextlib import redirect_stdout
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn.functional import kl_div
+from transformers import (
+    AutoTokenizer,
+    BlipForConditionalGeneration,
+    BlipProcessor,
+    T5ForConditionalGeneration,
+)
+
+from qdemo.__main__ import main
+from qdemo.views.files import as_csv
+
+ASSETS = Path(__file__).parent.parent / "assets"
+PROMPT = "Sort these words: pig, onion, river, wolf"
+PICTURE = ASSETS / "images" / "gallery" / "a-wizard-on-an-elephant-in-the-snow.png"
+LIMITS = {"int8": 127, "int3": 3}  # t5-tiny parts from fp32 in int3
+FORMATS = ("fp16", "bf16", *LIMITS)
+ROUNDING = 1e-5  # of fp32 logits, which go up to 25 here: sums may run in another order
+
+
+class PlainT5:
+    name, asked = "t5-tiny", PROMPT
+
+    def __init__(self):
+        folder = ASSETS / "models" / self.name
+        self.model = T5ForConditionalGeneration.from_pretrained(folder, dtype="float32").eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.inputs = self.tokenizer(PROMPT, return_tensors="pt")
+
+    def generate(self, model):
+        return model.generate(**self.inputs, do_sample=False, max_new_tokens=64)[0, 1:]
+
+    def logits(self, model, tokens):
+        shifted = torch.cat([torch.tensor([model.config.decoder_start_token_id]), tokens[:-1]])
+        return model(**self.inputs, decoder_input_ids=shifted[None], use_cache=False).logits[0]
+
+
+class PlainBlip:
+    name, asked = "blip-tiny", str(PICTURE)
+
+    def __init__(self):
+        folder = ASSETS / "models" / self.name
+        self.model = BlipForConditionalGeneration.from_pretrained(folder, dtype="float32").eval()
+        processor = BlipProcessor.from_pretrained(folder)
+        self.tokenizer = processor.tokenizer
+        with Image.open(PICTURE) as picture:
+            self.pixels = processor(images=picture.convert("RGB"), return_tensors="pt").pixel_values
+
+    def generate(self, model):
+        pixels = self.pixels.to(model.dtype)
+        return model.generate(pixel_values=pixels, do_sample=False, max_new_tokens=32)[0, 1:]
+
+    def logits(self, model, tokens):
+        seen = model.vision_model(pixel_values=self.pixels.to(model.dtype)).last_hidden_state
+        shifted = torch.cat([torch.tensor([model.config.text_config.bos_token_id]), tokens[:-1]])
+        return model.text_decoder(input_ids=shifted[None], encoder_hidden_states=seen).logits[0]
+
+
+def absmax_rounded(w, limit):
+    """One scale a row; torch rounds half to even."""
+    scale = w.abs().amax(1, keepdim=True) / limit
+    return torch.round(w / scale).clamp(-limit, limit) * scale
+
+
+def changed(model, format):
+    """A copy in that format; the integers are made floats again, in Linear layers alone."""
+    other = copy.deepcopy(model)
+    if format in ("fp16", "bf16"):
+        return other.half() if format == "fp16" else other.bfloat16()
+    for module in other.modules():
+        if isinstance(module, nn.Linear):
+            module.weight = nn.Parameter(absmax_rounded(module.weight.data, LIMITS[format]))
+    return other
+
+
+def held(model, kinds=(), format="int8"):
+    """Bytes by hand, shared storage once: the integers of a row packed, and its fp32 scale.
+
+    `kinds` of layers are integers; a weight that another layer holds as floats stays beside them.
+    """
+    bits = int(format.removeprefix("int"))
+    chosen = {module.weight for module in model.modules() if isinstance(module, kinds)}
+    packed = sum(len(w) * (math.ceil(w.shape[1] * bits / 8) + 4) for w in chosen)
+    floats = {
+        tensor.untyped_storage().data_ptr(): tensor.element_size() * tensor.numel()
+        for module in model.modules()
+        for name, tensor in _own_tensors(module)
+        if not (isinstance(module, kinds) and name == "weight")
+    }
+    return packed + sum(floats.values())
+
+
+def _own_tensors(module):
+    return [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+
+
+def logit_figures(z_ref, z, tokens):
+    z_ref, z = z_ref.double(), z.double()
+    log_ref, log_p = z_ref.log_softmax(1), z.log_softmax(1)
+    difference = z - z_ref
+    centred = (difference - difference.mean(1, keepdim=True)).abs()
+    kl = kl_div(log_p, log_ref, reduction="none", log_target=True).sum(1)
+    same = (z.argmax(1) == z_ref.argmax(1)).double().mean().item()
+    change = (log_p.exp() - log_ref.exp())[range(len(tokens)), tokens]
+    return {
+        "logit_mean_abs": difference.abs().mean().item(),
+        "logit_max_abs": difference.abs().max().item(),
+        "logit_mean_abs_centred": centred.mean().item(),
+        "logit_max_abs_centred": centred.max().item(),
+        "logit_kl_mean": kl.mean().item(),
+        "logit_kl_p90": kl.quantile(0.9).item(),
+        "logit_kl_max": kl.max().item(),
+        "logit_same_top": same,
+        "logit_same_top_error": math.sqrt(same * (1 - same) / len(tokens)),
+        "logit_token_probability_rms": change.square().mean().sqrt().item(),
+        "logit_invalid_positions": 0,
+        "kl_by_position": kl.tolist(),
+        "max_abs_by_position": difference.abs().amax(1).tolist(),
+    }
+
+
+def weight_figures(model, other):
+    """All parameters in one row; one that was tied and no longer is stands there twice."""
+    pairs = {
+        (id(w), id(w_hat)): (w.flatten().double(), w_hat.flatten().double())
+        for (_, w), (_, w_hat) in zip(
+            model.named_parameters(remove_duplicate=False),
+            other.named_parameters(remove_duplicate=False),
+            strict=True,
+        )
+    }
+    w, w_hat = (torch.cat(side) for side in zip(*pairs.values(), strict=True))
+    error = w_hat - w
+    relative = (error.norm() / w.norm()).item()
+    return {
+        "weight_rms": error.square().mean().sqrt().item(),
+        "weight_max_abs": error.abs().max().item(),
+        "weight_sqnr_db": -20 * math.log10(relative),
+        "weight_relative": relative,
+        "weight_zeroed": int(((w_hat == 0) & (w != 0)).sum()),
+        "weight_overflowed": 0,
+        "weight_saturated": 0,
+    }
+
+
+def rms_steps(model, format):
+    """Of the integers alone: their errors in units of the scale of their row."""
+    if format not in LIMITS:
+        return None
+    steps = []
+    for w in {module.weight for module in model.modules() if isinstance(module, nn.Linear)}:
+        scale = w.abs().amax(1, keepdim=True).double() / LIMITS[format]
+        steps.append(((absmax_rounded(w, LIMITS[format]) - w.double()) / scale).flatten())
+    return torch.cat(steps).square().mean().sqrt().item()
+
+
+@pytest.fixture(scope="module", params=[PlainT5, PlainBlip], ids=lambda plain: plain.name)
+def plain(request):
+    with torch.inference_mode():
+        yield request.param()
+
+
+@pytest.fixture(scope="module")
+def told(plain, tmp_path_factory):
+    """What the command prints, and the document that it writes, of one and the same run."""
+    path = tmp_path_factory.mktemp("compared") / "all.json"
+    command = ["compare", plain.name, "--input", plain.asked, "--json", str(path), "--formats"]
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main([*command, *FORMATS]) == 0
+    return printed.getvalue(), json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def document(told):
+    return told[1]
+
+
+@pytest.fixture(scope="module")
+def tokens(plain):
+    """fp32's answer, which every format is fed."""
+    return plain.generate(plain.model)
+
+
+@pytest.fixture(scope="module")
+def z_ref(plain, tokens):
+    return plain.logits(plain.model, tokens)
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def format(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def other(plain, format):
+    return changed(plain.model, format)
+
+
+@pytest.fixture
+def result(document, format):
+    return next(result for result in document["results"] if result["format"] == format)
+
+
+def test_the_document_has_every_format_and_no_failure(document):
+    assert [result["format"] for result in document["results"]] == ["fp32", *FORMATS]
+    assert document["failures"] == []
+
+
+def test_the_answer_of_fp32_is_that_of_generate(plain, document, tokens):
+    reference = document["results"][0]
+    assert reference["tokens"] == tokens.tolist()
+    assert reference["output"] == plain.tokenizer.decode(tokens, skip_special_tokens=True)
+    assert reference["pieces"] == plain.tokenizer.convert_ids_to_tokens(tokens)
+    assert reference["bytes"] == held(plain.model)
+
+
+def test_the_answer_is_that_of_generate(plain, other, result, tokens):
+    own = plain.generate(other).tolist()
+    assert result["tokens"] == own
+    assert result["output"] == plain.tokenizer.decode(own, skip_special_tokens=True)
+    pairs = enumerate(zip_longest(tokens.tolist(), own))
+    assert result["first_divergent_token"] == next((i for i, (a, b) in pairs if a != b), None)
+
+
+def test_the_logits_are_as_far_apart(plain, other, result, tokens, z_ref):
+    wanted = logit_figures(z_ref, plain.logits(other, tokens), tokens)
+    for key, value in wanted.items():
+        # A KL is second order in the logits, so their rounding hardly moves it.
+        close = {"rel": 1e-3, "abs": 1e-10} if "kl" in key else {"abs": ROUNDING}
+        assert result[key] == pytest.approx(value, **close), key
+
+
+def test_the_likeliest_tokens_are_those_of_softmax(plain, other, result, tokens):
+    shares, ids = plain.logits(other, tokens).float().softmax(1).topk(5)
+    for position, top in enumerate(result["top"]):
+        assert [piece for piece, _ in top] == plain.tokenizer.convert_ids_to_tokens(ids[position])
+        assert [share for _, share in top] == pytest.approx(shares[position].tolist(), abs=1e-5)
+
+
+def test_the_weights_are_as_far_apart(plain, other, format, result):
+    wanted = weight_figures(plain.model, other)
+    wanted["weight_rms_steps"] = rms_steps(plain.model, format)
+    for key, value in wanted.items():
+        exact = value is None or isinstance(value, int) or key == "weight_max_abs"
+        assert result[key] == (value if exact else pytest.approx(value, rel=1e-9)), key
+
+
+def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
+    integers = format in LIMITS
+    size = held(plain.model, nn.Linear, format) if integers else held(other)
+    with_embeddings = held(plain.model, (nn.Linear, nn.Embedding), format) if integers else None
+    assert result["bytes"] == sum(result["footprint"]["by_kind"].values()) == size
+    assert result["bytes_with_embeddings"] == with_embeddings
+    assert result["times_smaller"] == document["results"][0]["bytes"] / size
+
+
+def test_the_command_prints_the_figures_of_the_document(told):
+    printed, document = told
+    rows = {row[0]: row[1:] for row in (re.split("  +", line) for line in printed.splitlines())}
+    columns = {
+        "bytes": lambda value: f"{value / 1e6:.2f}",
+        "times_smaller": "{:.2f}".format,
+        "token_ms": "{:.1f}".format,
+        "logit_mean_abs": "{:.5f}".format,
+        "logit_max_abs": "{:.4f}".format,
+        "logit_kl_mean": "{:.2e}".format,
+        "logit_same_top": "{:.0%}".format,
+        "weight_sqnr_db": "{:.1f}".format,
+        "first_divergent_token": str,
+        "output": repr,
+    }
+    for result in document["results"]:
+        values = [(show, result[key]) for key, show in columns.items()]
+        shown = ["–" if value is None else show(value) for show, value in values]
+        assert rows[result["format"]] == shown
+
+
+def test_the_csv_has_the_figures_of_the_document(document):
+    rows = list(csv.DictReader(io.StringIO(as_csv(document))))
+    plain = [
+        key for key, value in document["results"][1].items() if not isinstance(value, list | dict)
+    ]
+    assert [row["format"] for row in rows] == document["formats"]
+    for row, result in zip(rows, document["results"], strict=True):
+        assert set(row) == {"model", "input", *plain}
+        for key in plain:
+            value = result[key]
+            figure = isinstance(value, float | int)
+            assert (float(row[key]) if figure else row[key]) == ("" if value is None else value)
