@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from qdemo.modeling.variant import Variant
-from qdemo.zoo.catalogue import Entry, get_entry
+from qdemo.zoo.availability import offered
+from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.pictures import Picture, named_picture, read_picture
 
 MAX_FORMATS = 8
@@ -95,12 +96,13 @@ def parse_model(model: Any) -> Entry:
     """The catalogue's entry.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is none of that name, or it is too large to be offered.
     """
-    try:
-        return get_entry(_text(model, "model")[:100])
-    except ValueError as error:
-        raise InputError("model", str(error)) from None
+    name = _text(model, "model")[:100]
+    models = {entry.name: entry for entry in offered()}
+    if name not in models:
+        raise InputError("model", f"unknown model {name!r}; the models are {', '.join(models)}")
+    return models[name]
 
 
 def parse_formats(formats: Any) -> tuple[Variant, ...]:

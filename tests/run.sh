@@ -8,6 +8,17 @@ python=$environment/bin/python
 [ -x $python ] || python3 -m venv $environment
 $python -m pip install --quiet -r tests/requirements.txt
 
+# A browser for tests/browser: the system's, or Debian's package where we may install it, or
+# Playwright's own.
+if ! (command -v chromium || command -v chromium-browser || command -v google-chrome) >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null
+    else
+        $python -m playwright install chromium
+    fi
+fi
+
 $python -m ruff format --check .
 $python -m ruff check .
 $python -m mypy

@@ -201,12 +201,12 @@ def z_ref(plain, tokens):
     return plain.logits(plain.model, tokens)
 
 
-@pytest.fixture(scope="module", params=FORMATS)
+@pytest.fixture(params=FORMATS)
 def format(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def other(plain, format):
     return changed(plain.model, format)
 
@@ -216,13 +216,9 @@ def result(document, format):
     return next(result for result in document["results"] if result["format"] == format)
 
 
-def test_the_document_has_every_format_and_no_failure(document):
-    assert [result["format"] for result in document["results"]] == ["fp32", *FORMATS]
-    assert document["failures"] == []
-
-
 def test_the_answer_of_fp32_is_that_of_generate(plain, document, tokens):
     reference = document["results"][0]
+    assert reference["format"] == "fp32"
     assert reference["tokens"] == tokens.tolist()
     assert reference["output"] == plain.tokenizer.decode(tokens, skip_special_tokens=True)
     assert reference["pieces"] == plain.tokenizer.convert_ids_to_tokens(tokens)
@@ -261,9 +257,10 @@ def test_the_weights_are_as_far_apart(plain, other, format, result):
 
 
 def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
-    integers = format in LIMITS
-    size = held(plain.model, nn.Linear, format) if integers else held(other)
-    with_embeddings = held(plain.model, (nn.Linear, nn.Embedding), format) if integers else None
+    size, with_embeddings = held(other), None
+    if format in LIMITS:
+        size = held(plain.model, nn.Linear, format)
+        with_embeddings = held(plain.model, (nn.Linear, nn.Embedding), format)
     assert result["bytes"] == sum(result["footprint"]["by_kind"].values()) == size
     assert result["bytes_with_embeddings"] == with_embeddings
     assert result["times_smaller"] == document["results"][0]["bytes"] / size
@@ -292,13 +289,12 @@ def test_the_command_prints_the_figures_of_the_document(told):
 
 def test_the_csv_has_the_figures_of_the_document(document):
     rows = list(csv.DictReader(io.StringIO(as_csv(document))))
-    plain = [
-        key for key, value in document["results"][1].items() if not isinstance(value, list | dict)
-    ]
+    some = document["results"][1]
+    plain = [key for key, value in some.items() if not isinstance(value, list | dict)]
     assert [row["format"] for row in rows] == document["formats"]
     for row, result in zip(rows, document["results"], strict=True):
         assert set(row) == {"model", "input", *plain}
         for key in plain:
             value = result[key]
-            figure = isinstance(value, float | int)
-            assert (float(row[key]) if figure else row[key]) == ("" if value is None else value)
+            cell = float(row[key]) if isinstance(value, float | int) else row[key]
+            assert cell == ("" if value is None else value)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from huggingface_hub import try_to_load_from_cache
+import httpx
+from huggingface_hub import constants, try_to_load_from_cache
 
 from qdemo.zoo.catalogue import CATALOGUE, Entry
 
 MOST_PARAMETERS = 1_000_000_000
 """What a page offers; larger models are for the command line."""
 
-_FILES = ("model.safetensors", "model.safetensors.index.json")
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_WORDS = "tokenizer_config.json"
+_SECONDS = 5.0
 
 
 def offered() -> list[Entry]:
@@ -18,9 +21,26 @@ def offered() -> list[Entry]:
 
 
 def is_downloaded(entry: Entry) -> bool:
-    """Whether the Hub's local cache has the weights."""
-    found = (try_to_load_from_cache(entry.name, file, revision=entry.revision) for file in _FILES)
-    return any(isinstance(path, str) for path in found)
+    """Whether the Hub's local cache has the model."""
+    return _is_cached(entry, _WORDS) and any(_is_cached(entry, file) for file in _WEIGHTS)
+
+
+def _is_cached(entry: Entry, file: str) -> bool:
+    return isinstance(try_to_load_from_cache(entry.name, file, revision=entry.revision), str)
+
+
+def check_hub() -> None:
+    """Ask whether the Hub is there at all.
+
+    Raises:
+        OSError: it gives no answer.
+    """
+    if constants.is_offline_mode():
+        raise OSError("the Hub is switched off here (HF_HUB_OFFLINE)")
+    try:
+        httpx.head(constants.ENDPOINT, timeout=_SECONDS)
+    except httpx.HTTPError as error:
+        raise OSError(f"the Hub at {constants.ENDPOINT} gives no answer: {error}") from None
 
 
 def where(entry: Entry) -> str:

@@ -17,6 +17,7 @@ from transformers.utils.logging import (
     is_progress_bar_enabled,
 )
 
+from qdemo.zoo.availability import check_hub, is_downloaded
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.decoding import Adapter, Inputs, generate, score
 from qdemo.zoo.kinds import KINDS
@@ -74,13 +75,15 @@ def load(entry: Entry) -> Loaded:
     Raises:
         OSError: it is not there, and can't be downloaded.
     """
+    here = entry.folder is not None or is_downloaded(entry)
+    if not here:
+        check_hub()  # in seconds; a download that can't begin is tried for most of a minute
     kind, source = KINDS[entry.task], entry.folder or entry.name
+    where: dict[str, Any] = {"revision": entry.revision, "local_files_only": here}
     with _quiet():
-        prepare = kind.prepare.from_pretrained(source, revision=entry.revision)
-        model = kind.model.from_pretrained(
-            source, revision=entry.revision, use_safetensors=True, dtype="float32"
-        ).eval()
-    return Loaded(entry, model, kind.adapter(model.config, prepare))
+        prepare = kind.prepare.from_pretrained(source, **where)
+        model = kind.model.from_pretrained(source, use_safetensors=True, dtype="float32", **where)
+    return Loaded(entry, model.eval(), kind.adapter(model.config, prepare))
 
 
 def _shown(given: Any) -> str:

@@ -20,6 +20,9 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+IGNORED = (
+    "warning: Method not implemented.",  # gradio's, of every upload
+)
 WIDE = {"width": 1920, "height": 1080}
 
 expect.set_options(timeout=TIMEOUT)
@@ -96,7 +99,11 @@ def complaints_of(context, origin):
     found = []
 
     def listen(event, tell):
-        context.on(event, lambda what: (said := tell(what)) and found.append(said))
+        context.on(event, lambda what: note(tell(what)))
+
+    def note(said):
+        if said and said not in IGNORED:
+            found.append(said)
 
     allowed = (f"{origin}/", "data:", "blob:")
     listen("console", lambda m: m.type in ("error", "warning") and f"{m.type}: {m.text}")

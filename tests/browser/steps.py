@@ -69,11 +69,6 @@ def choose(page, label, option):
     page.get_by_role("option").filter(has_text=option).first.click()
 
 
-def choose_blip(page):
-    choose(page, "Model", "blip-tiny")
-    expect(page.locator("#picture img")).to_be_visible()
-
-
 def card(page, name):
     """What a format's card shows."""
     return page.locator(f'.card[data-format="{name}"]').evaluate(_CARD)
@@ -95,3 +90,28 @@ def traces(page, chart):
     return page.locator(f"#{chart}-chart .js-plotly-plot").evaluate(
         "plot => plot.data.map(trace => [trace.name, trace.y])"
     )
+
+
+def choose_blip(page):
+    choose(page, "Model", "blip-tiny")
+    expect(page.locator("#picture img")).to_be_visible()
+
+
+def remove_picture(page):
+    page.get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#picture img")).to_have_count(0)
+
+
+def upload(page, file):
+    """Bring a picture of one's own in the place of the one that is there."""
+    remove_picture(page)
+    page.locator("#picture input[type=file]").set_input_files(file)
+    expect(page.locator("#picture img")).to_have_count(1)
+
+
+def take_other_picture(page, press):
+    """Press what brings another picture, and wait for it."""
+    picture = page.locator("#picture img")
+    before = picture.get_attribute("src")
+    press()
+    expect(picture).not_to_have_attribute("src", before)

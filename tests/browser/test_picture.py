@@ -1,0 +1,92 @@
+"""A picture is chosen, made or brought, and put into words."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from qdemo.zoo.pictures import Picture, scene_picture
+from tests.browser.conftest import watched
+from tests.browser.pictures import DOG, write_bad, write_good
+from tests.browser.steps import (
+    card,
+    cards,
+    choose_blip,
+    compare,
+    open_page,
+    problem,
+    remove_picture,
+    take_other_picture,
+    tick,
+    upload,
+)
+
+
+@pytest.fixture(scope="module")
+def page(browser, app):
+    """One page for all: the tests bring their own picture."""
+    with watched(browser, app) as page:
+        open_page(page)
+        choose_blip(page)
+        tick(page, "fp16", "int8")
+        yield page
+
+
+def asked(page):
+    return page.locator("#verdict .asked")
+
+
+def test_a_picture_of_the_gallery_is_put_into_words(page):
+    for name in ("a cat on a couch in a room", "a woman and a dog on the beach"):
+        image = page.locator("#gallery").get_by_role("img", name=name)
+        take_other_picture(page, image.click)
+    compare(page)
+    assert list(cards(page)) == ["fp32", "fp16", "int8"]
+    assert card(page, "fp32")["output"] == "a woman and a dog on the beach"
+    expect(asked(page)).to_contain_text("gallery:a-woman-and-a-dog-on-the-beach")
+
+
+def test_a_new_scene_is_another_picture_that_a_link_can_name(page):
+    take_other_picture(page, page.locator("#scene").click)
+    compare(page)
+    seed = re.search(r"scene:(\d+)", asked(page).text_content())[1]
+    expect(asked(page)).to_contain_text(str(scene_picture(seed)))
+    expect(page.locator("#again")).to_have_attribute("href", re.compile(f"input=scene:{seed}&"))
+    assert card(page, "fp32")["output"]
+
+
+def test_a_picture_of_ones_own_works_and_the_link_says_that_it_cannot_carry_it(page, tmp_path):
+    (tmp_path / "mine.png").write_bytes(DOG.read_bytes())
+    upload(page, tmp_path / "mine.png")
+    compare(page)
+    assert card(page, "fp32")["output"] == "a woman and a dog on the beach"
+    expect(page.locator("#link")).to_contain_text("A link can't carry your own picture")
+    expect(page.locator("#again")).to_have_count(0)
+
+
+def test_pictures_of_every_kind_are_seen_as_a_person_sees_them(page, tmp_path):
+    for name, seen in write_good(tmp_path).items():
+        upload(page, tmp_path / name)
+        compare(page)
+        expect(asked(page), name).to_contain_text(str(Picture(seen, "the uploaded file")))
+        assert card(page, "fp32")["state"] == "done"
+
+
+def test_what_cannot_be_looked_at_is_told_at_the_picture_and_the_cards_stay(page, tmp_path):
+    before = cards(page)
+    for name, says in write_bad(tmp_path).items():
+        upload(page, tmp_path / name)
+        page.locator("#compare").click()
+        expect(problem(page, "picture"), name).to_have_text(says)
+    remove_picture(page)
+    page.locator("#compare").click()
+    missing = "there is no picture; upload one, or take a scene"
+    expect(problem(page, "picture")).to_have_text(missing)
+    assert cards(page) == before
+
+
+def test_after_a_bad_picture_a_good_one_works_and_nothing_is_complained_of(page):
+    page.locator("#scene").click()
+    expect(page.locator("#picture img")).to_be_visible()
+    compare(page)
+    expect(problem(page, "picture")).to_have_count(0)

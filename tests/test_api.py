@@ -1,0 +1,278 @@
+"""The HTTP API of the dashboard as people start it: app.py, in a process of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import qdemo
+from qdemo.report import as_json
+from qdemo.zoo.pictures import gallery, read_picture
+
+ROOT = Path(__file__).parent.parent
+PROMPT = "What is 23 + 45?"
+FILE = gallery()["gallery:a-panda-in-the-mountains"]
+UPLOADED = {"_type": "gradio.FileData"}
+WITHOUT_PROXY = {"trust_env": False}
+NOT_A_PICTURE = ROOT / "pyproject.toml"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("gradio")
+    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder), "HF_HUB_OFFLINE": "1"}
+    with (folder / "log.txt").open("w") as log:
+        command = [sys.executable, "app.py"]
+        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stdout=log, stderr=log)
+    try:
+        _wait(f"http://127.0.0.1:{port}/", server, folder / "log.txt")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait(url, server, log):
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"{url}config", **WITHOUT_PROXY).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("the dashboard did not come up in a minute")
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    with Client(url, verbose=False, httpx_kwargs=WITHOUT_PROXY) as client:
+        yield client
+
+
+def compared(client, **asked):
+    """The last answer, and what was told before it."""
+    job = client.submit(api_name="/compare", **asked)
+    return job.result(timeout=60), job.outputs()[:-1]
+
+
+def raw(url, *data):
+    """What a client of another kind is told by /compare, as text."""
+    call = f"{url}gradio_api/call/compare"
+    event = httpx.post(call, json={"data": data}, **WITHOUT_PROXY).json()["event_id"]
+    return httpx.get(f"{call}/{event}", timeout=60, **WITHOUT_PROXY).text
+
+
+def refused(client, api_name, *arguments, **asked):
+    """The message of an error: one line, with nothing of the program's inside."""
+    with pytest.raises(AppError) as caught:
+        client.predict(*arguments, api_name=api_name, **asked)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert not any(inner in message for inner in ("Traceback", ".py", "Error", "Gradio", str(ROOT)))
+    return message
+
+
+def plain(document):
+    """The document without what two runs can't share: times, and the date."""
+    own = ("first_token_ms", "token_ms")
+    results = [
+        {key: value for key, value in result.items() if key not in own}
+        for result in document["results"]
+    ]
+    return {**document, "results": results, "computed": None}
+
+
+def test_three_endpoints_are_public(client):
+    api = client.view_api(return_format="dict", print_info=False)
+    named = {
+        name: [parameter["parameter_name"] for parameter in endpoint["parameters"]]
+        for name, endpoint in api["named_endpoints"].items()
+    }
+    asked = ["model", "formats", "prompt", "picture", "picture_name", "max_tokens"]
+    assert named == {"/compare": asked, "/models": [], "/footprint": ["model", "formats"]}
+    assert api["unnamed_endpoints"] == {}
+
+
+def test_models_are_those_of_the_catalogue(client):
+    models = {model["name"]: model for model in client.predict(api_name="/models")}
+    assert models["t5-tiny"] == {
+        "name": "t5-tiny",
+        "task": "text2text",
+        "parameters": 4_175_424,
+        "bytes_fp32": 16_701_696,
+        "where": "embedded",
+    }
+    assert models["blip-tiny"]["task"] == "captioning"
+    assert "google/flan-t5-small" in models
+    assert "google/flan-t5-xxl" not in models  # 45 GB are for the command line
+
+
+def test_footprint_is_what_the_command_says(client):
+    held = client.predict("google/flan-t5-small", ["fp32", "int8"], api_name="/footprint")
+    assert [(size["format"], size["bytes"]) for size in held] == [
+        ("fp32", 307_844_608),
+        ("int8", 126_827_520),
+    ]
+    assert held[1]["by_kind"] == {
+        "integer weights": 60_489_728,
+        "scales and zero points": 452_096,
+        "float weights": 65_885_696,
+        "buffers": 0,
+    }
+
+
+def test_compare_gives_the_document(client):
+    whole, _ = compared(client, model="t5-tiny", formats=["bf16", "int8"], prompt=PROMPT)
+    *_, last = qdemo.compare("t5-tiny", PROMPT, ["bf16", "int8"])
+    own = json.loads(json.dumps(as_json(last.comparison)))
+    assert plain(whole).keys() == plain(own).keys()
+    for theirs, ours in zip(plain(whole)["results"], plain(own)["results"], strict=True):
+        for key, value in ours.items():
+            is_float = isinstance(value, float)  # two processes may add in another order
+            close = pytest.approx(value, rel=1e-2, abs=1e-9) if is_float else value
+            exact = not isinstance(value, list) or key in ("tokens", "pieces")
+            assert not exact or theirs[key] == close, key
+
+
+def test_compare_tells_the_text_while_it_grows(client):
+    whole, told = compared(client, model="t5-tiny", formats=["int3"], prompt="Hello, my name is ")
+    assert {tuple(partial) for partial in told} == {("running",)}
+    running = [partial["running"] for partial in told]
+    assert {format for texts in running for format in texts} <= {"fp32", "int3"}
+    outputs = {result["format"]: result["output"] for result in whole["results"]}
+    assert all(outputs[name].startswith(text) for texts in running for name, text in texts.items())
+
+
+def test_compare_captions_an_uploaded_picture(client):
+    picture = handle_file(FILE)
+    whole, _ = compared(client, model="blip-tiny", formats=["int8"], picture=picture)
+    assert whole["input"] == str(read_picture(FILE, "the uploaded file"))
+    assert [result["output"] for result in whole["results"]] == ["a panda in the mountains"] * 2
+
+
+@pytest.mark.parametrize("name", ["scene:42", "gallery:four-apples-in-the-park"])
+def test_compare_captions_a_picture_by_its_name(client, name):
+    whole, _ = compared(
+        client, model="blip-tiny", formats=["fp16"], picture_name=name, max_tokens=9
+    )
+    assert whole["input"].startswith(f"{name}, ")
+    assert whole["max_tokens"] == 9
+    assert len(whole["results"][0]["tokens"]) <= 9
+
+
+def test_a_cancelled_comparison_makes_room_at_once(client):
+    formats = ["int2", "int3", "int4", "int5", "int6", "int7", "int8", "int2+emb"]
+    job = client.submit("t5-tiny", formats, "x", api_name="/compare", max_tokens=128)
+    while not job.outputs():
+        time.sleep(0.01)
+    job.cancel()
+    whole, _ = compared(client, model="t5-tiny", formats=["fp16"], prompt="x", max_tokens=1)
+    assert whole["formats"] == ["fp32", "fp16"]
+    assert len(job.outputs()) == 0 or "schema" not in job.outputs()[-1]
+
+
+GOOD = {"model": "t5-tiny", "formats": ["int8"], "prompt": "x"}
+LOOKS = {"model": "blip-tiny", "formats": ["int8"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (GOOD | {"model": "nobody/nothing"}, "model: unknown model 'nobody/nothing'; the models"),
+        (GOOD | {"model": "google/flan-t5-small"}, "model: google/flan-t5-small is not on this"),
+        (GOOD | {"formats": ["int9"]}, "formats: unknown format 'int9'; expected one of fp32,"),
+        (GOOD | {"formats": []}, "formats: choose at least one"),
+        (GOOD | {"prompt": " \n"}, "prompt: the prompt is empty"),
+        (GOOD | {"prompt": "x" * 4001}, "prompt: the prompt has 4,001 characters; at most 4,000"),
+        (GOOD | {"prompt": "5 + 5 " * 600}, "prompt: the prompt has"),
+        (GOOD | {"max_tokens": 0}, "max_tokens: max_tokens is 0, expected 1 to 128"),
+        (GOOD | {"max_tokens": 129}, "max_tokens: max_tokens is 129, expected 1 to 128"),
+        (LOOKS, "picture: there is no picture"),
+        (LOOKS | {"prompt": "scene:1"}, "picture: there is no picture"),
+        (LOOKS | {"picture_name": "scene:-1"}, "picture: unknown scene '-1'"),
+        (LOOKS | {"picture_name": "README.md"}, "picture: unknown picture 'README.md'"),
+        (LOOKS | {"picture": handle_file(NOT_A_PICTURE)}, "picture: the uploaded file is no pict"),
+    ],
+)
+def test_what_cannot_be_had_is_told_in_a_sentence_about_the_field(client, asked, says):
+    assert refused(client, "/compare", **asked).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model", 7),
+        ("model", None),
+        ("formats", 7),
+        ("formats", None),
+        ("formats", [7]),
+        ("formats", {"int8": 1}),
+        ("prompt", 7),
+        ("prompt", ["x"]),
+        ("max_tokens", "many"),
+        ("max_tokens", None),
+        ("max_tokens", 3.5),
+        ("max_tokens", [3]),
+        ("picture", 7),
+        ("picture", "README.md"),
+        ("picture_name", 7),
+    ],
+)
+def test_a_wrong_type_is_told_in_a_sentence_about_the_field(client, field, value):
+    asked = LOOKS if field.startswith("picture") else GOOD
+    message = refused(client, "/compare", **asked | {field: value})
+    assert message.startswith(f"{field.removesuffix('_name')}: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nobody/nothing", ["int8"]), "model: unknown model"),
+        (("t5-tiny", ["int9"]), "formats: unknown format"),
+        (("t5-tiny", []), "formats: choose"),
+        (("t5-tiny", ["int4-g80"]), "group_size 80 does not divide the row length 192"),
+        ((3, ["int8"]), "model: expected text, got 3"),
+        (("t5-tiny", 3), "formats: expected a list of formats, got 3"),
+    ],
+)
+def test_footprint_tells_what_is_wrong_with_which_field(client, arguments, says):
+    assert says in refused(client, "/footprint", *arguments)
+
+
+@pytest.mark.parametrize("meta", [{"meta": UPLOADED}, {}], ids=["marked as a file", "unmarked"])
+def test_a_picture_of_the_servers_own_is_refused(url, tmp_path, meta):
+    Image.new("RGB", (8, 8)).save(tmp_path / "private.png")
+    for path in (tmp_path / "private.png", FILE, FILE.relative_to(ROOT)):
+        told = raw(url, "blip-tiny", ["int8"], "", {"path": str(path)} | meta, "", 2)
+        assert told.startswith("event: error"), f"{path} was read"
+
+
+@pytest.mark.parametrize("meta", [{"meta": UPLOADED}, {}], ids=["marked as a file", "unmarked"])
+def test_nothing_is_told_of_the_servers_files(url, meta):
+    there, missing = (
+        raw(url, "blip-tiny", ["int8"], "", {"path": str(path)} | meta, "", 2)
+        for path in (NOT_A_PICTURE, ROOT / "nothing.toml")
+    )
+    assert there == missing  # or one could find out which files there are
+    assert there.startswith("event: error")
+    assert "tool.ruff" not in there
+
+
+def test_files_of_the_server_are_not_served(url):
+    for path in (NOT_A_PICTURE, ROOT / "assets" / "models" / "t5-tiny" / "config.json"):
+        answer = httpx.get(f"{url}gradio_api/file={path}", **WITHOUT_PROXY)
+        assert answer.status_code in (403, 404)
+        assert "tool.ruff" not in answer.text
