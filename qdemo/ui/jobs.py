@@ -21,8 +21,17 @@ SECONDS_APART = 0.06
 """Between two pictures of a text that grows: more often, and a browser only lags behind."""
 
 
-@lru_cache(maxsize=2)
+_LOADING = threading.Lock()
+
+
 def _loaded(name: str) -> Loaded:
+    """The model; who asks while it is being loaded waits, and does not load it a second time."""
+    with _LOADING:
+        return _load(name)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str) -> Loaded:
     from qdemo.zoo.loading import load  # transformers takes seconds: not before the page is up
 
     return load(get_entry(name))

@@ -33,9 +33,7 @@ def connect(blocks: gr.Blocks, controls: Controls, start: gr.State) -> None:
         controls.max_tokens, controls.text_part, controls.picture_part,
         *controls.problems.values(), start,
     ]  # fmt: skip
-    blocks.load(
-        restore, None, outputs, queue=False, show_progress="hidden", api_visibility="private"
-    )
+    blocks.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
 
 
 def _restore(controls: Controls, start: gr.State, query: Mapping[str, str]) -> Updates:

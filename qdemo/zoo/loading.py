@@ -20,7 +20,7 @@ from transformers.utils.logging import (
 from qdemo.zoo.availability import check_hub, is_downloaded
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.decoding import Adapter, Inputs, generate, score
-from qdemo.zoo.kinds import KINDS
+from qdemo.zoo.kinds import BUILDING, KINDS
 from qdemo.zoo.pictures import Picture
 
 
@@ -80,7 +80,7 @@ def load(entry: Entry) -> Loaded:
         check_hub()  # in seconds; a download that can't begin is tried for most of a minute
     kind, source = KINDS[entry.task], entry.folder or entry.name
     where: dict[str, Any] = {"revision": entry.revision, "local_files_only": here}
-    with _quiet():
+    with BUILDING, _quiet():
         prepare = kind.prepare.from_pretrained(source, **where)
         model = kind.model.from_pretrained(source, use_safetensors=True, dtype="float32", **where)
     return Loaded(entry, model.eval(), kind.adapter(model.config, prepare))

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qdemo.zoo.catalogue import Entry
-from qdemo.zoo.kinds import KINDS
+from qdemo.zoo.kinds import BUILDING, KINDS
 
 
 def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
@@ -21,7 +21,7 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
         config = build.config_class.from_pretrained(entry.folder)
     else:
         config = build.config_class(**entry.config)
-    with torch.device("meta"):
+    with BUILDING, torch.device("meta"):
         model: PreTrainedModel = build(config)
     if not (entry.tied if tied is None else tied):
         _untie(model)

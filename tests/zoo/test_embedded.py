@@ -1,8 +1,10 @@
 """The models that come with qdemo, from their folders to an answer."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 from PIL import Image
 
 from qdemo import compare
@@ -64,3 +66,12 @@ def test_a_name_an_input_and_a_format_are_checked_before_anything_runs():
         compare("t5-tiny", "x", ["int1"])
     with pytest.raises(ValueError, match="prompt is empty"):
         compare("t5-tiny", "", [])
+
+
+def test_models_that_are_loaded_at_the_same_time_are_whole():
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(load, [get_entry("t5-tiny")] * 4))
+    wanted = loaded[0].model.state_dict()
+    for other in loaded[1:]:
+        assert all(torch.equal(w, wanted[name]) for name, w in other.model.state_dict().items())
+    assert not any(w.is_meta for w in wanted.values())
