@@ -58,8 +58,9 @@ def _wait(url, server, log):
 
 @pytest.fixture(scope="module")
 def client(url):
-    with Client(url, verbose=False, httpx_kwargs=WITHOUT_PROXY) as client:
-        yield client
+    client = Client(url, verbose=False, httpx_kwargs=WITHOUT_PROXY)
+    yield client
+    client.close()
 
 
 def compared(client, **asked):
@@ -220,7 +221,6 @@ def test_what_cannot_be_had_is_told_in_a_sentence_about_the_field(client, asked,
         ("formats", None),
         ("formats", [7]),
         ("formats", {"int8": 1}),
-        ("prompt", 7),
         ("prompt", ["x"]),
         ("max_tokens", "many"),
         ("max_tokens", None),

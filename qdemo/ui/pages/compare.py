@@ -19,6 +19,7 @@ from qdemo.views.cards import cards
 from qdemo.views.templates import fill
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_HOUR = 3600  # seconds that a comparison is kept for a page that nobody looks at
 _STOPPED = "stopped before it was through"
 _BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
 _LOGGER = logging.getLogger(__name__)
@@ -59,8 +60,8 @@ def build(blocks: gr.Blocks) -> None:
         cards=_html(panels.cards_html(cards(document)), "cards"),
         charts=charts.build(document),
         take_away=take_away.build(),
-        progress=gr.State(None),
-        document=gr.State(None),
+        progress=gr.State(None, time_to_live=_HOUR),
+        document=gr.State(None, time_to_live=_HOUR),
     )
     _connect(blocks, page)
 
