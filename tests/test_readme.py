@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from qdemo.__main__ import main
+from qdemo.ui.pages import about
+from qdemo.zoo.catalogue import CATALOGUE
+from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CONSOLE = re.findall(r"```console\n\$ .venv/bin/python -m qdemo (.*)\n((?:.|\n)*?)```", README)
+
+API = re.findall(r"```python\n(from gradio_client.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
 
 
 def firm(output):
@@ -36,6 +41,34 @@ def test_the_figures_are_those_of_the_card(model):
     card = (ROOT / "assets" / "models" / model / "README.md").read_text()
     (total,) = re.findall(r"^\| \*\*all\*\* \| (.*)$", card, re.MULTILINE)
     assert f"| {model} | {total}" in README
+
+
+def test_the_api_answers_what_the_readme_shows(capsys):
+    ((program, output),) = API
+    with serving("app.py") as url:
+        exec(program.replace("http://127.0.0.1:7860", url), {})
+    assert capsys.readouterr().out == output
+
+
+def front_matter():
+    return dict(re.findall(r"^(\w+): *(.*)$", README.split("---\n")[1], re.MULTILINE))
+
+
+def test_a_space_gets_what_the_requirements_ask_for():
+    front, requirements = front_matter(), (ROOT / "requirements.txt").read_text()
+    assert f"gradio=={front['sdk_version']}\n" in requirements
+    assert (ROOT / front["app_file"]).exists()
+    assert len(front["short_description"]) <= 60
+
+
+def test_a_space_fetches_the_commit_that_the_catalogue_pins():
+    for name, revision in re.findall(r"^- (\S+) \S+ ([0-9a-f]{40})$", README, re.MULTILINE):
+        assert CATALOGUE[name].revision == revision
+
+
+def test_the_about_page_finds_its_sections():
+    assert all(about.section(title) for title in about.SECTIONS)
+    assert "It **is** a small, exact implementation" in about.introduction()
 
 
 def test_there_are_commands_to_check():
