@@ -10,7 +10,7 @@ os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails b
 import gradio as gr
 
 from qdemo.ui import api, jobs
-from qdemo.ui.pages import about, compare
+from qdemo.ui.pages import about, compare, formats
 from qdemo.ui.theme import TITLE, launch_settings
 
 _HOUR = 3600
@@ -23,6 +23,9 @@ def build() -> gr.Blocks:
         gr.Navbar(main_page_name="Compare")
         compare.build(dashboard)
         api.build()
+    with dashboard.route("Number formats", "/formats"):
+        gr.Navbar(main_page_name="Compare")
+        formats.build(dashboard)
     with dashboard.route("About", "/about"):
         gr.Navbar(main_page_name="Compare")
         about.build()

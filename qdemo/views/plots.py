@@ -18,7 +18,7 @@ COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0
            "#65a30d")  # fmt: skip
 """A colour a format, in the order of the document; grey is fp32."""
 
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _KINDS = {
     "integer weights": "#d97706",
     "scales and zero points": "#dc2626",
@@ -76,9 +76,7 @@ def memory(document: Document) -> go.Figure:
                 hovertemplate=f"%{{y}}: %{{customdata}} of {kind}<extra></extra>",
             )
     figure.update_layout(barmode="stack", bargap=0.35)
-    return _styled(
-        figure, "Memory held", "MB (1,000,000 bytes)", "", height=110 + 42 * len(results)
-    )
+    return styled(figure, "Memory held", "MB (1,000,000 bytes)", "", height=110 + 42 * len(results))
 
 
 def logits(document: Document) -> go.Figure:
@@ -100,7 +98,7 @@ def logits(document: Document) -> go.Figure:
         )
     figure.update_yaxes(type="log", exponentformat="power")
     figure.update_xaxes(tickformat="d", dtick=_tick(len(pieces)), range=[0.5, len(pieces) + 0.5])
-    return _styled(
+    return styled(
         figure, "Difference from fp32 at each token", "token of fp32's answer", "KL, nats"
     )
 
@@ -111,7 +109,7 @@ def weight_sizes(document: Document, parameter: str) -> go.Figure:
     for result, style in zip(variants(document), _styles(document), strict=True):
         _add_steps(figure, result, parameter, "log_histogram", style)
     figure.update_xaxes(tickvals=list(_DECADES), ticktext=[f"10<sup>{n}</sup>" for n in _DECADES])
-    return _styled(
+    return styled(
         figure,
         "Size of the errors",
         "|error| / RMS of the weights",
@@ -126,7 +124,7 @@ def weight_errors(document: Document, parameter: str) -> go.Figure:
         _add_steps(figure, result, parameter, "histogram", style, per_width=True)
     figure.update_yaxes(type="log", exponentformat="power")
     figure.update_xaxes(exponentformat="power")
-    return _styled(figure, "Errors around zero", "error, unit of the weights", "weights per 0.001")
+    return styled(figure, "Errors around zero", "error, unit of the weights", "weights per 0.001")
 
 
 def sqnr_map(document: Document) -> go.Figure:
@@ -151,7 +149,7 @@ def sqnr_map(document: Document) -> go.Figure:
     figure.update_yaxes(showgrid=False, ticks="")
     title = "Signal to quantization noise, matrix by matrix"
     height = 130 + 34 * len(results)
-    return _styled(figure, title, f"{len(names)} matrices, from input to output", "", height)
+    return styled(figure, title, f"{len(names)} matrices, from input to output", "", height)
 
 
 def _sqnr(result: dict[str, Any], name: str) -> float | None:
@@ -162,7 +160,7 @@ def _sqnr(result: dict[str, Any], name: str) -> float | None:
 def _styles(document: Document) -> list[dict[str, Any]]:
     """A colour and a dash for each variant: not told apart by colour alone."""
     shown = colours(document)
-    dashes = islice(cycle(_DASHES), len(variants(document)))
+    dashes = islice(cycle(DASHES), len(variants(document)))
     return [
         {"line": {"color": shown[result["format"]], "dash": dash, "width": 2.5}}
         for result, dash in zip(variants(document), dashes, strict=True)
@@ -200,7 +198,7 @@ def _tick(count: int) -> int:
     return max(1, round(count / 12))
 
 
-def _styled(figure: go.Figure, title: str, x: str, y: str, height: int = 330) -> go.Figure:
+def styled(figure: go.Figure, title: str, x: str, y: str, height: int = 330) -> go.Figure:
     """The look that all figures share."""
     clear = "rgba(0,0,0,0)"
     grid = "rgba(128,128,128,0.25)"

@@ -1,0 +1,201 @@
+"""One value in every float format, and in int8 where a scale is given, bit by bit.
+
+>>> [row.stored for row in rows("1/3")[:3]]
+['0.3333333333333333', '0.3333333432674408', '0.333251953125']
+>>> flip("1", "fp16", 15)
+'fp16:0xbc00'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from qdemo.numerics.bits import Bits, from_pattern, from_value
+from qdemo.numerics.exact import Exact, is_finite, to_exact
+from qdemo.numerics.formats import FORMATS, Format
+
+SHOWN = ("fp64", "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
+WORDS = ("max", "min", "smallest normal", "smallest subnormal", "eps", "pi", "e", "NaN", "inf")
+_CONSTANTS = {
+    "pi": "3.14159265358979323846264338327950288419716939937510",
+    "e": "2.71828182845904523536028747135266249775724709369995",
+}
+_BY_DIGITS = {16: "fp64", 8: "fp32", 4: "fp16", 2: "fp8_e4m3"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a format makes of a value, in words.
+
+    `parts` are (name, bits as text) from the first bit on; `digits` is the stored value with 60
+    digits; `error` is stored minus wanted.
+    """
+
+    format: str
+    pattern: str
+    parts: tuple[tuple[str, str], ...]
+    stored: str
+    digits: str
+    error: str
+    below: str
+    above: str
+    words: str
+
+
+def rows(text: str, scale: str = "") -> list[Row]:
+    """A row a format; with a `scale` one for int8 too.
+
+    Raises:
+        ValueError: `text` or `scale` can't be read; says what can.
+    """
+    found = [_float_row(bits, wanted) for bits, wanted in (_read(text, name) for name in SHOWN)]
+    if scale.strip():
+        found.append(_int8_row(_value(text), _scale(scale)))
+    return found
+
+
+def flip(text: str, format: str, bit: int, scale: str = "") -> str:
+    """The text of the value that has one bit of one format toggled; bit 0 is the last."""
+    if format == "int8":
+        step = _scale(scale)
+        number = (_nearest(_value(text), step) & 0xFF) ^ 1 << bit
+        return str(float((number - 256 if number > 127 else number) * step))
+    flipped = _read(text, format)[0].flip(bit)
+    return f"{format}:{flipped.pattern:#0{2 + FORMATS[format].bits // 4}x}"
+
+
+def _read(text: str, name: str) -> tuple[Bits, Exact]:
+    """What a format stores, and what was wanted of it."""
+    word = _word(text, FORMATS[name])
+    wanted = _value(text) if word is None else to_exact(word)
+    return from_value(wanted, name), wanted
+
+
+def _word(text: str, format: Format) -> float | None:
+    """A word that means another number in each format."""
+    key = text.strip().lower().replace(" ", "_")
+    names = ("max", "min", "smallest_normal", "smallest_subnormal", "eps")
+    return getattr(format, key) if key in names else None
+
+
+def _value(text: str) -> Exact:
+    key = text.strip().lower()
+    if _word(key, FORMATS["fp32"]) is not None:
+        return to_exact(_word(key, FORMATS["fp32"]) or 0.0)
+    if key in _CONSTANTS:
+        return to_exact(_CONSTANTS[key])
+    pattern = re.fullmatch(r"(?:(\w+):)?(0x[0-9a-f]+|0b[01]+)", key)
+    if pattern:
+        return from_pattern(pattern[2], _format_of(pattern[1], pattern[2])).value
+    try:
+        return to_exact(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"{text.strip()[:40]!r} is no number; type a decimal, a fraction such as 1/3, a "
+            f"pattern such as 0x3C00 or bf16:0x3F80, or one of {', '.join(WORDS)}"
+        ) from None
+
+
+def _format_of(name: str | None, digits: str) -> str:
+    """The format that a pattern is of: as named, or by the number of its digits."""
+    if name is None and digits.startswith("0x"):
+        name = _BY_DIGITS.get(len(digits) - 2)
+    if name not in SHOWN:
+        raise ValueError(
+            f"which format is {digits[:40]} a pattern of? Write 16, 8, 4 or 2 digits for fp64, "
+            "fp32, fp16 or fp8_e4m3, or the name before it: bf16:0x3F80"
+        )
+    return name
+
+
+def _float_row(bits: Bits, wanted: Exact) -> Row:
+    format, text = bits.format, f"{bits.pattern:0{bits.format.bits}b}"
+    middle = 1 + format.exponent_bits
+    return Row(
+        format=str(format),
+        pattern=f"0x{bits.pattern:0{format.bits // 4}X}",
+        parts=(("sign", text[0]), ("exponent", text[1:middle]), ("fraction", text[middle:])),
+        stored=_decimal(bits.value),
+        digits=bits.decimal(60),
+        error=_error(bits.error(wanted), wanted),
+        below=_decimal(bits.below.value) if bits.below else "none",
+        above=_decimal(bits.above.value) if bits.above else "none",
+        words=_words(bits, wanted),
+    )
+
+
+def _int8_row(wanted: Exact, step: Fraction) -> Row:
+    q = _nearest(wanted, step)
+    stored = q * step
+    clipped = abs(Fraction(wanted) / step) > Fraction(255, 2)
+    return Row(
+        format="int8",
+        pattern=f"0x{q & 0xFF:02X}",
+        parts=(("integer", f"{q & 0xFF:08b}"),),
+        stored=_decimal(stored),
+        digits=str(float(stored)),
+        error=_error(stored - Fraction(wanted), wanted),
+        below=_decimal((q - 1) * step) if q > -127 else "none",
+        above=_decimal((q + 1) * step) if q < 127 else "none",
+        words=f"q = {q}; {'clipped at the end of the range' if clipped else f'{q} · scale'}",
+    )
+
+
+def _nearest(wanted: Exact, step: Fraction) -> int:
+    """q = clamp(round(x / scale), −127, 127), half to even."""
+    if not is_finite(wanted):
+        raise ValueError("int8 has no NaN and no infinity; take the scale away, or another value")
+    return max(-127, min(127, round(Fraction(wanted) / step)))
+
+
+def _scale(text: str) -> Fraction:
+    try:
+        step = Fraction(to_exact(text.strip()))
+    except (ValueError, OverflowError):  # letters, NaN; infinity
+        step = Fraction(0)
+    if step <= 0:
+        raise ValueError(f"{text.strip()[:40]!r} is no scale; type a number above 0, such as 0.01")
+    return step
+
+
+def _decimal(value: Exact) -> str:
+    return repr(float(value)).replace("inf", "infinity").replace("nan", "NaN")
+
+
+def _error(error: Exact, wanted: Exact) -> str:
+    if error == 0:
+        return "exact"
+    if not is_finite(error):
+        return "NaN is stored as NaN" if wanted != wanted else "without bound"
+    relative = ""
+    if is_finite(wanted) and wanted:
+        relative = f" ({float(abs(Fraction(error) / Fraction(wanted))):.2g} of it)"
+    return f"{_rounded(Fraction(error))}{relative}"
+
+
+def _rounded(error: Fraction) -> str:
+    """Three digits; a fraction can be beyond what a float holds."""
+    try:
+        return f"{float(error):+.3g}"
+    except OverflowError:
+        return "more than 1e308"
+
+
+def _words(bits: Bits, wanted: Exact) -> str:
+    """What happened on the way into the format."""
+    if is_finite(wanted) and not is_finite(bits.value):
+        return "too large for this format: overflows to infinity"
+    if (
+        bits.format.finite_only
+        and is_finite(wanted)
+        and abs(Fraction(wanted)) > bits.format.rounds_to_max
+    ):
+        return f"too large for this format: stays at {bits.format.max:g}"
+    if bits.kind == "zero" and wanted != 0:
+        return "too small for this format: underflows to zero"
+    if bits.kind == "subnormal":
+        left = bits.fraction.bit_length()
+        return f"subnormal: {left} of {bits.format.fraction_bits + 1} binary digits are left"
+    return bits.kind
