@@ -16,8 +16,9 @@ def spacing(lines: Lines) -> go.Figure:
     figure = _lines(lines, "at %{x:.2g}: a step of %{y:.2g} of it")
     figure.update_xaxes(type="log", exponentformat="power", dtick=8)
     figure.update_yaxes(type="log", exponentformat="power", autorange="reversed")
-    title = "Range and precision: lower is coarser, an end is where the numbers end"
-    return styled(figure, title, "size of the number", "step to the next, relative", 420)
+    return styled(
+        figure, "Range and precision", "size of the number", "step to the next, relative", 420
+    )
 
 
 def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) -> go.Figure:

@@ -45,7 +45,11 @@ def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
     _html(fill("lab_masthead", title="Number formats", text=_LEAD))
     _strip(blocks)
-    _section("What each format can hold", "The step between neighbours grows with the numbers.")
+    _section(
+        "What each format can hold",
+        "The step from one number to the next, beside its size: higher is finer, and a line ends "
+        "where the format's numbers end. bf16 has fp32's range, fp16 eight times bf16's precision.",
+    )
     lines = {name: spacing.relative_spacing(name) for name in spacing.SHOWN}
     _plot(plot(lab_plots.spacing(lines)), "spacing-chart")
     _html(table_html(lab.formats_table(list(FORMATS.values()))), "formats-table")
@@ -108,7 +112,7 @@ def _restore(request: gr.Request) -> tuple[Any, Any]:
 
 def _link(value: str, scale: str) -> str:
     asked = {"value": value} | ({"scale": scale} if scale.strip() else {})
-    return fill("link", query=urlencode(asked), reason="")
+    return fill("link", query=urlencode(asked), text="A link to this page as it is", reason="")
 
 
 def _downcasting() -> None:
