@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "request": {"modeling", "zoo"},
     "views": {"document", "views", "measure"},
     "zoo": {"zoo"},
+    "lab": {"lab", "zoo", "modeling", "measure", "numerics"},
     "ui": {
-        "ui", "views", "request", "progress", "report", "document", "zoo", "comparison", "measure",
+        "ui", "lab", "views", "request", "progress", "report", "document", "zoo", "comparison", "measure",
         "modeling", "numerics",
     },
 }  # fmt: skip

@@ -1,21 +1,15 @@
-"""The figures of the course beside ours, which are computed when they are shown.
+"""The figures of the course, and where ours come from.
 
 The course is "Quantization Fundamentals with Hugging Face" (torch 2.1.1, transformers 4.35.0).
+Ours are computed when they are shown.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-
-from qdemo.lab.dots import COURSE, vector
-from qdemo.numerics.bits import from_value
-from qdemo.numerics.casting import cast_tensor
-from qdemo.numerics.formats import get_format
 
 FILE = Path(__file__).parents[2] / "assets" / "course.json"
 
@@ -30,53 +24,15 @@ class Figure:
     note: str
 
 
-def figures(page: str) -> list[Figure]:
-    """The figures of one page, ours computed now."""
+Ours = Mapping[str, Callable[[], str]]
+"""How to compute each figure of a page, by what it is."""
+
+
+def figures(page: str, ours: Ours) -> list[Figure]:
+    """The figures of one page in the course's order, those in `ours` computed now."""
     printed = json.loads(FILE.read_text(encoding="utf-8"))[page]
     return [
-        Figure(line["what"], line["course"], _OURS[line["what"]](), line.get("note", ""))
+        Figure(line["what"], line["course"], ours[line["what"]](), line.get("note", ""))
         for line in printed
+        if line["what"] in ours
     ]
-
-
-def _third(name: str) -> Callable[[], str]:
-    return lambda: from_value("1/3", name).decimal(60)
-
-
-def _finfo(dtype: torch.dtype) -> Callable[[], str]:
-    format = get_format(dtype)
-    return lambda: (
-        f"resolution {torch.finfo(dtype).resolution:g}, min {format.min:.6g}, "
-        f"max {format.max:.6g}, eps {format.eps:.6g}, "
-        f"smallest_normal = tiny = {format.smallest_normal:.6g}"
-    )
-
-
-def _iinfo(dtype: torch.dtype) -> Callable[[], str]:
-    format = get_format(dtype)
-    return lambda: f"min {format.min}, max {format.max}"
-
-
-def _downcast() -> str:
-    low = cast_tensor(torch.tensor(COURSE), "bf16").float()
-    return " ".join(f"{value:.4f}" for value in low.tolist())
-
-
-def _dot() -> str:
-    x = vector(1000, 0)
-    low = cast_tensor(x, "bf16")
-    return f"{torch.dot(x, x).item():.4f} and {torch.dot(low, low).item():.0f}"
-
-
-_OURS: dict[str, Callable[[], str]] = {
-    "torch.iinfo(torch.uint8)": _iinfo(torch.uint8),
-    "torch.iinfo(torch.int8)": _iinfo(torch.int8),
-    "1/3 in fp64": _third("fp64"),
-    "1/3 in fp32": _third("fp32"),
-    "1/3 in fp16": _third("fp16"),
-    "1/3 in bf16": _third("bf16"),
-    "torch.finfo(torch.bfloat16)": _finfo(torch.bfloat16),
-    "torch.finfo(torch.float32)": _finfo(torch.float32),
-    "0.4897 0.0494 0.8093 0.6704 0.0713 downcast to bf16": _downcast,
-    "torch.dot(x, x) of 1,000 random numbers, fp32 and bf16": _dot,
-}

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components.plot import PlotData
 
 from qdemo.document import WHOLE_MODEL, Document, parameters, variants
+from qdemo.ui import parts
 from qdemo.views import panels, plots, readings, tables
 from qdemo.views.templates import fill
 
@@ -99,16 +100,16 @@ def build(document: Document) -> Charts:
     """Lay the charts out with a document to begin with; the caller is inside a Blocks."""
     shown = values(document)
     with gr.Column(elem_id="charts") as whole:
-        _section("Memory", "Bytes of storage really held, shared storage counted once.")
+        parts.section("Memory", "Bytes of storage really held, shared storage counted once.")
         memory, memory_reading, memory_table = _chart("memory", shown)
-        _section(
+        parts.section(
             "Logits",
             "Every format is fed fp32's own answer, so that each position compares like with like.",
         )
         logits, logits_reading, logits_table = _chart("logits", shown)
-        ribbon = _html("ribbon", shown, js_on_load=_PICKED)
+        ribbon = _html("ribbon", shown, js=_PICKED)
         top = _html("top", shown)
-        _section("Weights", "What a format changes in the weights themselves.")
+        parts.section("Weights", "What a format changes in the weights themselves.")
         parameter = gr.Dropdown(
             parameters(document), value=WHOLE_MODEL, label="Layer", elem_id="parameter",
             interactive=True,
@@ -124,10 +125,6 @@ def build(document: Document) -> Charts:
         whole, memory, memory_reading, memory_table, logits, logits_reading, logits_table, ribbon,
         top, parameter, sizes, errors, reading, table, map_, map_reading,
     )  # fmt: skip
-
-
-def _section(title: str, text: str) -> None:
-    gr.HTML(fill("section", title=title, text=text), js_on_load=None, apply_default_css=False)
 
 
 def _reading(text: str) -> str:
@@ -146,14 +143,8 @@ def _chart(name: str, shown: dict[str, Any]) -> tuple[gr.Plot, gr.HTML, gr.HTML]
 
 
 def _plot(name: str, shown: dict[str, Any]) -> gr.Plot:
-    return gr.Plot(
-        shown[name], show_label=False, container=False, elem_id=f"{name}-chart",
-        elem_classes="chart", min_width=320,
-    )  # fmt: skip
+    return parts.plot(shown[name], f"{name}-chart")
 
 
-def _html(name: str, shown: dict[str, Any], js_on_load: str | None = None) -> gr.HTML:
-    return gr.HTML(
-        shown[name], js_on_load=js_on_load, apply_default_css=False,
-        elem_id=name.replace("_", "-"),
-    )  # fmt: skip
+def _html(name: str, shown: dict[str, Any], js: str | None = None) -> gr.HTML:
+    return parts.html(shown[name], name.replace("_", "-"), js=js)

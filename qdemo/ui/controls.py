@@ -11,9 +11,8 @@ from typing import Any
 import gradio as gr
 
 from qdemo.request import DEFAULT_TOKENS, FIELDS, MAX_CHARACTERS, MAX_TOKENS
-from qdemo.ui import own_format
+from qdemo.ui import own_format, parts
 from qdemo.ui.picture_input import PictureInput
-from qdemo.views.templates import fill
 from qdemo.zoo.availability import offered, where
 from qdemo.zoo.catalogue import get_entry
 from qdemo.zoo.pictures import gallery, named_picture
@@ -77,11 +76,6 @@ def read(
     }
 
 
-def problem_html(message: str) -> str:
-    """What is wrong, in words that a screen reader speaks at once."""
-    return fill("problem", message=message)
-
-
 def model_choices() -> list[tuple[str, str]]:
     """Every model that is offered, with its task and where its weights are."""
     return [(f"{e.name} · {_TASKS[e.task]} · {where(e)}", e.name) for e in offered()]
@@ -97,14 +91,6 @@ def picture_file(name: str) -> Any:
     return str(gallery()[name]) if name in gallery() else named_picture(name).image
 
 
-def problem(field: str, problems: dict[str, gr.HTML]) -> None:
-    """An empty line in which something may be said about a field."""
-    problems[field] = gr.HTML(
-        elem_id=f"problem-{field}", elem_classes="problem-line", js_on_load=None,
-        apply_default_css=False,
-    )  # fmt: skip
-
-
 def build(model: str, prompt: str) -> Controls:
     """Lay the controls out; the caller is inside a Blocks."""
     problems: dict[str, gr.HTML] = {}
@@ -113,13 +99,13 @@ def build(model: str, prompt: str) -> Controls:
             chosen = gr.Dropdown(
                 model_choices(), value=model, label="Model", elem_id="model", filterable=False
             )
-            problem("model", problems)
+            problems["model"] = parts.problem("model")
             with gr.Accordion("More: length and formats of your own", open=False, elem_id="more"):
                 max_tokens = gr.Slider(
                     1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label="Longest answer, tokens",
                     elem_id="max_tokens",
                 )  # fmt: skip
-                problem("max_tokens", problems)
+                problems["max_tokens"] = parts.problem("max_tokens")
                 choices, add = own_format.build()
         with gr.Column(scale=5, min_width=320):
             with gr.Column(visible=not is_captioning(model)) as text_part:
@@ -127,7 +113,7 @@ def build(model: str, prompt: str) -> Controls:
                     prompt, label="Prompt", lines=3, max_lines=8, elem_id="prompt",
                     max_length=MAX_CHARACTERS + 1000, placeholder="Ask something",
                 )  # fmt: skip
-                problem("prompt", problems)
+                problems["prompt"] = parts.problem("prompt")
                 gr.Examples([[text] for text in PROMPTS], text, label="Examples", elem_id="prompts")
             with gr.Column(visible=is_captioning(model)) as picture_part:
                 picture, source = _picture(problems)
@@ -136,7 +122,7 @@ def build(model: str, prompt: str) -> Controls:
                 list(own_format.FORMATS), value=list(TICKED), label="Formats", elem_id="formats",
                 info="fp32 is the reference and always runs",
             )  # fmt: skip
-            problem("formats", problems)
+            problems["formats"] = parts.problem("formats")
             with gr.Row():
                 compare = gr.Button("Compare", variant="primary", elem_id="compare", size="lg")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop", size="lg")
@@ -145,11 +131,11 @@ def build(model: str, prompt: str) -> Controls:
         {field: problems[field] for field in FIELDS},
     )  # fmt: skip
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
-    chosen.input(parts, chosen, [text_part, picture_part], **_QUIET)
+    chosen.input(parts_of, chosen, [text_part, picture_part], **_QUIET)
     return controls
 
 
-def parts(model: str) -> tuple[Any, Any]:
+def parts_of(model: str) -> tuple[Any, Any]:
     """The prompt for a model that reads, the picture for one that looks."""
     looks = is_captioning(model)
     return gr.update(visible=not looks), gr.update(visible=looks)
@@ -159,7 +145,7 @@ def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
     try:
         return own_format.ticked([*formats, str(own_format.variant(*choices))]), ""
     except ValueError as error:
-        return gr.skip(), problem_html(str(error))
+        return gr.skip(), parts.problem_html(str(error))
 
 
 def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.State]:
@@ -171,7 +157,7 @@ def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.State]:
                 picture_file(FIRST_PICTURE), label="Picture", sources=["upload", "clipboard"],
                 elem_id="picture", height=260, buttons=[], interactive=True,
             )  # fmt: skip
-            problem("picture", problems)
+            problems["picture"] = parts.problem("picture")
             scene = gr.Button("New scene", elem_id="scene")
         shown = gr.Gallery(
             [(str(path), path.stem.replace("-", " ")) for path in gallery().values()],

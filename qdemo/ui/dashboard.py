@@ -10,7 +10,7 @@ os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails b
 import gradio as gr
 
 from qdemo.ui import api, jobs
-from qdemo.ui.pages import about, compare, formats
+from qdemo.ui.pages import about, casting, compare, formats
 from qdemo.ui.theme import TITLE, launch_settings
 
 _HOUR = 3600
@@ -26,6 +26,9 @@ def build() -> gr.Blocks:
     with dashboard.route("Number formats", "/formats"):
         gr.Navbar(main_page_name="Compare")
         formats.build(dashboard)
+    with dashboard.route("Casting", "/casting"):
+        gr.Navbar(main_page_name="Compare")
+        casting.build(dashboard)
     with dashboard.route("About", "/about"):
         gr.Navbar(main_page_name="Compare")
         about.build()

@@ -15,7 +15,7 @@ from qdemo.ui.gpu import on_gpu
 from qdemo.zoo.catalogue import get_entry
 
 if TYPE_CHECKING:
-    from qdemo.zoo.loading import Loaded
+    from qdemo.zoo.loading import Given, Loaded
 
 SECONDS_APART = 0.06
 """Between two pictures of a text that grows: more often, and a browser only lags behind."""
@@ -59,17 +59,25 @@ def progress(request: Request) -> Iterator[Progress]:
             shown_at = time.monotonic()
 
 
-@on_gpu
-def _events(request: Request) -> Iterator[Event]:
+def given(request: Request) -> Given:
+    """The loaded model with its input.
+
+    Raises:
+        InputError: the model can't be had, or can't take this input.
+    """
     try:
         loaded = _loaded(request.entry.name)
     except OSError:
         raise InputError("model", _not_here(request.entry.name)) from None
     try:
-        given = loaded.given(request.given)
+        return loaded.given(request.given)
     except ValueError as error:
         raise InputError(request.field, str(error)) from None
-    yield from run(given, request.variants, request.max_tokens)
+
+
+@on_gpu
+def _events(request: Request) -> Iterator[Event]:
+    yield from run(given(request), request.variants, request.max_tokens)
 
 
 def _not_here(name: str) -> str:

@@ -17,7 +17,8 @@ from qdemo.request import (
     parse_prompt,
 )
 from qdemo.ui import own_format
-from qdemo.ui.controls import Controls, is_captioning, parts, picture_file, problem_html
+from qdemo.ui.controls import Controls, is_captioning, parts_of, picture_file
+from qdemo.ui.parts import problem_html
 
 Updates = dict[Any, Any]
 
@@ -61,7 +62,7 @@ def _fields(asked: Mapping[str, Any]) -> list[str]:
 
 def _model(controls: Controls, name: str) -> Updates:
     entry = parse_model(name)
-    text, picture = parts(entry.name)
+    text, picture = parts_of(entry.name)
     return {controls.model: entry.name, controls.text_part: text, controls.picture_part: picture}
 
 

@@ -12,7 +12,7 @@ from gradio.processing_utils import save_bytes_to_cache
 
 from qdemo.document import Document
 from qdemo.request import Request
-from qdemo.ui import example
+from qdemo.ui import example, parts
 from qdemo.views import files
 from qdemo.views.templates import fill
 
@@ -34,9 +34,7 @@ class TakeAway:
 def build() -> TakeAway:
     """Lay it out; the caller is inside a Blocks."""
     text = "All figures of this comparison, with the machine and the versions it was computed on."
-    gr.HTML(
-        fill("section", title="Take it away", text=text), js_on_load=None, apply_default_css=False
-    )
+    parts.section("Take it away", text)
     with gr.Row(elem_id="take-away"):
         buttons = {
             ending: gr.Button(label, elem_id=f"take-{ending}", min_width=120)
@@ -45,7 +43,7 @@ def build() -> TakeAway:
         copy = gr.Button("Copy the link", elem_id="copy-link", min_width=120)
     # Pressed by a script once its file is written: files are made when asked for, not before.
     file = gr.DownloadButton("The file", elem_id="file", elem_classes="for-script")
-    link = gr.HTML(example_link(), js_on_load=None, apply_default_css=False, elem_id="link")
+    link = parts.html(example_link(), "link")
     return TakeAway(buttons, file, link, copy)
 
 

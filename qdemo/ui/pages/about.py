@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from qdemo.ui import parts
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 
@@ -31,9 +32,7 @@ def build() -> None:
         gr.Markdown(f"## {title}\n\n{section(title)}", elem_classes="prose-page")
     rows = tuple((name, version(name)) for name in _PACKAGES)
     versions = Table("What this page runs on", ("package", "version"), rows)
-    gr.HTML(
-        table_html(versions), js_on_load=None, apply_default_css=False, elem_classes="prose-page"
-    )
+    parts.html(table_html(versions), classes="prose-page")
 
 
 def introduction() -> str:

@@ -13,7 +13,7 @@ import gradio as gr
 from qdemo.document import Document
 from qdemo.progress import Progress
 from qdemo.request import FIELDS, InputError, Request
-from qdemo.ui import charts, controls, example, jobs, link, take_away
+from qdemo.ui import charts, controls, example, jobs, link, parts, take_away
 from qdemo.views import panels
 from qdemo.views.cards import cards
 from qdemo.views.templates import fill
@@ -51,13 +51,13 @@ class Page:
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
     document = example.example()
-    gr.HTML(fill("masthead"), js_on_load=None, apply_default_css=False)
+    parts.html(fill("masthead"))
     chosen = controls.build(document["model"], document["input"])
     page = Page(
         controls=chosen,
-        status=_html(_status(""), "status"),
-        verdict=_html(panels.verdict_html(document, example.note()), "verdict"),
-        cards=_html(panels.cards_html(cards(document)), "cards"),
+        status=parts.html(_status(""), "status"),
+        verdict=parts.html(panels.verdict_html(document, example.note()), "verdict"),
+        cards=parts.html(panels.cards_html(cards(document)), "cards"),
         charts=charts.build(document),
         take_away=take_away.build(),
         progress=gr.State(None, time_to_live=_HOUR),
@@ -148,7 +148,7 @@ def _problems(page: Page, error: InputError | None = None) -> Updates:
     """Each control's line: empty, but for the one that something is wrong with."""
     fields = page.controls.problems
     return {
-        fields[name]: controls.problem_html(str(error) if error and error.field == name else "")
+        fields[name]: parts.problem_html(str(error) if error and error.field == name else "")
         for name in FIELDS
     }
 
@@ -162,7 +162,3 @@ def _busy(page: Page, is_busy: bool) -> Updates:
 
 def _status(text: str, busy: bool = False) -> str:
     return fill("status", text=text, busy=busy)
-
-
-def _html(value: str, name: str) -> gr.HTML:
-    return gr.HTML(value, js_on_load=None, apply_default_css=False, elem_id=name)

@@ -8,22 +8,16 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from qdemo.lab import bitstrip, course, dots, spacing
+from qdemo.lab import bitstrip, course, course_formats, dots, spacing
 from qdemo.numerics.formats import FORMATS
+from qdemo.ui import parts
 from qdemo.ui.charts import plot
-from qdemo.ui.controls import problem_html
 from qdemo.views import lab, lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 
 START = "1/3"
-_QUICK: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
 _FLIPPED = """
 element.addEventListener("click", event => {
   const cell = event.target.closest("button[data-bit]");
@@ -43,19 +37,19 @@ _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "
 
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
-    _html(fill("lab_masthead", title="Number formats", text=_LEAD))
+    parts.masthead("Number formats", _LEAD)
     _strip(blocks)
-    _section(
+    parts.section(
         "What each format can hold",
         "The step from one number to the next, beside its size: higher is finer, and a line ends "
         "where the format's numbers end. bf16 has fp32's range, fp16 eight times bf16's precision.",
     )
     lines = {name: spacing.relative_spacing(name) for name in spacing.SHOWN}
-    _plot(plot(lab_plots.spacing(lines)), "spacing-chart")
-    _html(table_html(lab.formats_table(list(FORMATS.values()))), "formats-table")
+    parts.plot(plot(lab_plots.spacing(lines)), "spacing-chart")
+    parts.html(table_html(lab.formats_table(list(FORMATS.values()))), "formats-table")
     _downcasting()
-    _section("The figures of the course", "Lesson 2, data types. A tick: ours are the same.")
-    _html(lab.course_html(course.figures("formats")), "course-formats")
+    parts.section("The figures of the course", "Lesson 2, data types. A tick: ours are the same.")
+    parts.html(lab.course_html(course.figures("formats", course_formats.OURS)), "course-formats")
 
 
 _LEAD = (
@@ -71,21 +65,18 @@ def _strip(blocks: gr.Blocks) -> None:
                 START, label="Value", elem_id="value", max_length=250, max_lines=1,
                 info="a decimal, a fraction, a pattern such as 0x3C00 or bf16:0x3F80, or a word",
             )  # fmt: skip
-            problem = _html("", "problem-value", "problem-line")
+            problem = parts.problem("value")
         with gr.Column(scale=1, min_width=200):
             scale = gr.Textbox(
                 "", label="Scale for int8", elem_id="scale", max_lines=1, max_length=60,
                 placeholder="0.01", info="adds a row: q = round(value / scale)",
             )  # fmt: skip
     gr.Examples([[text] for text in _EXAMPLES], value, label="Try", elem_id="values")
-    strip = gr.HTML(
-        lab.bitstrip_html(bitstrip.rows(START)), js_on_load=_FLIPPED, apply_default_css=False,
-        elem_id="strip",
-    )  # fmt: skip
-    link = _html(_link(START, ""), "link")
+    strip = parts.html(lab.bitstrip_html(bitstrip.rows(START)), "strip", js=_FLIPPED)
+    link = parts.html(_link(START, ""), "link")
     shown = [strip, problem, link]
-    gr.on([value.change, scale.change], _rows, [value, scale], shown, **_QUICK)
-    strip.select(_flip, [value, scale], [value, problem], **_QUICK)
+    gr.on([value.change, scale.change], _rows, [value, scale], shown, **parts.QUICK)
+    strip.select(_flip, [value, scale], [value, problem], **parts.QUICK)
     blocks.load(_restore, None, [value, scale], show_progress="hidden", api_visibility="private")
 
 
@@ -94,7 +85,7 @@ def _rows(value: str, scale: str) -> tuple[Any, ...]:
     try:
         found = bitstrip.rows(value, scale)
     except ValueError as error:
-        return gr.skip(), problem_html(str(error)), gr.skip()
+        return gr.skip(), parts.problem_html(str(error)), gr.skip()
     return lab.bitstrip_html(found), "", _link(value, scale)
 
 
@@ -102,7 +93,7 @@ def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
     try:
         return bitstrip.flip(value, event.format, event.bit, scale), ""
     except ValueError as error:
-        return gr.skip(), problem_html(str(error))
+        return gr.skip(), parts.problem_html(str(error))
 
 
 def _restore(request: gr.Request) -> tuple[Any, Any]:
@@ -116,7 +107,7 @@ def _link(value: str, scale: str) -> str:
 
 
 def _downcasting() -> None:
-    _section(
+    parts.section(
         "Downcasting a vector",
         "1,000 numbers between 0 and 1, and their dot product with themselves. torch adds bf16 up "
         "in fp32 and rounds once; adding up in bf16 itself stops growing at 256.",
@@ -124,11 +115,13 @@ def _downcasting() -> None:
     seed = gr.Slider(0, 99, 0, step=1, label="Seed of the vector", elem_id="seed")
     with gr.Row(equal_height=False):
         with gr.Column(scale=6, min_width=320):
-            chart = _plot(plot(lab_plots.dot_errors(dots.LENGTHS, dots.errors(0))), "dots-chart")
+            chart = parts.plot(
+                plot(lab_plots.dot_errors(dots.LENGTHS, dots.errors(0))), "dots-chart"
+            )
         with gr.Column(scale=5, min_width=320):
-            table = _html(_dots_table(0), "dots-table")
-            values = _html(_values_table(0), "values-table")
-    seed.change(_dots, seed, [chart, table, values], **_QUICK)
+            table = parts.html(_dots_table(0), "dots-table")
+            values = parts.html(_values_table(0), "values-table")
+    seed.change(_dots, seed, [chart, table, values], **parts.QUICK)
 
 
 def _dots(seed: float) -> tuple[Any, str, str]:
@@ -149,19 +142,3 @@ def _values_table(seed: float) -> str:
     )
     head = ("format", "1st", "2nd", "3rd", "4th", "5th")
     return table_html(Table("The first five numbers, downcast", head, rows))
-
-
-def _section(title: str, text: str) -> None:
-    _html(fill("section", title=title, text=text))
-
-
-def _html(value: str, name: str | None = None, classes: str | None = None) -> gr.HTML:
-    return gr.HTML(
-        value, js_on_load=None, apply_default_css=False, elem_id=name, elem_classes=classes
-    )
-
-
-def _plot(value: Any, name: str) -> gr.Plot:
-    return gr.Plot(
-        value, show_label=False, container=False, elem_id=name, elem_classes="chart", min_width=320
-    )

@@ -1,0 +1,99 @@
+"""How near the activations of a model come to the end of fp16, and what a cast changes in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from qdemo.modeling.convert import cast
+from qdemo.numerics.formats import FORMATS
+
+LIMIT = FORMATS["fp16"].max
+MOST_TOKENS = 32
+
+
+class Runner(Protocol):
+    """A loaded model with an input; `qdemo.comparison.Runner` is one."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in fp32."""
+
+    def generate(self, model: nn.Module, max_tokens: int) -> Iterator[int]:
+        """The tokens that the model answers with."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The largest |number| that goes into one module or comes out of it, over a whole answer."""
+
+    module: str
+    kind: str
+    largest: float
+
+    @property
+    def share(self) -> float:
+        """largest / 65,504."""
+        return self.largest / LIMIT
+
+
+def headroom(runner: Runner) -> list[Peak]:
+    """The peak of every module that has weights of its own, largest first."""
+    peaks: dict[str, float] = {}
+    with _watching(runner.model, peaks):
+        for _ in runner.generate(runner.model, MOST_TOKENS):
+            pass
+    modules = dict(runner.model.named_modules())
+    found = [Peak(name, type(modules[name]).__name__, peak) for name, peak in peaks.items()]
+    return sorted(found, key=lambda peak: -peak.largest)
+
+
+@contextmanager
+def _watching(model: nn.Module, peaks: dict[str, float]) -> Iterator[None]:
+    def watch(name: str) -> Any:
+        def seen(_module: nn.Module, inputs: Any, output: Any) -> None:
+            for x in (*inputs, output):
+                if isinstance(x, Tensor) and x.is_floating_point() and x.numel():
+                    peaks[name] = max(peaks.get(name, 0.0), x.abs().max().item())
+
+        return seen
+
+    weighted = [
+        (name, m)
+        for name, m in model.named_modules()
+        if next(m.parameters(recurse=False), None) is not None
+    ]
+    handles = [module.register_forward_hook(watch(name)) for name, module in weighted]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def dtypes(model: nn.Module, format: str) -> list[tuple[str, str, int, int]]:
+    """Parameters and buffers of `model` cast to a format: (what, dtype, how many, bytes)."""
+    low = cast(model, format)
+    counts: Counter[tuple[str, str]] = Counter()
+    sizes: Counter[tuple[str, str]] = Counter()
+    for what, tensors in (("parameters", low.parameters()), ("buffers", low.buffers())):
+        for tensor in tensors:
+            key = what, str(tensor.dtype).removeprefix("torch.")
+            counts[key] += tensor.numel()
+            sizes[key] += tensor.nbytes
+    return [(*key, counts[key], sizes[key]) for key in counts]
+
+
+def kept_wide(model: nn.Module) -> list[str]:
+    """Names of the modules that transformers keeps in fp32 when it loads a model as fp16.
+
+    `from_pretrained(dtype=torch.float16)` asks the class for them; `.half()` does not.
+    """
+    patterns = getattr(model, "_keep_in_fp32_modules", None) or []
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return [name for name in names if name.rpartition(".")[2] in patterns]

@@ -1,0 +1,131 @@
+"""The page on casting: the course's dummy model, and what a cast does to a real one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from qdemo.lab import course, course_casting, dummy, headroom
+from qdemo.request import InputError, Request
+from qdemo.ui import controls, jobs, parts
+from qdemo.views import lab
+from qdemo.views.panels import table_html
+from qdemo.views.tables import Table
+from qdemo.views.wording import significant
+
+_LEAD = (
+    "A cast gives every float parameter another data type and leaves the rest alone. Here is what "
+    "that does to a model of 24 numbers, and to a real one."
+)
+
+
+def build(blocks: gr.Blocks) -> None:
+    """Lay the page out and connect it; the caller is inside its route."""
+    parts.masthead("Casting", _LEAD)
+    found = {cast.format: cast for cast in dummy.casts()}
+    format = gr.Radio(list(found), value="bf16", label="Cast the model to", elem_id="cast-to")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            logits = parts.html(_logits_table(found, "bf16"), "cast-logits")
+            parts.html(_default_dtype_table(), "default-dtype")
+        with gr.Column(scale=1, min_width=320):
+            types = parts.html(_dtypes_table(found["bf16"]), "cast-dtypes")
+    format.change(
+        lambda name: (_logits_table(found, name), _dtypes_table(found[name])),
+        format, [logits, types], **parts.QUICK,
+    )  # fmt: skip
+    _real_model()
+    parts.section("The figures of the course", "Lesson 3, models. A tick: ours are the same.")
+    parts.html(lab.course_html(course.figures("casting", course_casting.OURS)), "course-casting")
+    blip = parts.html("", "course-blip")
+    blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")
+
+
+def _blip_figures() -> str:
+    return lab.course_html(course.figures("casting", course_casting.BLIP))
+
+
+def _logits_table(found: dict[str, dummy.Cast], name: str) -> str:
+    reference, cast = found["fp32"], found[name]
+    rows = [
+        (f"{i // 2 + 1}, {i % 2 + 1}", *(f"{z:.7f}" for z in (*wanted, *got)))
+        for i, (wanted, got) in enumerate(zip(reference.logits, cast.logits, strict=True))
+    ]
+    rows.append(("mean |Δ|", "", "", f"{cast.difference.mean_abs:.10f}", ""))
+    rows.append(("max |Δ|", "", "", f"{cast.difference.max_abs:.10f}", ""))
+    head = ("sentence, token", "fp32, 1st", "fp32, 2nd", f"{name}, 1st", f"{name}, 2nd")
+    return table_html(Table("Logits of the dummy model", head, tuple(rows)))
+
+
+def _dtypes_table(cast: dummy.Cast) -> str:
+    rows = tuple(cast.dtypes.items())
+    return table_html(Table("Every parameter of it", ("parameter", "dtype"), rows))
+
+
+def _default_dtype_table() -> str:
+    """Run once, when the page is made: the setting is one for the whole process."""
+    under, before = dummy.default_dtype("bfloat16")
+    rows = (
+        ("built under set_default_dtype(torch.bfloat16)", under),
+        ("built before it, looked at under it", before),
+    )
+    return table_html(Table("torch.set_default_dtype, tried out", ("model", "dtype"), rows))
+
+
+def _real_model() -> None:
+    parts.section(
+        "A real model",
+        "What a cast changes, what it leaves alone, and how near the activations come to 65,504, "
+        "where fp16 ends. Measured in fp32 on the example that the Compare page opens with.",
+    )
+    with gr.Row(equal_height=True):
+        model = gr.Dropdown(
+            controls.model_choices(), value="t5-tiny", label="Model", elem_id="cast-model",
+            filterable=False, scale=3,
+        )  # fmt: skip
+        format = gr.Radio(["fp16", "bf16"], value="fp16", label="Cast to", elem_id="cast-real-to")
+        measure = gr.Button("Measure", variant="primary", elem_id="measure")
+    problem = parts.problem("cast-model")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            kinds = parts.html("", "cast-kinds")
+            kept = parts.html("", "cast-kept")
+        with gr.Column(scale=1, min_width=320):
+            peaks = parts.html("", "cast-peaks")
+    measure.click(
+        _measure, [model, format], [kinds, kept, peaks, problem], concurrency_id="model",
+        show_progress="minimal", show_progress_on=kinds, api_visibility="private",
+    )  # fmt: skip
+
+
+def _measure(model: str, format: str) -> tuple[Any, Any, Any, str]:
+    try:
+        request = Request.parse(model, [format], controls.PROMPTS[0], controls.FIRST_PICTURE)
+        given = jobs.given(request)
+    except InputError as error:
+        return gr.skip(), gr.skip(), gr.skip(), parts.problem_html(str(error))
+    found = headroom.dtypes(given.model, format)
+    wide = headroom.kept_wide(given.model)
+    return _kinds_table(format, found), _kept_table(wide), _peaks_table(given), ""
+
+
+def _kinds_table(format: str, found: list[tuple[str, str, int, int]]) -> str:
+    rows = tuple((what, dtype, f"{count:,}", f"{size:,}") for what, dtype, count, size in found)
+    head = ("what", "dtype", "numbers", "bytes")
+    return table_html(Table(f"After a cast to {format}; integers stay as they are", head, rows))
+
+
+def _kept_table(wide: list[str]) -> str:
+    rows = tuple((name, "float32") for name in wide) or (("none", "–"),)
+    caption = "Kept in fp32 by from_pretrained(dtype=torch.float16); .half() and this page cast all"
+    return table_html(Table(caption, ("layer", "dtype"), rows))
+
+
+def _peaks_table(given: Any) -> str:
+    rows = tuple(
+        (peak.module, peak.kind, significant(peak.largest), f"{peak.share:.3%}")
+        for peak in headroom.headroom(given)[:10]
+    )
+    head = ("layer", "kind", "largest |number|", "of 65,504")
+    return table_html(Table("The ten layers with the largest activations", head, rows))

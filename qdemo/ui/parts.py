@@ -1,0 +1,53 @@
+"""Pieces that pages are put together from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from qdemo.views.templates import fill
+
+QUICK: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
+"""Settings of events that only look: answered at once, the last move counts."""
+
+
+def html(
+    value: str, name: str | None = None, classes: str | None = None, js: str | None = None
+) -> gr.HTML:
+    """HTML that we made, in which everything from outside was escaped."""
+    return gr.HTML(
+        value, js_on_load=js, apply_default_css=False, elem_id=name, elem_classes=classes
+    )
+
+
+def masthead(title: str, text: str) -> None:
+    """The head of a page of the lab."""
+    html(fill("lab_masthead", title=title, text=text))
+
+
+def section(title: str, text: str) -> None:
+    """A heading and a sentence under it."""
+    html(fill("section", title=title, text=text))
+
+
+def plot(value: Any, name: str) -> gr.Plot:
+    """A chart with the look of all charts."""
+    return gr.Plot(
+        value, show_label=False, container=False, elem_id=name, elem_classes="chart", min_width=320
+    )
+
+
+def problem(name: str) -> gr.HTML:
+    """An empty line in which something may be said about a control."""
+    return html("", f"problem-{name}", "problem-line")
+
+
+def problem_html(message: str) -> str:
+    """What is wrong, in words that a screen reader speaks at once."""
+    return fill("problem", message=message)
