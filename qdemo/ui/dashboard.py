@@ -10,7 +10,7 @@ os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails b
 import gradio as gr
 
 from qdemo.ui import api, jobs
-from qdemo.ui.pages import about, casting, compare, formats
+from qdemo.ui.pages import about, casting, compare, formats, linear
 from qdemo.ui.theme import TITLE, launch_settings
 
 _HOUR = 3600
@@ -29,6 +29,9 @@ def build() -> gr.Blocks:
     with dashboard.route("Casting", "/casting"):
         gr.Navbar(main_page_name="Compare")
         casting.build(dashboard)
+    with dashboard.route("Linear quantization", "/linear"):
+        gr.Navbar(main_page_name="Compare")
+        linear.build(dashboard)
     with dashboard.route("About", "/about"):
         gr.Navbar(main_page_name="Compare")
         about.build()

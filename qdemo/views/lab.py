@@ -16,14 +16,14 @@ def bitstrip_html(rows: Sequence[Any]) -> str:
 
 def _parts(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Each part with its cells; bits are numbered from the last, which is 0."""
-    left = sum(len(text) for _, text in parts)
-    first, found = left - 1, []
+    bits, column, found = sum(len(text) for _, text in parts), 0, []
     for name, text in parts:
+        places = range(column, column + len(text))
         cells = [
-            {"bit": left - 1 - i, "text": bit, "first": left - 1 - i == first}
-            for i, bit in enumerate(text)
+            {"bit": bits - 1 - place, "column": place, "text": bit, "first": place == 0}
+            for place, bit in zip(places, text, strict=True)
         ]
-        left -= len(text)
+        column += len(text)
         found.append({"name": name, "cells": cells})
     return found
 
@@ -48,3 +48,53 @@ def _format_row(format: Any) -> tuple[str, ...]:
                format.smallest_subnormal)  # fmt: skip
     bits = (format.bits, format.exponent_bits, format.fraction_bits)
     return (format.name, *map(str, bits), *(f"{number:.6g}" for number in numbers))
+
+
+def grids_html(found: Any, chosen: tuple[int, int]) -> str:
+    """Weights, integers, weights again and error, as cells that can be chosen (`ByHand`)."""
+    grids = [
+        ("Weights w", found.w, "{:.4f}"),
+        ("Integers q", found.q, "{}"),
+        ("Dequantized ŵ = scale · (q − zero_point)", found.w_hat, "{:.4f}"),
+        ("Error ŵ − w", found.error, "{:+.4f}"),
+    ]
+    return fill(
+        "grids",
+        grids=[
+            {"title": title, "rows": _cells(title, values.tolist(), shown, found, chosen)}
+            for title, values, shown in grids
+        ],
+    )
+
+
+def _cells(
+    title: str, rows: list[list[float]], shown: str, found: Any, chosen: tuple[int, int]
+) -> list[list[dict[str, Any]]]:
+    largest = max((abs(value) for row in rows for value in row), default=0.0) or 1.0
+    clipped = found.clipped.tolist()
+    return [
+        [
+            {
+                "text": shown.format(value),
+                "tint": round(3 * value / largest),
+                "clipped": clipped[r][c],
+                "chosen": (r, c) == chosen,
+                "title": f"{title.partition(' ')[0]}, row {r + 1}, column {c + 1}: "
+                f"{shown.format(value)}",
+            }
+            for c, value in enumerate(row)
+        ]
+        for r, row in enumerate(rows)
+    ]
+
+
+def steps_html(choice: Sequence[str], formula: Sequence[str], chosen: tuple[int, int]) -> str:
+    """Where the scale comes from, and the formula with one weight's numbers filled in."""
+    row, column = chosen
+    return fill(
+        "steps",
+        left_title="Where the scale comes from",
+        left=choice,
+        right_title=f"The weight in row {row + 1}, column {column + 1}",
+        right=formula,
+    )

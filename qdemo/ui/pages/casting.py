@@ -16,7 +16,7 @@ from qdemo.views.wording import significant
 
 _LEAD = (
     "A cast gives every float parameter another data type and leaves the rest alone. Here is what "
-    "that does to a model of 24 numbers, and to a real one."
+    "that does to a model of 30 numbers, and to a real one."
 )
 
 

@@ -15,23 +15,9 @@ from qdemo.ui.charts import plot
 from qdemo.views import lab, lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
-from qdemo.views.templates import fill
+from qdemo.views.templates import asset, fill
 
 START = "1/3"
-_FLIPPED = """
-element.addEventListener("click", event => {
-  const cell = event.target.closest("button[data-bit]");
-  if (cell) trigger("select", {format: cell.dataset.format, bit: Number(cell.dataset.bit)});
-});
-element.addEventListener("keydown", event => {
-  const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-  const cell = event.target.closest("button[data-bit]");
-  if (!step || !cell) return;
-  const cells = [...cell.closest(".bits").querySelectorAll("button")];
-  const next = cells[cells.indexOf(cell) + step];
-  if (next) { event.preventDefault(); next.focus(); }
-});
-"""
 _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "NaN", "bf16:0x3F80")
 
 
@@ -72,7 +58,7 @@ def _strip(blocks: gr.Blocks) -> None:
                 placeholder="0.01", info="adds a row: q = round(value / scale)",
             )  # fmt: skip
     gr.Examples([[text] for text in _EXAMPLES], value, label="Try", elem_id="values")
-    strip = parts.html(lab.bitstrip_html(bitstrip.rows(START)), "strip", js=_FLIPPED)
+    strip = parts.html(lab.bitstrip_html(bitstrip.rows(START)), "strip", js=asset("cells.js"))
     link = parts.html(_link(START, ""), "link")
     shown = [strip, problem, link]
     gr.on([value.change, scale.change], _rows, [value, scale], shown, **parts.QUICK)
@@ -91,7 +77,7 @@ def _rows(value: str, scale: str) -> tuple[Any, ...]:
 
 def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
     try:
-        return bitstrip.flip(value, event.format, event.bit, scale), ""
+        return bitstrip.flip(value, event.format, int(event.bit), scale), ""
     except ValueError as error:
         return gr.skip(), parts.problem_html(str(error))
 

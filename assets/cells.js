@@ -1,0 +1,13 @@
+// Cells that can be chosen: a click tells the server which, arrows move from one to the next.
+element.addEventListener("click", event => {
+  const cell = event.target.closest("button[data-column]");
+  if (cell) trigger("select", {...cell.dataset});
+});
+element.addEventListener("keydown", event => {
+  const moves = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]};
+  const move = moves[event.key], cell = event.target.closest("button[data-column]");
+  if (!move || !cell) return;
+  const [row, column] = [Number(cell.dataset.row) + move[0], Number(cell.dataset.column) + move[1]];
+  const next = cell.closest("[data-grid]").querySelector(`[data-row="${row}"][data-column="${column}"]`);
+  if (next) { event.preventDefault(); next.focus(); }
+});

@@ -1,0 +1,104 @@
+"""Small matrices to quantize by hand: typed, drawn at random, or taken from an embedded model."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from qdemo.zoo.catalogue import get_entry
+
+MOST_ROWS, MOST_COLUMNS = 12, 16
+OUTLIER = 20
+LAYERS = (
+    "encoder.block.0.layer.0.SelfAttention.q.weight",
+    "encoder.block.0.layer.1.DenseReluDense.wo.weight",
+    "decoder.block.2.layer.2.DenseReluDense.wo.weight",
+    "lm_head.weight",
+)
+"""Weights of t5-tiny that a block of is taken from."""
+
+COURSE = "the course: 0 1 2 3"
+NORMAL = "drawn from a normal distribution"
+UNIFORM = "drawn evenly from −1 … 1"
+PRESETS = (NORMAL, UNIFORM, COURSE, *(f"t5-tiny: {name}" for name in LAYERS))
+
+
+def preset(name: str, seed: int = 0) -> Tensor:
+    """The matrix of that name: 6 × 8 numbers, or the course's row of four.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if name == COURSE:
+        return torch.tensor([[0.0, 1.0, 2.0, 3.0]])
+    if name == NORMAL:
+        return torch.randn(6, 8, generator=generator)
+    if name == UNIFORM:
+        return 2 * torch.rand(6, 8, generator=generator) - 1
+    if name in PRESETS:
+        return layer(name.partition(": ")[2])[:6, :8].clone()
+    raise ValueError(f"unknown matrix {name!r}; expected one of {', '.join(PRESETS)}")
+
+
+@cache
+def layer(name: str) -> Tensor:
+    """The whole weight of that name of t5-tiny, read from its file."""
+    folder = get_entry("t5-tiny").folder or Path()
+    index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+    with safe_open(folder / index["weight_map"][name], framework="pt") as file:
+        weight: Tensor = file.get_tensor(name)
+    return weight.float()
+
+
+def read(text: str) -> Tensor:
+    """A matrix from text: a row a line (or a semicolon), numbers with blanks or commas between.
+
+    >>> read("0 1 2 3").tolist()
+    [[0.0, 1.0, 2.0, 3.0]]
+
+    Raises:
+        ValueError: no numbers, too many, rows of unlike length, something that is no finite number.
+    """
+    lines = [line for line in re.split(r"[\n;]", text) if line.strip(" ,\t\r")]
+    rows = [[_number(word) for word in re.split(r"[\s,]+", line.strip(" ,\t\r"))] for line in lines]
+    if not rows:
+        raise ValueError("the matrix is empty; type numbers, a row a line")
+    lengths = {len(row) for row in rows}
+    if len(rows) > MOST_ROWS or max(lengths) > MOST_COLUMNS:
+        raise ValueError(
+            f"{len(rows)} rows of up to {max(lengths)} numbers; at most {MOST_ROWS} rows of "
+            f"{MOST_COLUMNS} are shown"
+        )
+    if len(lengths) > 1:
+        raise ValueError(f"the rows have {', '.join(map(str, sorted(lengths)))} numbers; make "
+                         "them equally long")  # fmt: skip
+    return torch.tensor(rows)
+
+
+def _number(word: str) -> float:
+    try:
+        number = float(word)
+    except ValueError:
+        raise ValueError(f"{word[:20]!r} is no number; type numbers such as 0.5 or -2e-3") from None
+    if not abs(number) < 1e30:
+        raise ValueError(f"{word[:20]!r} can't be quantized: it is no number below 1e30 in size")
+    return number
+
+
+def write(x: Tensor) -> str:
+    """The matrix as text that `read` reads, to four digits."""
+    return "\n".join("  ".join(f"{value:.4g}" for value in row) for row in x.tolist())
+
+
+def with_outlier(x: Tensor) -> Tensor:
+    """The matrix with its largest number made twenty times larger."""
+    longer = x.clone()
+    longer.view(-1)[x.abs().argmax()] *= OUTLIER
+    return longer

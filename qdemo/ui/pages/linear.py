@@ -1,0 +1,226 @@
+"""The page on linear quantization: a small matrix, every number of it, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from qdemo.lab import by_hand, matrices
+from qdemo.numerics.scheme import Scheme
+from qdemo.ui import parts
+from qdemo.ui.charts import plot
+from qdemo.views import lab, lab_plots
+from qdemo.views.panels import table_html
+from qdemo.views.tables import Table
+from qdemo.views.templates import asset, fill
+from qdemo.views.wording import significant
+
+_LEAD = (
+    "q = clamp(round(w / scale) + zero_point, qmin, qmax), and back: ŵ = scale · (q − zero_point). "
+    "Change a number, the bits, who shares a scale, and watch the integers and the error."
+)
+_RANGES = {"symmetric": True, "affine": False}
+_SCALES: dict[str, dict[str, Any]] = {
+    "a row": {},
+    "the whole matrix": {"axis": None},
+    "a column": {"axis": 1},
+    "a group of 4": {"group_size": 4},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What is chosen, and what shows it."""
+
+    text: gr.Textbox
+    bits: gr.Slider
+    range: gr.Radio
+    scales: gr.Radio
+    clip: gr.Slider
+    cell: gr.State
+    shown: tuple[Any, ...]
+    problem: gr.HTML
+
+    @property
+    def chosen(self) -> list[Any]:
+        """The inputs of `_show`."""
+        return [self.text, self.bits, self.range, self.scales, self.clip, self.cell]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The outputs of `_show`."""
+        return [*self.shown, self.problem]
+
+
+def build(blocks: gr.Blocks) -> None:
+    """Lay the page out and connect it; the caller is inside its route."""
+    parts.masthead("Linear quantization", _LEAD)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            kind = gr.Dropdown(
+                list(matrices.PRESETS), value=matrices.NORMAL, label="Matrix",
+                elem_id="matrix-kind", filterable=False,
+            )  # fmt: skip
+            text = gr.Textbox(
+                matrices.write(matrices.preset(matrices.NORMAL)), label="Its numbers, a row a line",
+                lines=6, max_lines=12, elem_id="matrix", max_length=5000,
+            )  # fmt: skip
+            problem = parts.problem("matrix")
+        with gr.Column(scale=3, min_width=300):
+            bits = gr.Slider(2, 8, 4, step=1, label="Bits", elem_id="bits")
+            range_ = gr.Radio(list(_RANGES), value="symmetric", label="Range", elem_id="range")
+            scales = gr.Radio(list(_SCALES), value="a row", label="One scale for", elem_id="scales")
+        with gr.Column(scale=3, min_width=300):
+            clip = gr.Slider(0.2, 1, 1, step=0.01, label="Part of the range kept", elem_id="clip")
+            with gr.Row():
+                percentile = gr.Button("99th percentile", elem_id="percentile", min_width=120)
+                best = gr.Button("Least error", elem_id="best", min_width=120)
+            with gr.Row():
+                outlier = gr.Button("Add an outlier", elem_id="outlier", min_width=120)
+                again = gr.Button("Draw again", elem_id="again-matrix", min_width=120)
+    page = _shown(text, bits, range_, scales, clip, problem)
+    inputs = page.chosen[:-1]
+    gr.on([part.change for part in inputs], _show, page.chosen, page.outputs, **parts.QUICK)
+    seed = gr.State(0)
+    kind.input(lambda name: matrices.write(matrices.preset(name)), kind, text, **parts.QUICK)
+    again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
+    outlier.click(_outlier, text, [text, problem], **parts.QUICK)
+    best.click(_best, page.chosen[:-2], [clip, problem], **parts.QUICK)
+    percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
+    blocks.load(_restore, None, inputs, show_progress="hidden", api_visibility="private")
+
+
+def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: Any) -> Page:
+    """The part of the page that shows what comes out."""
+    first = _parts(text.value, bits.value, range_.value, scales.value, clip.value, (0, 0))
+    cell = gr.State((0, 0))
+    grids = parts.html(first[0], "grids", js=asset("cells.js"))
+    steps = parts.html(first[1], "steps")
+    with gr.Row():
+        stairs = parts.plot(first[2], "staircase-chart")
+        clipping = parts.plot(first[3], "clipping-chart")
+    table = parts.html(first[4], "by-hand-table")
+    link = parts.html(first[5], "link")
+    page = Page(
+        text,
+        bits,
+        range_,
+        scales,
+        clip,
+        cell,
+        (grids, steps, stairs, clipping, table, link),
+        problem,
+    )
+    grids.select(_choose, page.chosen[:-1], [cell, *page.outputs], **parts.QUICK)
+    return page
+
+
+def _show(*chosen: Any) -> tuple[Any, ...]:
+    """Everything for what is chosen; what can't be read leaves the last picture as it was."""
+    try:
+        return *_parts(*chosen), ""
+    except ValueError as error:
+        return *(gr.skip() for _ in range(6)), parts.problem_html(str(error))
+
+
+def _choose(
+    text: str, bits: float, range_: str, scales: str, clip: float, event: gr.EventData
+) -> tuple[Any, ...]:
+    inputs = (text, bits, range_, scales, clip)
+    cell = (int(event.row), int(event.column))
+    return (cell, *_show(*inputs, cell))
+
+
+def _scheme(bits: float, range_: str, scales: str) -> Scheme:
+    return Scheme(f"int{int(bits)}", symmetric=_RANGES[range_], **_SCALES[scales])
+
+
+def _parts(
+    text: str, bits: float, range_: str, scales: str, clip: float, cell: tuple[int, int]
+) -> tuple[Any, ...]:
+    w, scheme = matrices.read(text), _scheme(bits, range_, scales)
+    found = by_hand.by_hand(w, scheme, clip)
+    at = (min(cell[0], w.shape[0] - 1), min(cell[1], w.shape[1] - 1))
+    errors = by_hand.clip_errors(w, scheme)
+    return (
+        lab.grids_html(found, at),
+        lab.steps_html(by_hand.choice(found, *at), found.formula(*at), at),
+        plot(lab_plots.staircase(*by_hand.block(found, *at))),
+        plot(lab_plots.clipping(errors, clip, by_hand.best_clip(errors))),
+        table_html(_table(found)),
+        _link(text, bits, range_, scales, clip),
+    )
+
+
+def _table(found: by_hand.ByHand) -> Table:
+    error = found.error
+    relative = error.norm() / found.w.norm() if found.w.norm() else error.norm()
+    row = (
+        str(found.scheme),
+        significant(error.square().mean().sqrt().item()),
+        significant(error.abs().max().item()),
+        significant(relative.item()),
+        significant(found.rounding),
+        significant(found.clipping),
+        str(int(found.clipped.sum())),
+        f"{found.nbytes} instead of {4 * found.w.numel()}",
+    )
+    head = ("scheme", "RMS error", "max error", "relative", "rounding Σe²", "clipping Σe²",
+            "clipped", "bytes")  # fmt: skip
+    return Table("What it costs", head, (row,))
+
+
+def _draw(kind: str, seed: int) -> tuple[str, int]:
+    return matrices.write(matrices.preset(kind, seed + 1)), seed + 1
+
+
+def _outlier(text: str) -> tuple[Any, str]:
+    return _tried(lambda: matrices.write(matrices.with_outlier(matrices.read(text))))
+
+
+def _best(text: str, bits: float, range_: str, scales: str) -> tuple[Any, str]:
+    scheme = _scheme(bits, range_, scales)
+    return _tried(lambda: by_hand.best_clip(by_hand.clip_errors(matrices.read(text), scheme)))
+
+
+def _percentile(text: str) -> tuple[Any, str]:
+    return _tried(lambda: max(0.2, round(by_hand.percentile_clip(matrices.read(text)), 2)))
+
+
+def _tried(compute: Any) -> tuple[Any, str]:
+    try:
+        return compute(), ""
+    except ValueError as error:
+        return gr.skip(), parts.problem_html(str(error))
+
+
+def _link(text: str, bits: float, range_: str, scales: str, clip: float) -> str:
+    asked = {"matrix": ";".join(text.splitlines()), "bits": int(bits), "range": range_,
+             "scales": scales, "clip": f"{clip:g}"}  # fmt: skip
+    return fill("link", query=urlencode(asked), text="A link to this page as it is", reason="")
+
+
+def _restore(request: gr.Request) -> tuple[Any, ...]:
+    """What a link asks for, each part where it can be read."""
+    query: Mapping[str, str] = request.query_params
+    text = "\n".join(query.get("matrix", "").split(";"))
+    bits, clip = _number(query.get("bits"), 2, 8), _number(query.get("clip"), 0.2, 1)
+    return (
+        text or gr.skip(),
+        gr.skip() if bits is None else int(bits),
+        query["range"] if query.get("range") in _RANGES else gr.skip(),
+        query["scales"] if query.get("scales") in _SCALES else gr.skip(),
+        gr.skip() if clip is None else clip,
+    )
+
+
+def _number(text: str | None, low: float, high: float) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if low <= number <= high else None
