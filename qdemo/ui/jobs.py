@@ -12,6 +12,7 @@ from qdemo.comparison import Event, Started, Written, run
 from qdemo.progress import Progress
 from qdemo.request import InputError, Request
 from qdemo.ui.gpu import on_gpu
+from qdemo.ui.threads import for_size, on_threads
 from qdemo.zoo.catalogue import get_entry
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def given(request: Request) -> Given:
 
 @on_gpu
 def _events(request: Request) -> Iterator[Event]:
-    yield from run(given(request), request.variants, request.max_tokens)
+    events = run(given(request), request.variants, request.max_tokens)
+    yield from on_threads(for_size(request.entry.parameters), events)
 
 
 def _not_here(name: str) -> str:

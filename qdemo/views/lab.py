@@ -98,3 +98,16 @@ def steps_html(choice: Sequence[str], formula: Sequence[str], chosen: tuple[int,
         right_title=f"The weight in row {row + 1}, column {column + 1}",
         right=formula,
     )
+
+
+def integers_html(rows: Sequence[Sequence[int]], flipped: Sequence[Sequence[bool]]) -> str:
+    """Integers as cells, those that flipped marked."""
+    largest = max((abs(value) for row in rows for value in row), default=0) or 1
+    cells = [
+        [
+            {"text": value, "tint": round(3 * value / largest), "flipped": changed}
+            for value, changed in zip(*pair, strict=True)
+        ]
+        for pair in zip(rows, flipped, strict=True)
+    ]
+    return fill("integers", rows=cells)

@@ -83,11 +83,43 @@ def clipping(errors: Sequence[tuple[float, float, float]], chosen: float, best: 
             name=name, x=x, y=[tried[i] for tried in errors], mode="lines", stackgroup="error",
             line={"color": COLOURS[(0, 1, 5)[i]]}, hovertemplate="%{x:.0%}: %{y:.4g}",
         )  # fmt: skip
-    for at, text, dash in ((chosen, "chosen", "solid"), (best, "least error", "dot")):
+    marks = [(chosen, "chosen", "solid"), (best, "least error", "dot")]
+    if abs(chosen - best) < 0.005:
+        marks = [(chosen, "chosen, and least error", "solid")]
+    for at, text, dash in marks:
         figure.add_vline(
             x=at, line={"dash": dash, "width": 2, "color": COLOURS[4]}, annotation_text=text,
             annotation_position="top left" if at > 0.5 else "top right",
         )  # fmt: skip
     figure.update_xaxes(tickformat=".0%")
-    title = "Cut the range: finer steps against clipped weights"
+    title = "Finer steps against clipped weights"
     return styled(figure, title, "range kept", "squared error, summed", 380)
+
+
+def error_sizes(found: Lines) -> go.Figure:
+    """Histograms of log10(|error| / rms(w)), one way beside the other."""
+    figure = _lines(found, "%{y:.1%} of the weights")
+    figure.update_traces(line_shape="hv")
+    ticks = range(-9, 3)
+    figure.update_xaxes(tickvals=list(ticks), ticktext=[f"10<sup>{n}</sup>" for n in ticks])
+    figure.update_yaxes(tickformat=".0%")
+    x, y = "|error| / RMS of the weights", "weights per tenth of a decade"
+    return styled(figure, "Size of the errors", x, y, 400)
+
+
+def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
+    """The loss of a model that is trained, step by step, in each way."""
+    lines = {name: (range(len(found)), found) for name, found in losses.items()}
+    figure = _lines(lines, "step %{x}: loss %{y:.4f}")
+    figure.update_yaxes(type="log", exponentformat="none")
+    return styled(figure, "Loss while training", "step", "cross entropy, nats", 400)
+
+
+def flips(counts: Sequence[int]) -> go.Figure:
+    """How many integers became another one at each step."""
+    figure = go.Figure()
+    figure.add_bar(
+        name="integers that changed", x=list(range(1, len(counts) + 1)), y=list(counts),
+        marker={"color": COLOURS[3]}, hovertemplate="step %{x}: %{y}<extra></extra>",
+    )  # fmt: skip
+    return styled(figure, "Integers that flip", "step", "integers", 400)

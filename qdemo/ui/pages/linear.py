@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from qdemo.lab import by_hand, matrices
+from qdemo.lab import by_hand, course, course_linear, matrices
 from qdemo.numerics.scheme import Scheme
-from qdemo.ui import parts
+from qdemo.ui import beside_part, parts, training_part
 from qdemo.ui.charts import plot
 from qdemo.views import lab, lab_plots
 from qdemo.views.panels import table_html
@@ -92,6 +92,16 @@ def build(blocks: gr.Blocks) -> None:
     best.click(_best, page.chosen[:-2], [clip, problem], **parts.QUICK)
     percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
     blocks.load(_restore, None, inputs, show_progress="hidden", api_visibility="private")
+    beside_part.build()
+    training_part.build(blocks)
+    parts.section("The figures of the course", "Lesson 4, linear quantization. A tick: the same.")
+    parts.html(lab.course_html(course.figures("linear", course_linear.OURS)), "course-linear")
+    flan = parts.html("", "course-flan")
+    blocks.load(_flan_figures, None, flan, show_progress="hidden", api_visibility="private")
+
+
+def _flan_figures() -> str:
+    return lab.course_html(course.figures("linear", course_linear.FLAN))
 
 
 def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: Any) -> Page:

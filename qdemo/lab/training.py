@@ -1,0 +1,115 @@
+"""A small classifier trained in fp32, rounded, and trained on through the rounding.
+
+Two spirals that wind around each other, a network of two hidden layers. Its weights are rounded to
+few bits after training; then it is trained on with the rounding in the forward pass, whose gradient
+is passed straight through (Bengio et al., 2013, arXiv 1308.3432).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qdemo.modeling.convert import quantize
+from qdemo.modeling.modules import QLinear
+
+STEPS = 200
+_POINTS = 400
+_WIDTH = 16
+_RATE = 0.01
+_SHOWN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What is known after so many steps.
+
+    `losses` by way of training, one value a step; `flips` counts the integers that became another
+    one at each step of training through rounding; `integers` are the first rows and columns of
+    the second layer's, `flipped` marks those that the last step changed.
+    """
+
+    losses: dict[str, list[float]]
+    flips: list[int]
+    integers: Tensor
+    flipped: Tensor
+    finished: bool = False
+
+
+def data(seed: int) -> tuple[Tensor, Tensor]:
+    """Points (400, 2) on two spirals, a little beside them, and which spiral each is on (400,)."""
+    generator = torch.Generator().manual_seed(seed)
+    along = torch.rand(_POINTS, generator=generator).sqrt() * 3 * torch.pi
+    spiral = torch.arange(_POINTS) % 2
+    angle = along + torch.pi * spiral
+    points = torch.stack([along * angle.cos(), along * angle.sin()], 1) / 10
+    return points + 0.02 * torch.randn(points.shape, generator=generator), spiral
+
+
+def lessons(bits: int, seed: int, every: int = 10) -> Generator[Lesson]:
+    """Train in fp32, then on through rounding to `bits`; a Lesson every so many steps."""
+    points, spiral = data(seed)
+    model = network(seed)
+    fp32: list[float] = []
+    nothing = torch.zeros(_SHOWN, _SHOWN, dtype=torch.int64)
+    for step, loss in enumerate(_train(model, points, spiral, 3 * STEPS)):
+        fp32.append(loss)
+        if step % (5 * every) == 0:
+            yield Lesson({"fp32": list(fp32)}, [], nothing, nothing.bool())
+    yield from _through_rounding(model, points, spiral, bits, fp32, every)
+
+
+def _through_rounding(
+    model: nn.Sequential, points: Tensor, spiral: Tensor, bits: int, fp32: list[float], every: int
+) -> Iterator[Lesson]:
+    low = copy.deepcopy(model)
+    quantize(low, f"int{bits}")
+    before = _integers(low)
+    through: list[float] = []
+    flips: list[int] = []
+    for step, loss in enumerate(_train(low, points, spiral, STEPS)):
+        now = _integers(low)
+        through.append(loss)
+        flips.append(int((now != before).sum()))
+        flipped, before = now != before, now
+        if (step + 1) % every == 0:
+            losses = {
+                "fp32": [fp32[-1]] * len(through),
+                f"int{bits}, rounded after training": [through[0]] * len(through),
+                f"int{bits}, trained through rounding": list(through),
+            }
+            shown = now[:_SHOWN, :_SHOWN], flipped[:_SHOWN, :_SHOWN]
+            yield Lesson(losses, list(flips), *shown, finished=step + 1 == STEPS)
+
+
+def network(seed: int) -> nn.Sequential:
+    """Two hidden layers of 16; the random state outside is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Linear(2, _WIDTH), nn.Tanh(),
+            nn.Linear(_WIDTH, _WIDTH), nn.Tanh(),
+            nn.Linear(_WIDTH, 2),
+        )  # fmt: skip
+
+
+def _train(model: nn.Module, points: Tensor, spiral: Tensor, steps: int) -> Iterator[float]:
+    """The loss before each of `steps` steps of Adam on all points."""
+    optimizer = torch.optim.Adam(model.parameters(), _RATE)
+    for _ in range(steps):
+        loss = nn.functional.cross_entropy(model(points), spiral)
+        yield loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def _integers(model: nn.Sequential) -> Tensor:
+    """The integers of the second layer as they would be stored now, (16, 16)."""
+    layer = model[2]
+    assert isinstance(layer, QLinear)
+    return layer.qweight.data.to(torch.int64)

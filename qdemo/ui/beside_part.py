@@ -1,0 +1,49 @@
+"""Part of the page on linear quantization: the same weights downcast and quantized."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from qdemo.lab import beside, matrices
+from qdemo.ui import parts
+from qdemo.ui.charts import plot
+from qdemo.views import lab_plots
+from qdemo.views.panels import table_html
+from qdemo.views.tables import Table
+from qdemo.views.wording import significant
+
+
+def build() -> None:
+    """Lay it out and connect it; the caller is inside its page."""
+    parts.section(
+        "Downcasting against linear quantization",
+        "A cast keeps the digits of every number, large or small: its error is a share of the "
+        "number, and needs no scale. Linear quantization spreads even steps over the range of all "
+        "that share a scale: its error is a share of the largest. At 8 bits and below that is the "
+        "better bargain, as long as no outlier stretches the range.",
+    )
+    name = gr.Dropdown(
+        list(matrices.LAYERS), value=matrices.LAYERS[0], label="A weight of t5-tiny",
+        elem_id="beside-layer", filterable=False,
+    )  # fmt: skip
+    first = _parts(matrices.LAYERS[0])
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=6, min_width=320):
+            chart = parts.plot(first[0], "beside-chart")
+        with gr.Column(scale=5, min_width=320):
+            table = parts.html(first[1], "beside-table")
+    name.change(_parts, name, [chart, table], **parts.QUICK)
+
+
+def _parts(name: str) -> tuple[Any, str]:
+    found = beside.errors(name)
+    rows = tuple(
+        (way, f"{size:,}", significant(error.sqnr_db), significant(error.rms),
+         significant(error.max_abs))
+        for way, (error, size) in found.items()
+    )  # fmt: skip
+    head = ("way", "bytes", "SQNR, dB", "RMS error", "max error")
+    lines = {way: beside.histogram(error) for way, (error, _) in found.items()}
+    return plot(lab_plots.error_sizes(lines)), table_html(Table(name, head, rows))

@@ -1,0 +1,73 @@
+"""Part of the page on linear quantization: training through the rounding, in the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import gradio as gr
+
+from qdemo.lab import training
+from qdemo.ui import parts
+from qdemo.ui.charts import plot
+from qdemo.ui.threads import on_threads
+from qdemo.views import lab, lab_plots
+
+_TEXT = (
+    "A small classifier of two spirals is trained in fp32 and then rounded. Trained on with the "
+    "rounding in its forward pass (the gradient goes straight through), it finds integers that "
+    "work. Fewer bits need it more."
+)
+
+
+def build(blocks: gr.Blocks) -> None:
+    """Lay it out and connect it; the caller is inside its page."""
+    parts.section("Training through the rounding", _TEXT)
+    with gr.Row(equal_height=True):
+        bits = gr.Slider(2, 8, 2, step=1, label="Bits", elem_id="train-bits")
+        seed = gr.Slider(0, 20, 0, step=1, label="Seed", elem_id="train-seed")
+        start = gr.Button("Train", variant="primary", elem_id="train")
+        stop = gr.Button("Stop", elem_id="train-stop", interactive=False)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            losses = parts.plot(None, "training-chart")
+        with gr.Column(scale=4, min_width=320):
+            flips = parts.plot(None, "flips-chart")
+    integers = parts.html("", "train-integers")
+    outputs = [losses, flips, integers, start, stop]
+    blocks.load(_first, None, outputs, show_progress="hidden", api_visibility="private")
+    run = start.click(
+        _train, [bits, seed], outputs, concurrency_id="lab", concurrency_limit=2,
+        show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
+    stop.click(
+        lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [start, stop],
+        cancels=[run], queue=False, show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
+
+
+@cache
+def _first() -> tuple[Any, ...]:
+    """The end of a training with what the sliders begin with; trained when someone first looks."""
+    *_, last = on_threads(1, training.lessons(2, 0))
+    return _shown(last)
+
+
+def _train(bits: float, seed: float) -> Iterator[tuple[Any, ...]]:
+    for lesson in on_threads(1, training.lessons(int(bits), int(seed))):
+        yield _shown(lesson)
+
+
+def _shown(lesson: training.Lesson) -> tuple[Any, ...]:
+    return (
+        plot(lab_plots.training(lesson.losses)),
+        plot(lab_plots.flips(lesson.flips)) if lesson.flips else gr.skip(),
+        _integers(lesson) if lesson.flips else gr.skip(),
+        gr.update(interactive=lesson.finished),
+        gr.update(interactive=not lesson.finished),
+    )
+
+
+def _integers(lesson: training.Lesson) -> str:
+    return lab.integers_html(lesson.integers.tolist(), lesson.flipped.tolist())
