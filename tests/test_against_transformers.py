@@ -7,7 +7,7 @@ import json
 import math
 import re
 from contextlib import redirect_stdout
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import pytest
@@ -99,14 +99,12 @@ def held(model, kinds=(), format="int8"):
     floats = {
         tensor.untyped_storage().data_ptr(): tensor.element_size() * tensor.numel()
         for module in model.modules()
-        for name, tensor in _own_tensors(module)
+        for name, tensor in chain(
+            module.named_parameters(recurse=False), module.named_buffers(recurse=False)
+        )
         if not (isinstance(module, kinds) and name == "weight")
     }
     return packed + sum(floats.values())
-
-
-def _own_tensors(module):
-    return [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
 
 
 def logit_figures(z_ref, z, tokens):
@@ -171,8 +169,11 @@ def rms_steps(model, format):
 
 @pytest.fixture(scope="module", params=[PlainT5, PlainBlip], ids=lambda plain: plain.name)
 def plain(request):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two that wait for each other take ages on a busy machine
     with torch.inference_mode():
         yield request.param()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,6 @@ def result(document, format):
 
 def test_the_answer_of_fp32_is_that_of_generate(plain, document, tokens):
     reference = document["results"][0]
-    assert reference["format"] == "fp32"
     assert reference["tokens"] == tokens.tolist()
     assert reference["output"] == plain.tokenizer.decode(tokens, skip_special_tokens=True)
     assert reference["pieces"] == plain.tokenizer.convert_ids_to_tokens(tokens)
@@ -289,8 +289,8 @@ def test_the_command_prints_the_figures_of_the_document(told):
 
 def test_the_csv_has_the_figures_of_the_document(document):
     rows = list(csv.DictReader(io.StringIO(as_csv(document))))
-    some = document["results"][1]
-    plain = [key for key, value in some.items() if not isinstance(value, list | dict)]
+    last = document["results"][-1].items()
+    plain = [key for key, value in last if not isinstance(value, list | dict)]
     assert [row["format"] for row in rows] == document["formats"]
     for row, result in zip(rows, document["results"], strict=True):
         assert set(row) == {"model", "input", *plain}

@@ -1,6 +1,5 @@
 """The HTTP API of the dashboard as people start it: app.py, in a process of its own."""
 
-import json
 import os
 import socket
 import subprocess
@@ -23,6 +22,7 @@ PROMPT = "What is 23 + 45?"
 FILE = gallery()["gallery:a-panda-in-the-mountains"]
 UPLOADED = {"_type": "gradio.FileData"}
 WITHOUT_PROXY = {"trust_env": False}
+ALONE = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 NOT_A_PICTURE = ROOT / "pyproject.toml"
 
 
@@ -32,7 +32,7 @@ def url(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("gradio")
-    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder), "HF_HUB_OFFLINE": "1"}
+    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)} | ALONE
     with (folder / "log.txt").open("w") as log:
         command = [sys.executable, "app.py"]
         server = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stdout=log, stderr=log)
@@ -46,7 +46,7 @@ def url(tmp_path_factory):
 
 def _wait(url, server, log):
     for _ in range(600):
-        assert server.poll() is None, log.read_text()
+        assert server.poll() is None, f"it ended with {server.returncode}: {log.read_text()}"
         try:
             if httpx.get(f"{url}config", **WITHOUT_PROXY).status_code == 200:
                 return
@@ -86,14 +86,28 @@ def refused(client, api_name, *arguments, **asked):
     return message
 
 
-def plain(document):
-    """The document without what two runs can't share: times, and the date."""
-    own = ("first_token_ms", "token_ms")
-    results = [
-        {key: value for key, value in result.items() if key not in own}
-        for result in document["results"]
+def leaves(document, path=()):
+    """Every figure and text, by where it stands; without times, and without whose they are."""
+    inner = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in inner:
+        if isinstance(value, dict | list | tuple):
+            yield from leaves(value, (*path, key))
+        elif not {"machine", "computed", "first_token_ms", "token_ms"} & {*path, key}:
+            yield (*path, key), value
+
+
+def test_footprint_answers_while_the_first_model_is_still_being_loaded(client):
+    held = client.predict("google/flan-t5-small", ["fp32", "int8"], api_name="/footprint")
+    assert [(size["format"], size["bytes"]) for size in held] == [
+        ("fp32", 307_844_608),
+        ("int8", 126_827_520),
     ]
-    return {**document, "results": results, "computed": None}
+    assert held[1]["by_kind"] == {
+        "integer weights": 60_489_728,
+        "scales and zero points": 452_096,
+        "float weights": 65_885_696,
+        "buffers": 0,
+    }
 
 
 def test_three_endpoints_are_public(client):
@@ -121,31 +135,14 @@ def test_models_are_those_of_the_catalogue(client):
     assert "google/flan-t5-xxl" not in models  # 45 GB are for the command line
 
 
-def test_footprint_is_what_the_command_says(client):
-    held = client.predict("google/flan-t5-small", ["fp32", "int8"], api_name="/footprint")
-    assert [(size["format"], size["bytes"]) for size in held] == [
-        ("fp32", 307_844_608),
-        ("int8", 126_827_520),
-    ]
-    assert held[1]["by_kind"] == {
-        "integer weights": 60_489_728,
-        "scales and zero points": 452_096,
-        "float weights": 65_885_696,
-        "buffers": 0,
-    }
-
-
 def test_compare_gives_the_document(client):
     whole, _ = compared(client, model="t5-tiny", formats=["bf16", "int8"], prompt=PROMPT)
     *_, last = qdemo.compare("t5-tiny", PROMPT, ["bf16", "int8"])
-    own = json.loads(json.dumps(as_json(last.comparison)))
-    assert plain(whole).keys() == plain(own).keys()
-    for theirs, ours in zip(plain(whole)["results"], plain(own)["results"], strict=True):
-        for key, value in ours.items():
-            is_float = isinstance(value, float)  # two processes may add in another order
-            close = pytest.approx(value, rel=1e-2, abs=1e-9) if is_float else value
-            exact = not isinstance(value, list) or key in ("tokens", "pieces")
-            assert not exact or theirs[key] == close, key
+    theirs, ours = dict(leaves(whole)), dict(leaves(as_json(last.comparison)))
+    assert theirs.keys() == ours.keys()
+    for path, value in ours.items():  # sums may run in another order there
+        is_float = isinstance(value, float)
+        assert theirs[path] == (pytest.approx(value, rel=1e-3, abs=1e-9) if is_float else value)
 
 
 def test_compare_tells_the_text_while_it_grows(client):
@@ -175,14 +172,15 @@ def test_compare_captions_a_picture_by_its_name(client, name):
 
 
 def test_a_cancelled_comparison_makes_room_at_once(client):
-    formats = ["int2", "int3", "int4", "int5", "int6", "int7", "int8", "int2+emb"]
-    job = client.submit("t5-tiny", formats, "x", api_name="/compare", max_tokens=128)
+    endless = ["int2+emb", "int2-tensor", "int2-axis1", "int2+emb@bf16", "int2-tensor@bf16"]
+    job = client.submit("t5-tiny", endless, "x", api_name="/compare", max_tokens=128)
     while not job.outputs():
         time.sleep(0.01)
     job.cancel()
-    whole, _ = compared(client, model="t5-tiny", formats=["fp16"], prompt="x", max_tokens=1)
-    assert whole["formats"] == ["fp32", "fp16"]
-    assert len(job.outputs()) == 0 or "schema" not in job.outputs()[-1]
+    start = time.monotonic()
+    whole, _ = compared(client, **GOOD, max_tokens=3)
+    waited = time.monotonic() - start
+    assert waited < len(endless) * 128 * whole["results"][0]["token_ms"] / 1000
 
 
 GOOD = {"model": "t5-tiny", "formats": ["int8"], "prompt": "x"}
@@ -220,7 +218,6 @@ def test_what_cannot_be_had_is_told_in_a_sentence_about_the_field(client, asked,
         ("formats", 7),
         ("formats", None),
         ("formats", [7]),
-        ("formats", {"int8": 1}),
         ("prompt", ["x"]),
         ("max_tokens", "many"),
         ("max_tokens", None),

@@ -14,8 +14,14 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.browser.steps import open_page
+
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 90_000  # ms; far more than anything takes, so that a slow machine fails nothing
+TIMEOUT = 60_000  # ms; far more than anything takes, so that a slow machine fails nothing
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",  # threads that wait for each other beside a browser take ages
+}
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -35,6 +41,12 @@ def app():
 
 
 @pytest.fixture(scope="session")
+def hostile_app():
+    with serving("-m", "tests.browser.hostile_app") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def browser():
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
@@ -50,12 +62,20 @@ def page(browser, app):
         yield page
 
 
+@pytest.fixture(scope="module")
+def shared(browser, app):
+    """One open page for a whole file, whose tests each begin with what they ask."""
+    with watched(browser, app) as page:
+        open_page(page)
+        yield page
+
+
 @contextmanager
-def serving(script):
+def serving(*command):
     """The address of an app that is run as a person runs it."""
     port = free_port()
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment)
+    environment = os.environ | ENVIRONMENT | {"GRADIO_SERVER_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for_answer(f"{url}/config", process)

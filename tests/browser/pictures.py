@@ -17,6 +17,11 @@ def upright():
     return picture
 
 
+def opened(file):
+    with Image.open(file) as picture:
+        return picture.convert("RGB")
+
+
 def write_good(folder):
     """Files that have to work, by name, with what a model should see."""
     red, blue = Image.new("RGB", (60, 40), "red"), Image.new("RGB", (60, 40), "blue")
@@ -24,15 +29,15 @@ def write_good(folder):
     lying = Image.Exif()
     lying[0x0112] = 6  # orientation: the camera was turned, a viewer turns it back
     red.save(folder / "animated.gif", save_all=True, append_images=[blue])
-    Image.open(CAT).convert("CMYK").save(folder / "cmyk.jpg")
+    opened(CAT).convert("CMYK").save(folder / "cmyk.jpg")
     clear.save(folder / "transparent.png")
     upright().rotate(90, expand=True).save(folder / "turned.jpg", exif=lying, quality=100)
     Image.new("L", (10_000, 5_000), "white").save(folder / "huge.png")
     return {
-        "animated.gif": Image.open(folder / "animated.gif").convert("RGB"),
-        "cmyk.jpg": Image.open(folder / "cmyk.jpg").convert("RGB"),
+        "animated.gif": opened(folder / "animated.gif"),
+        "cmyk.jpg": opened(folder / "cmyk.jpg"),
         "transparent.png": Image.new("RGB", (60, 40), "white"),
-        "turned.jpg": Image.open(folder / "turned.jpg").rotate(-90, expand=True),
+        "turned.jpg": opened(folder / "turned.jpg").rotate(-90, expand=True),
         "huge.png": Image.new("RGB", (10_000, 5_000), "white"),
     }
 
@@ -41,7 +46,7 @@ def write_bad(folder):
     """Files that can't be looked at, by name, with what should be said of them."""
     (folder / "text.png").write_text("I am no picture.")
     whole = BytesIO()
-    Image.open(DOG).convert("RGB").save(whole, "JPEG")
+    opened(DOG).save(whole, "JPEG")
     (folder / "truncated.jpg").write_bytes(whole.getvalue()[:3000])
     Image.new("1", (10_000, 7_000)).save(folder / "too-large.png")
     return {

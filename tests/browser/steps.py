@@ -5,13 +5,21 @@ from playwright.sync_api import expect
 CHARTS = ("memory", "logits", "sizes", "errors", "map")
 _WATCH = """() => {
   const status = document.querySelector("#status");
-  let begun = false;
-  window.through = false;
-  new MutationObserver(() => {
-    const busy = status.querySelector(".busy") !== null;
-    begun ||= busy;
-    window.through = begun && !busy;
-  }).observe(status, {subtree: true, childList: true, attributes: true, characterData: true});
+  window.said = [];
+  window.watching?.disconnect();
+  window.watching = new MutationObserver(() => {
+    const line = status.querySelector(".status");
+    if (line && line.textContent != window.said.at(-1)) window.said.push(line.textContent);
+    window.begun ||= line?.classList.contains("busy");
+    window.through = window.begun && !line?.classList.contains("busy");
+  });
+  window.begun = window.through = false;
+  window.watching.observe(status, {subtree: true, childList: true, attributes: true});
+}"""
+_REDRAWN = """([chart, before]) => {
+  const plot = document.querySelector(`#${chart}-chart .js-plotly-plot`);
+  const now = plot.data.map(trace => [trace.name, trace.y]);
+  return JSON.stringify(now) != JSON.stringify(before);
 }"""
 _CARD = """card => ({
   state: [...card.classList].filter(name => name != "card").join(),
@@ -42,6 +50,11 @@ def start(page, press=None):
 
 def wait_until_through(page):
     page.wait_for_function("window.through")
+
+
+def said(page):
+    """What the status has said since Compare was pressed, in its order."""
+    return page.evaluate("window.said")
 
 
 def compare(page):
@@ -85,6 +98,11 @@ def problem(page, field):
     return page.locator(f"#problem-{field} .problem")
 
 
+def wait_until_redrawn(page, chart, before):
+    """Wait until a chart's lines are others than `before`."""
+    page.wait_for_function(_REDRAWN, arg=[chart, before])
+
+
 def traces(page, chart):
     """The names and the heights of a chart's lines, as they are drawn now."""
     return page.locator(f"#{chart}-chart .js-plotly-plot").evaluate(
@@ -115,3 +133,13 @@ def take_other_picture(page, press):
     before = picture.get_attribute("src")
     press()
     expect(picture).not_to_have_attribute("src", before)
+
+
+def download(page, ending, folder):
+    """Press the button of that kind of file; the file, under the name that it came by."""
+    with page.expect_download() as coming:
+        page.locator(f"#take-{ending}").click()
+    file = folder / coming.value.suggested_filename
+    coming.value.save_as(file)
+    assert file.suffix == f".{ending}"
+    return file

@@ -6,14 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from qdemo.zoo.pictures import Picture, scene_picture
-from tests.browser.conftest import watched
 from tests.browser.pictures import DOG, write_bad, write_good
 from tests.browser.steps import (
     card,
     cards,
     choose_blip,
     compare,
-    open_page,
     problem,
     remove_picture,
     take_other_picture,
@@ -23,13 +21,10 @@ from tests.browser.steps import (
 
 
 @pytest.fixture(scope="module")
-def page(browser, app):
-    """One page for all: the tests bring their own picture."""
-    with watched(browser, app) as page:
-        open_page(page)
-        choose_blip(page)
-        tick(page, "fp16", "int8")
-        yield page
+def page(shared):
+    choose_blip(shared)
+    tick(shared, "fp16", "int8")
+    return shared
 
 
 def asked(page):

@@ -7,7 +7,6 @@ from tests.browser.steps import (
     card,
     cards,
     compare,
-    open_page,
     start,
     tick,
     wait_until_through,
@@ -23,10 +22,9 @@ def rows(page, name):
     )
 
 
-def test_a_format_that_says_something_else_is_marked_and_told(page):
-    open_page(page)
-    ask(page, GOODBYE, "fp16", "bf16", "int8", "int3")
-    shown = cards(page)
+def test_a_format_that_says_something_else_is_marked_and_told(shared):
+    ask(shared, GOODBYE, "fp16", "bf16", "int8", "int3")
+    shown = cards(shared)
     assert list(shown) == ["fp32", "fp16", "bf16", "int8", "int3"]
     assert {name: one["output"] for name, one in shown.items()} == {
         **dict.fromkeys(["fp32", "fp16", "bf16", "int8"], "Goodbye, Hugo!"),
@@ -34,7 +32,7 @@ def test_a_format_that_says_something_else_is_marked_and_told(page):
     }
     assert [one["marked"] for one in shown.values()] == [[], [], [], [], ["Hello,"]]
     assert shown["int3"]["parts at token"] == "1"
-    verdict = page.locator("#verdict")
+    verdict = shared.locator("#verdict")
     expect(verdict.locator(".asked")).to_have_text(f"t5-tiny {GOODBYE}")
     expect(verdict.locator(".note")).to_have_count(0)
     expect(verdict.locator(".sentences")).to_have_text(
@@ -44,11 +42,10 @@ def test_a_format_that_says_something_else_is_marked_and_told(page):
     )
 
 
-def test_the_tables_have_the_figures_of_the_cards(page):
-    open_page(page)
-    ask(page, GOODBYE, "bf16", "int3")
-    shown = cards(page)
-    memory, logits, weights = (rows(page, name) for name in ("memory", "logits", "weights"))
+def test_the_tables_have_the_figures_of_the_cards(shared):
+    ask(shared, GOODBYE, "bf16", "int3")
+    shown = cards(shared)
+    memory, logits, weights = (rows(shared, name) for name in ("memory", "logits", "weights"))
     assert [row[0] for row in memory] == ["fp32", "bf16", "int3"]
     assert [row[-2] for row in memory] == [
         one["size"].split(" MB")[0] + " MB" for one in shown.values()
@@ -64,18 +61,16 @@ def test_the_tables_have_the_figures_of_the_cards(page):
     ]
 
 
-def test_ctrl_enter_compares(page):
-    open_page(page)
-    tick(page, "fp16")
-    page.get_by_label("Prompt").fill(GOODBYE)
-    start(page, lambda: page.keyboard.press("Control+Enter"))
-    wait_until_through(page)
-    assert card(page, "fp16")["output"] == "Goodbye, Hugo!"
+def test_ctrl_enter_compares(shared):
+    tick(shared, "fp16")
+    shared.get_by_label("Prompt").fill(GOODBYE)
+    start(shared, lambda: shared.keyboard.press("Control+Enter"))
+    wait_until_through(shared)
+    assert card(shared, "fp16")["output"] == "Goodbye, Hugo!"
 
 
-def test_an_example_fills_the_prompt(page):
-    open_page(page)
-    page.locator("#prompts").get_by_text("Translate to German: Tuesday").click()
-    expect(page.get_by_label("Prompt")).to_have_value("Translate to German: Tuesday")
-    compare(page)
-    assert card(page, "fp32")["output"] == "Dienstag"
+def test_an_example_fills_the_prompt(shared):
+    shared.locator("#prompts").get_by_text("Translate to German: Tuesday").click()
+    expect(shared.get_by_label("Prompt")).to_have_value("Translate to German: Tuesday")
+    compare(shared)
+    assert card(shared, "fp32")["output"] == "Dienstag"

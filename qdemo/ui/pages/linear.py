@@ -77,8 +77,9 @@ def build(blocks: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=300):
             clip = gr.Slider(0.2, 1, 1, step=0.01, label="Part of the range kept", elem_id="clip")
             with gr.Row():
-                percentile = gr.Button("99th percentile", elem_id="percentile", min_width=120)
-                best = gr.Button("Least error", elem_id="best", min_width=120)
+                minmax = gr.Button("Min–max", elem_id="minmax", min_width=90)
+                percentile = gr.Button("99th percentile", elem_id="percentile", min_width=90)
+                best = gr.Button("Least error", elem_id="best", min_width=90)
             with gr.Row():
                 outlier = gr.Button("Add an outlier", elem_id="outlier", min_width=120)
                 again = gr.Button("Draw again", elem_id="again-matrix", min_width=120)
@@ -90,6 +91,7 @@ def build(blocks: gr.Blocks) -> None:
     again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
     outlier.click(_outlier, text, [text, problem], **parts.QUICK)
     best.click(_best, page.chosen[:-2], [clip, problem], **parts.QUICK)
+    minmax.click(lambda: 1, None, clip, **parts.QUICK)
     percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
     blocks.load(_restore, None, inputs, show_progress="hidden", api_visibility="private")
     beside_part.build()
