@@ -77,12 +77,14 @@ def build(blocks: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=300):
             clip = gr.Slider(0.2, 1, 1, step=0.01, label="Part of the range kept", elem_id="clip")
             with gr.Row():
-                minmax = gr.Button("Min–max", elem_id="minmax", min_width=90)
-                percentile = gr.Button("99th percentile", elem_id="percentile", min_width=90)
-                best = gr.Button("Least error", elem_id="best", min_width=90)
+                minmax = gr.Button("Min–max", elem_id="minmax", min_width=90, size="md")
+                percentile = gr.Button(
+                    "99th percentile", elem_id="percentile", min_width=90, size="md"
+                )
+                best = gr.Button("Least error", elem_id="best", min_width=90, size="md")
             with gr.Row():
-                outlier = gr.Button("Add an outlier", elem_id="outlier", min_width=120)
-                again = gr.Button("Draw again", elem_id="again-matrix", min_width=120)
+                outlier = gr.Button("Add an outlier", elem_id="outlier", min_width=120, size="md")
+                again = gr.Button("Draw again", elem_id="again-matrix", min_width=120, size="md")
     page = _shown(text, bits, range_, scales, clip, problem)
     inputs = page.chosen[:-1]
     gr.on([part.change for part in inputs], _show, page.chosen, page.outputs, **parts.QUICK)
