@@ -15,6 +15,7 @@ from qdemo import Footprint, Variant, compare, footprint
 from qdemo.comparison import Comparison, Event, Finished, Written
 from qdemo.modeling.footprint import KINDS
 from qdemo.report import as_json, summary
+from qdemo.zoo.access import skeleton
 from qdemo.zoo.catalogue import CATALOGUE, get_entry
 
 _COMPARED = ("fp16", "bf16", "int8")
@@ -143,8 +144,6 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _skeleton(name: str, tied: bool | None = None) -> nn.Module:
-    from qdemo.zoo.skeleton import skeleton  # transformers takes seconds: not for --help
-
     model: nn.Module = skeleton(get_entry(name), tied)
     return model
 

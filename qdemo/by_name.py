@@ -20,8 +20,8 @@ def compare(
         ValueError: an unknown model or format, or an input that the model can't take.
         OSError: the model is neither here nor to be had.
     """
+    from qdemo.zoo.access import load
     from qdemo.zoo.catalogue import get_entry
-    from qdemo.zoo.loading import load  # transformers takes seconds: not for `import qdemo`
 
     entry = get_entry(model)
     variants = [Variant.parse(f) if isinstance(f, str) else f for f in formats]

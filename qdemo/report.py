@@ -65,9 +65,13 @@ def row(result: Result, reference: Result) -> dict[str, Any]:
         **_logits(result.logits),
         "first_divergent_token": result.divergence,
         **_weights(pool(result.weights.values()) if result.weights else None),
-        "footprint": asdict(result.footprint),
+        "footprint": asdict(result.footprint) | {"split_ties": _ties(result)},
         "bytes_with_embeddings": result.bytes_with_embeddings,
     }
+
+
+def _ties(result: Result) -> list[dict[str, Any]]:
+    return [asdict(tie) for tie in result.footprint.split_ties]
 
 
 def failure_row(failure: Failed) -> dict[str, str]:
@@ -107,7 +111,7 @@ def _detail(result: Result, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
     return {
         "tokens": list(result.tokens),
         "pieces": list(result.pieces),
-        "top": [[list(pair) for pair in top] for top in result.top],
+        "top": [[[piece, _finite(share)] for piece, share in top] for top in result.top],
         "kl_by_position": positions and _finite_list(positions.kl),
         "max_abs_by_position": positions and _finite_list(positions.max_abs_by_position),
         "weights": result.weights and _by_parameter(result.weights, shapes),

@@ -134,6 +134,8 @@ def parse_prompt(prompt: Any) -> str:
     text = _text("" if prompt is None else prompt, "prompt")
     if not text.strip():
         raise InputError("prompt", "the prompt is empty; type something, or take an example")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError("prompt", "the prompt has half a character in it, which no text has")
     if len(text) > MAX_CHARACTERS:
         length = f"the prompt has {len(text):,} characters"
         raise InputError("prompt", f"{length}; at most {MAX_CHARACTERS:,} are read")
@@ -167,12 +169,22 @@ def parse_max_tokens(number: Any) -> int:
     try:
         whole = int(number)
     except (TypeError, ValueError, OverflowError):
-        raise InputError("max_tokens", f"max_tokens is {number!r:.20}, no number") from None
+        raise InputError("max_tokens", f"max_tokens is {_short(number)}, no number") from None
     if whole != number and str(whole) != str(number):
-        raise InputError("max_tokens", f"max_tokens is {number!r:.20}, no whole number")
+        raise InputError("max_tokens", f"max_tokens is {_short(number)}, no whole number")
     if not 1 <= whole <= MAX_TOKENS:
-        raise InputError("max_tokens", f"max_tokens is {whole:.6g}, expected 1 to {MAX_TOKENS}")
+        raise InputError(
+            "max_tokens", f"max_tokens is {_short(number)}, expected 1 to {MAX_TOKENS}"
+        )
     return whole
+
+
+def _short(number: Any) -> str:
+    """As much of it as a message has room for; a number of 5,000 digits can't even be written."""
+    try:
+        return f"{number!r:.20}"
+    except ValueError:
+        return "far too large"
 
 
 def _text(value: Any, field: str = "formats") -> str:

@@ -61,7 +61,7 @@ def flip(text: str, format: str, bit: int, scale: str = "") -> str:
     if format == "int8":
         step = _scale(scale)
         number = (_nearest(_value(text), step) & 0xFF) ^ 1 << bit
-        return str(float((number - 256 if number > 127 else number) * step))
+        return _decimal((number - 256 if number > 127 else number) * step)
     flipped = _read(text, format)[0].flip(bit)
     return f"{format}:{flipped.pattern:#0{2 + FORMATS[format].bits // 4}x}"
 
@@ -70,7 +70,20 @@ def _read(text: str, name: str) -> tuple[Bits, Exact]:
     """What a format stores, and what was wanted of it."""
     word = _word(text, FORMATS[name])
     wanted = _value(text) if word is None else to_exact(word)
-    return from_value(wanted, name), wanted
+    pattern = _pattern(text)
+    own = pattern is not None and str(pattern.format) == name  # a NaN has many, each with its bits
+    return (pattern if own and pattern else from_value(wanted, name)), wanted
+
+
+def _pattern(text: str) -> Bits | None:
+    """The bits that the text spells out, or None where it is a value."""
+    found = re.fullmatch(r"(?:(\w+):)?(0x[0-9a-f]+|0b[01]+)", text.strip().lower())
+    if not found:
+        return None
+    format = FORMATS[_format_of(found[1], found[2])]
+    if len(found[2]) > 2 + format.bits:
+        raise ValueError(f"{found[2][:40]} does not fit the {format.bits} bits of {format}")
+    return from_pattern(found[2], format)
 
 
 def _word(text: str, format: Format) -> float | None:
@@ -86,9 +99,9 @@ def _value(text: str) -> Exact:
         return to_exact(_word(key, FORMATS["fp32"]) or 0.0)
     if key in _CONSTANTS:
         return to_exact(_CONSTANTS[key])
-    pattern = re.fullmatch(r"(?:(\w+):)?(0x[0-9a-f]+|0b[01]+)", key)
+    pattern = _pattern(key)
     if pattern:
-        return from_pattern(pattern[2], _format_of(pattern[1], pattern[2])).value
+        return pattern.value
     try:
         return to_exact(text.strip())
     except ValueError:
@@ -135,7 +148,7 @@ def _int8_row(wanted: Exact, step: Fraction) -> Row:
         pattern=f"0x{q & 0xFF:02X}",
         parts=(("integer", f"{q & 0xFF:08b}"),),
         stored=_decimal(stored),
-        digits=str(float(stored)),
+        digits=_decimal(stored),
         error=_error(stored - Fraction(wanted), wanted),
         below=_decimal((q - 1) * step) if q > -127 else "none",
         above=_decimal((q + 1) * step) if q < 127 else "none",
@@ -161,7 +174,10 @@ def _scale(text: str) -> Fraction:
 
 
 def _decimal(value: Exact) -> str:
-    return repr(float(value)).replace("inf", "infinity").replace("nan", "NaN")
+    try:
+        return repr(float(value)).replace("inf", "infinity").replace("nan", "NaN")
+    except OverflowError:
+        return "beyond 1.8e308"
 
 
 def _error(error: Exact, wanted: Exact) -> str:
@@ -183,15 +199,16 @@ def _rounded(error: Fraction) -> str:
         return "more than 1e308"
 
 
+def _is_beyond(wanted: Exact, format: Format) -> bool:
+    exact = wanted if isinstance(wanted, float) else Fraction(wanted)
+    return bool(exact > format.rounds_to_max or -exact > format.rounds_to_max)
+
+
 def _words(bits: Bits, wanted: Exact) -> str:
     """What happened on the way into the format."""
     if is_finite(wanted) and not is_finite(bits.value):
         return "too large for this format: overflows to infinity"
-    if (
-        bits.format.finite_only
-        and is_finite(wanted)
-        and abs(Fraction(wanted)) > bits.format.rounds_to_max
-    ):
+    if bits.format.finite_only and _is_beyond(wanted, bits.format):
         return f"too large for this format: stays at {bits.format.max:g}"
     if bits.kind == "zero" and wanted != 0:
         return "too small for this format: underflows to zero"

@@ -22,8 +22,8 @@ CLIPS = tuple(i / 100 for i in range(20, 101))
 class ByHand:
     """A matrix `w` (R, C) and what became of it.
 
-    `scale` and `zero_point` are spread to the shape of `w`; `clipped` marks the weights outside
-    the range that `clip` left.
+    `scale` and `zero_point` are spread to the shape of `w`; `block` numbers the weights that share
+    them; `clipped` marks the weights outside the range that `clip` left.
     """
 
     w: Tensor
@@ -32,6 +32,7 @@ class ByHand:
     scale: Tensor
     zero_point: Tensor
     w_hat: Tensor
+    block: Tensor
     clipped: Tensor
     nbytes: int
 
@@ -43,25 +44,26 @@ class ByHand:
     @property
     def rounding(self) -> float:
         """The squared error of the weights inside the range, summed."""
-        return float(self.error[~self.clipped].square().sum())
+        return float(self.error[~self.clipped].double().square().sum())
 
     @property
     def clipping(self) -> float:
         """The squared error of the weights outside the range, summed."""
-        return float(self.error[self.clipped].square().sum())
+        return float(self.error[self.clipped].double().square().sum())
 
     def formula(self, row: int, column: int) -> list[str]:
         """The definition with the numbers of one weight filled in, step by step."""
         at = row, column
         w, scale, zero = self.w[at].item(), self.scale[at].item(), int(self.zero_point[at])
         q, w_hat = int(self.q[at]), self.w_hat[at].item()
+        steps = (self.w[at] / self.scale[at]).item()  # in fp32, as it was computed
         low, high = int(self.scheme.qmin), int(self.scheme.qmax)
         shift = f" + {zero}" if not self.scheme.symmetric else ""
         back = f"({q} − {zero})" if not self.scheme.symmetric else f"{q}"
         return [
             f"w = {w:.6g}, scale = {scale:.6g}" + (f", zero_point = {zero}" if shift else ""),
-            f"w / scale = {w / scale:.4f}, rounded {round(w / scale)}",
-            f"q = clamp({round(w / scale)}{shift}, {low}, {high}) = {q}",
+            f"w / scale = {steps:.4f}, rounded {round(steps)}",
+            f"q = clamp({round(steps)}{shift}, {low}, {high}) = {q}",
             f"ŵ = {scale:.6g} · {back} = {w_hat:.6g}",
             f"error = ŵ − w = {w_hat - w:+.6g}",
         ]
@@ -79,9 +81,10 @@ def by_hand(w: Tensor, scheme: Scheme, clip: float = 1.0) -> ByHand:
     spread, zeros = _spread(scale, q), _spread(_or_zero(q), q)
     numbers = q.data.to(torch.int64)
     low, high = (spread * (end - zeros) for end in (scheme.qmin, scheme.qmax))
-    half = spread / 2 + 1e-6 * spread
+    half = (0.5 + 2**-10) * spread  # a step's half, and what fp32 loses in a product
     clipped = (w < low - half) | (w > high + half)
-    return ByHand(w, scheme, numbers, spread, zeros, q.dequantize(), clipped, q.nbytes)
+    block = _spread(torch.arange(scale.numel()), q)
+    return ByHand(w, scheme, numbers, spread, zeros, q.dequantize(), block, clipped, q.nbytes)
 
 
 def _or_zero(q: QTensor) -> Tensor:
@@ -116,8 +119,7 @@ def percentile_clip(w: Tensor, share: float = 0.99) -> float:
 def choice(found: ByHand, row: int, column: int) -> list[str]:
     """Where the scale (and zero point) of one weight's block comes from, step by step."""
     scheme = found.scheme
-    same = found.scale == found.scale[row, column]
-    same &= found.zero_point == found.zero_point[row, column]
+    same = found.block == found.block[row, column]
     low, high = found.w[same].min().item(), found.w[same].max().item()
     scale = found.scale[row, column].item()
     if scheme.symmetric:
@@ -133,22 +135,24 @@ def choice(found: ByHand, row: int, column: int) -> list[str]:
     full = (high - low) / steps
     return [
         f"the range, widened to hold 0, is {low:.6g} … {high:.6g}",
-        f"scale = ({high:.6g} − {low:.6g}) / (2^{scheme.bits} − 1) = {full:.6g}"
+        f"scale = ({high:.6g} − ({low:.6g})) / (2^{scheme.bits} − 1) = {full:.6g}"
         + _cut(scale, full),
-        f"zero_point = round(−{low:.6g} / scale) = {int(found.zero_point[row, column])}",
+        f"zero_point = round({-low + 0.0:.6g} / scale) = {int(found.zero_point[row, column])}",
     ]
 
 
 def _cut(scale: float, full: float) -> str:
-    if not full or abs(scale / full - 1) < 1e-4:
+    """What became of the scale that would just hold the range, where it is another one."""
+    if scale > full * 1.0001:
+        return f", raised to the smallest that has all its digits in fp32: {scale:.6g}"
+    if scale > full * 0.9999:
         return ""
     return f", cut to {scale / full:.0%} of it: {scale:.6g}"
 
 
 def block(found: ByHand, row: int, column: int) -> tuple[list[float], list[float], list[float]]:
     """The weights that share a scale with one, what they became, and every level there is."""
-    same = found.scale == found.scale[row, column]
-    same &= found.zero_point == found.zero_point[row, column]
+    same = found.block == found.block[row, column]
     scale, zero = found.scale[row, column].item(), int(found.zero_point[row, column])
     numbers = range(int(found.scheme.qmin), int(found.scheme.qmax) + 1)
     levels = [scale * (q - zero) for q in numbers]

@@ -9,6 +9,8 @@ from qdemo.lab.course import Ours
 from qdemo.lab.dummy import Cast, casts, default_dtype
 from qdemo.modeling.convert import cast
 from qdemo.modeling.footprint import Footprint, footprint
+from qdemo.zoo.access import skeleton
+from qdemo.zoo.catalogue import get_entry
 
 
 @cache
@@ -44,9 +46,6 @@ def _default_dtype() -> str:
 
 @cache
 def _blip(format: str) -> Footprint:
-    from qdemo.zoo.catalogue import get_entry
-    from qdemo.zoo.skeleton import skeleton  # transformers takes seconds: not before the page is up
-
     model = skeleton(get_entry("Salesforce/blip-image-captioning-base"), tied=False)
     return footprint(cast(model, format))
 

@@ -11,6 +11,8 @@ from qdemo.modeling.footprint import Footprint, footprint
 from qdemo.modeling.variant import Variant
 from qdemo.numerics.linear import choose_qparams, quantize_tensor
 from qdemo.numerics.scheme import Scheme
+from qdemo.zoo.access import skeleton
+from qdemo.zoo.catalogue import get_entry
 
 
 def _two_bits() -> str:
@@ -24,9 +26,6 @@ def _two_bits() -> str:
 
 @cache
 def _flan(variant: str) -> Footprint:
-    from qdemo.zoo.catalogue import get_entry
-    from qdemo.zoo.skeleton import skeleton  # transformers takes seconds: not before the page is up
-
     return footprint(Variant.parse(variant).build(skeleton(get_entry("google/flan-t5-small"))))
 
 

@@ -100,5 +100,6 @@ def write(x: Tensor) -> str:
 def with_outlier(x: Tensor) -> Tensor:
     """The matrix with its largest number made twenty times larger."""
     longer = x.clone()
-    longer.view(-1)[x.abs().argmax()] *= OUTLIER
+    row, column = divmod(int(x.abs().argmax()), x.shape[1])
+    longer[row, column] *= OUTLIER
     return longer

@@ -58,7 +58,9 @@ class Variant:
         rest, at, compute = text.strip().partition("@")
         stored, plus, what = rest.partition("+")
         if plus and what != "emb":
-            raise ValueError(f"'+{what}' in {text!r} is not known; only +emb (embeddings too) is")
+            raise ValueError(
+                f"{plus + what!r} in {text!r} is not known; only +emb (embeddings too) is"
+            )
         if stored in COMPUTE_FORMATS:
             if at:
                 raise ValueError(f"{stored!r} is computed in as well; leave @{compute} out")

@@ -7,26 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 
 from qdemo.modeling.footprint import footprint as measure
 from qdemo.request import DEFAULT_TOKENS, InputError, Request, parse_formats, parse_model
 from qdemo.ui import jobs
-from qdemo.ui.picture_input import PictureInput
+from qdemo.ui.picture_input import is_upload
+from qdemo.zoo.access import skeleton
 from qdemo.zoo.availability import offered, where
 
 Json = dict[str, Any]
+
+_TEXTS: Json = {"type": "array", "items": {"type": "string"}}
 
 
 def build() -> None:
     """Register the endpoints; the caller is inside a Blocks. Nothing of it is seen on the page."""
     with gr.Column(visible=False):
         asked = [
-            gr.Textbox("t5-tiny", label="model"),
-            gr.JSON(["fp16", "bf16", "int8"], label="formats"),
-            gr.Textbox("", label="prompt"),
-            PictureInput(None, label="picture", interactive=True),
-            gr.Textbox("", label="picture_name"),
-            gr.Number(DEFAULT_TOKENS, label="max_tokens", precision=0),
+            Api("t5-tiny", {"type": "string"}, "model"),
+            Api(["fp16", "bf16", "int8"], _TEXTS, "formats"),
+            Api("", {"type": "string"}, "prompt"),
+            Api(None, gr.Image(render=False).api_info(), "picture"),
+            Api("", {"type": "string"}, "picture_name"),
+            Api(DEFAULT_TOKENS, {"type": "integer"}, "max_tokens"),
         ]
         gr.Button().click(
             compare, asked, gr.JSON(label="report"), api_name="compare", concurrency_id="model",
@@ -40,7 +44,7 @@ def compare(
     model: str,
     formats: list[str],
     prompt: str = "",
-    picture: str | None = None,
+    picture: Json | None = None,
     picture_name: str = "",
     max_tokens: int = DEFAULT_TOKENS,
 ) -> Iterator[Json]:
@@ -48,13 +52,25 @@ def compare(
 
     `picture` is a file, `picture_name` one that is made here: `scene:NUMBER` or `gallery:NAME`.
     """
-    given = Path(picture) if picture else picture_name
     try:
+        given = picture_name if picture is None else _uploaded(picture)
         request = Request.parse(model, formats, prompt, given, max_tokens)
         for progress in jobs.progress(request):
             yield progress.document() if progress.finished else {"running": dict(progress.running)}
     except InputError as error:
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+
+
+def _uploaded(picture: Any) -> Path:
+    """The file that a client has uploaded.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    path = picture.get("path") if isinstance(picture, dict) else None
+    if not isinstance(path, str) or not is_upload(path):
+        raise InputError("picture", "expected a file that was uploaded (handle_file), or none")
+    return Path(path)
 
 
 def models() -> list[Json]:
@@ -73,12 +89,12 @@ def models() -> list[Json]:
 
 def footprint(model: str, formats: list[str]) -> list[Json]:
     """The bytes that a model holds in each format, by kind; found without weights."""
-    from qdemo.zoo.skeleton import skeleton  # transformers takes seconds: not before the page is up
-
     try:
         shapes = skeleton(parse_model(model))
         variants = parse_formats(formats)
         held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
-    except (InputError, ValueError) as error:
-        raise gr.Error(str(error), print_exception=False) from None
+    except InputError as error:
+        raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    except ValueError as error:
+        raise gr.Error(f"formats: {error}", print_exception=False) from None
     return [{"format": name, "bytes": size.total, "by_kind": size.by_kind} for name, size in held]

@@ -13,6 +13,7 @@ from qdemo.progress import Progress
 from qdemo.request import InputError, Request
 from qdemo.ui.gpu import on_gpu
 from qdemo.ui.threads import for_size, on_threads
+from qdemo.zoo.access import load
 from qdemo.zoo.catalogue import get_entry
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ def _loaded(name: str) -> Loaded:
 
 @lru_cache(maxsize=2)
 def _load(name: str) -> Loaded:
-    from qdemo.zoo.loading import load  # transformers takes seconds: not before the page is up
-
     return load(get_entry(name))
 
 

@@ -7,11 +7,25 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder, is_in_or_equal
+
+
+def is_upload(path: str) -> bool:
+    """Whether a file lies where gradio puts what was uploaded or made here."""
+    return bool(is_in_or_equal(path, get_upload_folder()))
 
 
 def _path(_: Any, payload: ImageData | None) -> str | None:
-    """The file's path, which gradio has found to be an upload."""
-    return payload.path if payload else None
+    """The file's path. gradio itself lets a request name any file, if it is worded with care.
+
+    Raises:
+        gr.Error: it is no file that was uploaded.
+    """
+    if payload is None or payload.path is None:
+        return None
+    if not is_upload(payload.path):
+        raise gr.Error("picture: send it as an upload", print_exception=False)
+    return str(payload.path)
 
 
 # gradio's metaclass writes a .pyi file beside the source of every class that is written as one.

@@ -12,6 +12,7 @@ from qdemo.views.plots import colours
 from qdemo.views.tables import position
 from qdemo.views.wording import NONE, describe, megabytes, percent, significant, times
 
+_NOT_RUN = "Not run: without fp32 there is nothing to compare with."
 State = Literal["waiting", "running", "done", "failed"]
 
 
@@ -45,6 +46,8 @@ def cards(document: Document, running: Mapping[str, str] | None = None) -> list[
     results = {result["format"]: result for result in document["results"]}
     failures = {failure["format"]: failure["reason"] for failure in document["failures"]}
     reference = document["results"][0] if document["results"] else None
+    if document["failures"] and not reference:  # fp32 comes first
+        failures = dict.fromkeys(document["formats"], _NOT_RUN) | failures
     found = []
     for name, colour in colours(document).items():
         base = Card(name, describe(name), colour, "waiting")
@@ -119,9 +122,11 @@ def _sqnr(result: dict[str, Any]) -> str:
 def _warnings(result: dict[str, Any]) -> list[str]:
     found = []
     if result["weight_overflowed"]:
-        found.append(f"{result['weight_overflowed']:,} weights overflowed to infinity.")
+        count = result["weight_overflowed"]
+        found.append(f"{count:,} weight{'s' * (count != 1)} overflowed to infinity.")
     if result["logit_invalid_positions"]:
-        found.append(f"At {result['logit_invalid_positions']} tokens the logits are not finite.")
+        count = result["logit_invalid_positions"]
+        found.append(f"At {count} token{'s' * (count != 1)} the logits are not finite.")
     found += [
         f"Held twice: {tie['quantized']} was tied to {tie['float']}, which stays float "
         f"({megabytes(tie['float_bytes'])}). +emb shares it."

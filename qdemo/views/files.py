@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ def as_csv(document: Document) -> str:
     """One row a format, every plain figure unrounded; the keys name the units."""
     asked = {"model": document["model"], "input": _disarmed(document["input"])}
     rows = [asked | _plain(result) for result in document["results"]]
-    return str(pd.DataFrame(rows).to_csv(index=False))
+    return str(pd.DataFrame(rows).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qdemo.document import Document, matrices, variants
-from qdemo.views.wording import megabytes, significant
+from qdemo.views.wording import joined, megabytes, significant
 
 IDEAL_STEPS = 12**-0.5
 """RMS of a rounding error that is spread evenly over one step (Bennett, 1948)."""
@@ -35,6 +35,9 @@ def _is_split(result: dict[str, Any]) -> bool:
 def logits(document: Document) -> str:
     """Where the next token is in most doubt, and whether it changes."""
     pieces = document["results"][0]["pieces"]
+    broken = [r["format"] for r in variants(document) if r["logit_invalid_positions"]]
+    if broken:
+        return f"The logits of {joined(broken)} are not finite everywhere: numbers overflowed."
     worst, position, kl = _worst_position(document)
     if worst is None:
         return "No format changes anything here."
@@ -56,6 +59,13 @@ def _worst_position(document: Document) -> tuple[str | None, int, str]:
 
 def weights(document: Document, parameter: str) -> str:
     """Which format keeps the weights best and worst, and how even the rounding is."""
+    overflowed = [
+        result["format"]
+        for result in variants(document)
+        if (error := result["weights"].get(parameter)) and error["overflowed"]
+    ]
+    if overflowed:
+        return f"{joined(overflowed)} can't hold {parameter}: some of it became infinite."
     kept = [
         (error["sqnr_db"], error["rms_steps"], result["format"])
         for result in variants(document)
@@ -84,6 +94,14 @@ def hardest(document: Document) -> str:
         for name in matrices(document)
         if (error := result["weights"].get(name)) and error["sqnr_db"] is not None
     ]
+    lost = [
+        f"{name} in {result['format']}"
+        for result in variants(document)
+        for name in matrices(document)
+        if (error := result["weights"].get(name)) and error["overflowed"]
+    ]
+    if lost:
+        return f"Overflowed, so without an SQNR: {', '.join(lost[:3])}."
     if not found:
         return "Every matrix is kept exactly."
     decibels, name, format_ = min(found)

@@ -17,7 +17,8 @@ def verdict(document: Document) -> list[str]:
     sentences = [*_sayings(same, others), *_weights(reference, same or others)]
     failed = [failure["format"] for failure in document["failures"]]
     if failed:
-        sentences.append(f"{joined(failed)} failed; the card says why.")
+        where = "the card says" if len(failed) == 1 else "the cards say"
+        sentences.append(f"{joined(failed)} failed; {where} why.")
     return sentences
 
 

@@ -81,10 +81,11 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
         ValueError: it can't be read, or has more than `MAX_PIXELS`; says so in a sentence.
     """
     try:
-        with warnings.catch_warnings(), Image.open(file) as picture:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on sizes that are checked here
-            _check_size(picture.size, name)
-            return Picture(_upright(picture), name)
+            with Image.open(file) as picture:
+                _check_size(picture.size, name)
+                return Picture(_upright(picture), name)
     except FileNotFoundError:
         raise ValueError(f"there is no file {name}") from None
     except Image.DecompressionBombError:
@@ -108,6 +109,8 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 def _upright(picture: Image.Image) -> Image.Image:
     turned = ImageOps.exif_transpose(picture)
+    if turned.mode.startswith("I"):  # 16 bits a pixel, which a plain conversion would clip
+        turned = turned.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if turned.has_transparency_data:
         clear = turned.convert("RGBA")
         turned = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)

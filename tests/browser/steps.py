@@ -21,14 +21,15 @@ _REDRAWN = """([chart, before]) => {
   const now = plot.data.map(trace => [trace.name, trace.y]);
   return JSON.stringify(now) != JSON.stringify(before);
 }"""
-_CARD = """card => ({
+_CARDS = """all => all.map(card => ({
+  format: card.dataset.format,
   state: [...card.classList].filter(name => name != "card").join(),
   output: card.querySelector(".output").textContent.trim(),
   marked: [...card.querySelectorAll("mark")].map(mark => mark.textContent),
   size: card.querySelector(".size")?.textContent.trim(),
   ...Object.fromEntries([...card.querySelectorAll("dl div")].map(
     pair => [pair.querySelector("dt").textContent, pair.querySelector("dd").textContent])),
-})"""
+}))"""
 
 
 def open_page(page, query=""):
@@ -77,20 +78,19 @@ def tick(page, *formats):
 
 
 def choose(page, label, option):
-    """Take the option that begins so from a drop-down list."""
+    """Take the first option that has this text from a drop-down list."""
     page.get_by_role("combobox", name=label, exact=True).click()
     page.get_by_role("option").filter(has_text=option).first.click()
 
 
+def cards(page):
+    """What every card shows, by format, all at one moment."""
+    return {card.pop("format"): card for card in page.locator(".card").evaluate_all(_CARDS)}
+
+
 def card(page, name):
     """What a format's card shows."""
-    return page.locator(f'.card[data-format="{name}"]').evaluate(_CARD)
-
-
-def cards(page):
-    """What every card shows, by format."""
-    names = page.locator(".card").evaluate_all("all => all.map(card => card.dataset.format)")
-    return {name: card(page, name) for name in names}
+    return cards(page)[name]
 
 
 def problem(page, field):

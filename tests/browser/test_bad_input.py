@@ -1,0 +1,54 @@
+"""What can't be compared is said at its control; what was on screen stays."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.steps import ask, cards, choose, compare, problem, tick
+
+HELLO = "Hello, my name is "
+BAD = {
+    "nothing": ("", ["fp16"], "prompt", "the prompt is empty; type something, or take an example"),
+    "blanks": (" \n ", ["fp16"], "prompt", "the prompt is empty"),
+    "600 words": ("word " * 600, ["fp16"], "prompt", "at most 512"),
+    "4,500 letters": ("abcdefgh " * 500, ["fp16"], "prompt", "at most 4,000 are read"),
+    "no formats": (HELLO, [], "formats", "choose at least one format to compare with fp32"),
+}
+
+
+@pytest.fixture(scope="module")
+def page(shared):
+    ask(shared, HELLO, "fp16")
+    return shared
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_it_is_told_at_its_control_and_the_cards_stay(page, name):
+    prompt, formats, field, says = BAD[name]
+    before = cards(page), page.locator("#verdict").inner_text()
+    page.get_by_label("Prompt").fill(prompt)
+    tick(page, *formats)
+    page.locator("#compare").click()
+    expect(problem(page, field)).to_contain_text(says)
+    expect(page.locator(".problem")).to_have_count(1)
+    expect(page.locator("#compare")).to_be_enabled()
+    expect(page.locator("#status")).to_have_text("")
+    assert (cards(page), page.locator("#verdict").inner_text()) == before
+    expect(page.locator("#charts")).to_be_visible()
+
+
+def test_once_it_is_mended_it_runs_and_nothing_is_complained_of(page):
+    tick(page)
+    page.locator("#compare").click()
+    expect(problem(page, "formats")).to_be_visible()
+    ask(page, HELLO, "bf16")
+    expect(page.locator(".problem")).to_have_count(0)
+    assert list(cards(page)) == ["fp32", "bf16"]
+    compare(page)
+
+
+def test_a_model_that_is_not_here_says_so_where_it_was_chosen(page):
+    before = cards(page)
+    choose(page, "Model", "google/flan-t5-small")
+    page.locator("#compare").click()
+    expect(problem(page, "model")).to_contain_text("could not be downloaded from the Hub")
+    assert cards(page) == before

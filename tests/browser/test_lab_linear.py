@@ -1,0 +1,329 @@
+"""Linear quantization: every integer on the page is the one that torch computes."""
+
+import re
+
+import pytest
+import torch
+from playwright.sync_api import expect
+
+from qdemo.lab import course_linear, matrices
+from tests.browser.lab_steps import (
+    check_course,
+    computed,
+    lines,
+    open_lab,
+    rows,
+    slide,
+    tab_to,
+    wait_for_lab,
+    wait_until_drawn_anew,
+)
+from tests.browser.steps import choose, problem
+
+SMALL = "0.5 -1.25 2\n-0.75 3.5 0.25"
+THROUGH = "int2, trained through rounding"
+AFTER = "int2, rounded after training"
+
+
+@pytest.fixture
+def linear(page):
+    open_lab(page, "linear")
+    return page
+
+
+def box(page):
+    return page.locator("#matrix textarea")
+
+
+def grid(page, title):
+    """The cells of one of the four matrices."""
+    return page.locator(f'#grids section[aria-label^="{title}"] td button')
+
+
+def set_scheme(page, bits=4, range="symmetric", scales="a row"):
+    """From the bits that the page opens with."""
+    slide(page, "bits", bits - 4)
+    page.locator("#range").get_by_label(range, exact=True).check()
+    page.locator("#scales").get_by_label(scales, exact=True).check()
+
+
+def matrix(page):
+    return torch.tensor(
+        [[float(w) for w in line.split()] for line in box(page).input_value().splitlines()]
+    )
+
+
+def blocks(w, scales):
+    """Those that share a scale as rows, and what takes such rows back to a matrix."""
+    rows, columns = w.shape
+    return {
+        "a row": (w, lambda q: q),
+        "the whole matrix": (w.reshape(1, -1), lambda q: q.reshape(rows, columns)),
+        "a column": (w.T, lambda q: q.T),
+        "a group of 4": (w.reshape(-1, 4), lambda q: q.reshape(rows, columns)),
+    }[scales]
+
+
+def quantized(w, bits=4, range="symmetric", scales="a row", clip=1.0):
+    """The integers and the weights again, from the definition; rounding is half to even."""
+    x, back = blocks(w, scales)
+    low, high = x.amin(1, keepdim=True).clamp(max=0), x.amax(1, keepdim=True).clamp(min=0)
+    least, most = (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1), (0, 2**bits - 1)
+    qmin, qmax = least if range == "symmetric" else most
+    span = torch.maximum(-low, high) if range == "symmetric" else high - low
+    zero = torch.zeros_like(low) if range == "symmetric" else (-low / (span / qmax)).round()
+    scale = span / qmax * clip
+    q = ((x / scale).round() + zero).clamp(qmin, qmax)
+    return back(q), back(scale * (q - zero))
+
+
+def expect_integers(page, w, **scheme):
+    q, w_hat = quantized(w, **scheme)
+    expect(grid(page, "Integers")).to_have_text([str(int(n)) for n in q.flatten()])
+    again = [float(text) for text in grid(page, "Dequantized").all_text_contents()]
+    assert again == pytest.approx(w_hat.flatten().tolist(), abs=6e-5)
+    error = [float(text) for text in grid(page, "Error").all_text_contents()]
+    assert error == pytest.approx((w_hat - w).flatten().tolist(), abs=6e-5)
+
+
+def test_the_example_of_the_course(linear):
+    set_scheme(linear, 2, "affine", "the whole matrix")
+    choose(linear, "Matrix", matrices.COURSE)
+    expect(grid(linear, "Integers")).to_have_text(["0", "1", "2", "3"])
+    expect(grid(linear, "Dequantized")).to_have_text(["0.0000", "1.0000", "2.0000", "3.0000"])
+
+
+def test_the_first_matrix_as_torch_quantizes_it(linear):
+    w = matrix(linear)
+    expect_integers(linear, w)
+    scale, zero = w.abs().amax(1) / 7, torch.zeros(len(w), dtype=torch.int32)
+    w_hat = torch.fake_quantize_per_channel_affine(w, scale, zero, 0, -7, 7)
+    found = [float(text) for text in grid(linear, "Dequantized").all_text_contents()]
+    assert found == pytest.approx(w_hat.flatten().tolist(), abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        {"bits": 8},
+        {"bits": 2, "range": "affine"},
+        {"scales": "the whole matrix"},
+        {"bits": 3, "range": "affine", "scales": "a column"},
+        {"bits": 5, "scales": "a group of 4"},
+    ],
+    ids=lambda scheme: " ".join(map(str, scheme.values())),
+)
+def test_bits_range_and_scales_change_the_integers(linear, scheme):
+    set_scheme(linear, **scheme)
+    expect_integers(linear, matrix(linear), **scheme)
+
+
+def test_half_is_rounded_to_even(linear):
+    box(linear).fill("7 0.5 1.5 2.5 -0.5 -1.5")
+    expect(grid(linear, "Integers")).to_have_text(["7", "0", "2", "2", "0", "-2"])
+
+
+@pytest.mark.parametrize("kind", matrices.PRESETS[1:])
+def test_every_preset_can_be_chosen(linear, kind):
+    choose(linear, "Matrix", kind)
+    w = matrices.read(matrices.write(matrices.preset(kind)))
+    expect(grid(linear, "Weights")).to_have_text([f"{x:.4f}" for x in w.flatten().tolist()])
+    expect_integers(linear, w)
+
+
+def test_draw_again_draws_another(linear):
+    before = box(linear).input_value()
+    linear.locator("#again-matrix").click()
+    expect(box(linear)).not_to_have_value(before)
+    expect(grid(linear, "Weights").first).to_have_text(f"{matrix(linear)[0, 0]:.4f}")
+    expect_integers(linear, matrix(linear))
+
+
+def expect_formula(page, row, column):
+    """The steps of one weight with its own numbers (symmetric, a row)."""
+    w = matrix(page)
+    q, w_hat = (found[row, column] for found in quantized(w))
+    scale = w[row].abs().max() / 7
+    steps = page.locator("#steps")
+    expect(steps).to_contain_text(f"The weight in row {row + 1}, column {column + 1}")
+    for text in (
+        f"scale = {w[row].abs().max():.6g} / 7 = {scale:.6g}",
+        f"w = {w[row, column]:.6g}, scale = {scale:.6g}",
+        f"-7, 7) = {int(q)}",
+        f"= {w_hat:.6g}",
+        f"error = ŵ − w = {(w_hat - w[row, column]).item():+.6g}",
+    ):
+        expect(steps).to_contain_text(text)
+
+
+def test_a_click_on_a_cell_shows_its_formula(linear):
+    expect_formula(linear, 0, 0)
+    grid(linear, "Weights").nth(10).click()
+    expect_formula(linear, 1, 2)
+    grid(linear, "Error").nth(47).click()
+    expect_formula(linear, 5, 7)
+
+
+def test_the_keyboard_alone_chooses_a_cell(linear):
+    box(linear).focus()
+    tab_to(linear, "#grids button")
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        linear.keyboard.press(key)
+    expect(grid(linear, "Weights").nth(9)).to_be_focused()
+    linear.keyboard.press("Enter")
+    expect_formula(linear, 1, 1)
+
+
+def test_the_keyboard_stays_on_the_cell_that_it_chose(linear):
+    box(linear).focus()
+    tab_to(linear, "#grids button")
+    linear.keyboard.press("ArrowDown")
+    linear.keyboard.press("Enter")
+    expect_formula(linear, 1, 0)
+    expect(grid(linear, "Weights").nth(8)).to_be_focused()
+
+
+def test_an_outlier_silences_its_row_and_groups_heal_it(linear):
+    before = matrix(linear)
+    at = int(before.abs().argmax())
+    linear.locator("#outlier").click()
+    expect(grid(linear, "Weights").nth(at)).to_have_text(f"{20 * before.flatten()[at]:.4f}")
+    w = matrix(linear)
+    expect_integers(linear, w)
+    row = [int(text) for text in grid(linear, "Integers").all_text_contents()[at // 8 * 8 :][:8]]
+    assert sorted(map(abs, row)) == [0] * 7 + [7]
+    linear.locator("#scales").get_by_label("a group of 4").check()
+    expect_integers(linear, w, scales="a group of 4")
+    q, _ = quantized(w, scales="a group of 4")
+    assert (q[at // 8] != 0).sum() > 3
+
+
+def least_error(w):
+    tried = [(quantized(w, clip=i / 100)[1] - w).square().sum() for i in range(20, 101)]
+    return (20 + int(torch.stack(tried).argmin())) / 100
+
+
+def test_the_buttons_move_the_clip(linear):
+    w, clip = matrix(linear), linear.locator("#clip input[type=number]")
+    before = lines(linear, "staircase-chart")
+    linear.locator("#best").click()
+    expect(clip).to_have_value(f"{least_error(w):g}")
+    expect_integers(linear, w, clip=least_error(w))
+    wait_until_drawn_anew(linear, "staircase-chart", before)
+    linear.locator("#percentile").click()
+    share = float(w.abs().quantile(0.99) / w.abs().max())
+    expect(clip).to_have_value(f"{max(0.2, round(share, 2)):g}")
+    linear.locator("#minmax").click()
+    expect(clip).to_have_value("1")
+    expect_integers(linear, w)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 two 3", "'two' is no number"),
+        ("1 2 3\n4 5", "equally long"),
+        ("", "empty"),
+        ("1 nan 3", "'nan' can't be quantized"),
+        ("1 " * 10_000, "at most"),
+    ],
+    ids=["letters", "ragged", "empty", "nan", "10,000 numbers"],
+)
+def test_what_cannot_be_read_is_said_and_the_grid_stays(linear, text, said):
+    w = matrix(linear)
+    box(linear).fill(text)
+    expect(problem(linear, "matrix")).to_contain_text(said)
+    expect_integers(linear, w)
+    box(linear).fill(SMALL)
+    expect(problem(linear, "matrix")).to_have_count(0)
+    expect_integers(linear, matrix(linear))
+
+
+def test_groups_that_do_not_fit_are_said(linear):
+    box(linear).fill("1 2 3 4 5")
+    expect(grid(linear, "Integers")).to_have_count(5)
+    linear.locator("#scales").get_by_label("a group of 4").check()
+    expect(problem(linear, "matrix")).not_to_be_empty()
+    expect(grid(linear, "Integers")).to_have_text(["1", "3", "4", "6", "7"])
+
+
+def test_a_link_opens_the_same(linear):
+    box(linear).fill(SMALL)
+    set_scheme(linear, 3, "affine", "a column")
+    slide(linear, "clip", -10)
+    scheme = {"bits": 3, "range": "affine", "scales": "a column", "clip": 0.9}
+    expect_integers(linear, matrix(linear), **scheme)
+    linear.locator("#again").click()
+    linear.wait_for_url("**clip=0.9*")
+    wait_for_lab(linear, "linear")
+    expect(box(linear)).to_have_value(SMALL)
+    expect(linear.locator("#bits input[type=number]")).to_have_value("3")
+    expect(linear.locator("#clip input[type=number]")).to_have_value("0.9")
+    for name, label in (("range", "affine"), ("scales", "a column")):
+        expect(linear.locator(f"#{name}").get_by_label(label, exact=True)).to_be_checked()
+    expect_integers(linear, matrix(linear), **scheme)
+
+
+def test_another_layer_changes_the_chart_beside(linear):
+    name, before = matrices.LAYERS[3], lines(linear, "beside-chart")
+    choose(linear, "A weight of t5-tiny", name)
+    expect(linear.locator("#beside-table caption")).to_have_text(name)
+    wait_until_drawn_anew(linear, "beside-chart", before)
+    w, found = matrices.layer(name), {row[0]: row for row in rows(linear, "beside-table")}
+    for way, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        error = w.to(dtype).float() - w
+        assert found[way][1] == f"{2 * w.numel():,}"
+        assert float(found[way][3]) == pytest.approx(error.square().mean().sqrt().item(), rel=0.01)
+        assert float(found[way][4]) == pytest.approx(error.abs().max().item(), rel=0.01)
+
+
+def wait_until_trained(page):
+    expect(page.locator("#train")).to_be_enabled()
+    page.wait_for_function(
+        """name => document.querySelector("#training-chart .js-plotly-plot")?.data
+          .find(line => line.name == name)?.y.length == 200""",
+        arg=THROUGH,
+    )
+
+
+def test_training_through_rounding_beats_rounding_after(linear):
+    wait_until_trained(linear)
+    before = lines(linear, "training-chart")
+    slide(linear, "train-seed", 1)
+    linear.locator("#train").click()
+    wait_until_drawn_anew(linear, "training-chart", before)
+    wait_until_trained(linear)
+    found = dict(lines(linear, "training-chart"))
+    assert found[THROUGH][-1] < found[AFTER][-1]
+    assert len(dict(lines(linear, "flips-chart"))["integers that changed"]) == 200
+    shown = linear.locator("#train-integers td").all_text_contents()
+    assert len(shown) == 64
+    assert {int(text) for text in shown} <= {-1, 0, 1}
+
+
+def test_stop_stops_the_training(linear):
+    wait_until_trained(linear)
+    slide(linear, "train-seed", 2)
+    linear.locator("#train").click()
+    linear.evaluate(  # in the page, so that the training has no time to come to its end
+        """() => new Promise(stopped => {
+          const look = () => {
+            const stop = document.querySelector("#train-stop");
+            if (stop.disabled) return requestAnimationFrame(look);
+            stop.click();
+            stopped();
+          };
+          look();
+        })"""
+    )
+    expect(linear.locator("#train")).to_be_enabled()
+    expect(linear.locator("#train-stop")).to_be_disabled()
+    assert len(dict(lines(linear, "training-chart")).get(THROUGH, [])) < 200
+    linear.locator("#train").click()
+    wait_until_trained(linear)
+
+
+def test_the_figures_of_the_course_are_there(linear):
+    ours = check_course(linear, "linear", "course-linear", "course-flan")
+    assert ours == computed("linear", course_linear.OURS, course_linear.FLAN)
+    assert re.search(r"q = 0 1 2 3", ours["[0, 1, 2, 3] at 2 bits"])

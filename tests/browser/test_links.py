@@ -1,0 +1,81 @@
+"""A link opens the same comparison again; what is wrong with one is said at its control."""
+
+from playwright.sync_api import expect
+
+from qdemo.zoo.pictures import scene_picture
+from tests.browser.steps import card, cards, open_page, problem, wait_for_charts
+
+SUM = "?model=t5-tiny&formats=int8,int4-g32-affine&input=What%20is%2059%20%2B%2064%3F&run=1"
+SCENE = "?model=blip-tiny&formats=int8&input=scene:7&max_tokens=9&run=1"
+BAD = {
+    "?model=gpt-9&formats=int8,int9&input=%20&max_tokens=0&run=1": {
+        "model": "unknown model 'gpt-9'; the models are t5-tiny, blip-tiny",
+        "formats": "unknown format 'int9'; expected one of fp32, fp16",
+        "prompt": "the prompt is empty; type something, or take an example",
+        "max_tokens": "max_tokens is 0, expected 1 to 128",
+    },
+    "?formats=&run=1": {"formats": "choose at least one format to compare with fp32"},
+    "?model=blip-tiny&input=scene:x&run=1": {"picture": "unknown scene 'x'"},
+}
+SLOW_OR_FAST = ("first token", "each further")
+
+
+def run_by_link(page, link):
+    page.goto(f"/{link}")
+    expect(page.locator("#status")).to_have_text("Done.")
+    return {
+        name: {key: value for key, value in one.items() if key not in SLOW_OR_FAST}
+        for name, one in cards(page).items()
+    }
+
+
+def opened_again(page):
+    """What the link under the comparison gives in a page of its own."""
+    again = page.locator("#again").get_attribute("href")
+    other = page.context.new_page()
+    shown = run_by_link(other, again)
+    expect(other.locator("#again")).to_have_attribute("href", again)
+    return shown, other
+
+
+def test_a_link_runs_a_prompt_in_formats_of_ones_own_and_again(page):
+    first = run_by_link(page, SUM)
+    assert list(first) == ["fp32", "int8", "int4-g32-affine"]
+    assert first["fp32"]["output"] == first["int8"]["output"] == "123"
+    again, other = opened_again(page)
+    assert again == first
+    expect(other.get_by_label("Prompt")).to_have_value("What is 59 + 64?")
+    ticked = other.locator("#formats input:checked")
+    assert [box.get_attribute("name") for box in ticked.all()] == ["int8", "int4-g32-affine"]
+
+
+def test_a_link_to_a_scene_runs_and_again(page):
+    first = run_by_link(page, SCENE)
+    assert list(first) == ["fp32", "int8"]
+    expect(page.locator("#verdict .asked")).to_contain_text(str(scene_picture(7)))
+    again, other = opened_again(page)
+    assert again == first
+    expect(other.locator("#verdict .asked")).to_contain_text(str(scene_picture(7)))
+
+
+def test_what_is_wrong_with_a_link_is_told_at_its_control_and_nothing_runs(page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for link, problems in BAD.items():
+        page.goto(f"/{link}")
+        for field, says in problems.items():
+            expect(problem(page, field), link).to_contain_text(says)
+        expect(page.locator(".problem")).to_have_count(len(problems))
+        wait_for_charts(page)  # time enough for what must not happen
+        expect(page.locator("#verdict .note")).to_contain_text("computed earlier")
+        expect(page.locator("#compare")).to_be_enabled()
+    assert [url for url in asked if "/queue/join" in url] == []
+
+
+def test_the_rest_of_a_link_is_taken_and_the_mistake_is_soon_mended(page):
+    open_page(page, "?formats=int8&input=What%20is%2059%20%2B%2064%3F&max_tokens=1000&run=1")
+    expect(problem(page, "max_tokens")).to_be_visible()
+    page.locator("#compare").click()
+    expect(page.locator("#status")).to_have_text("Done.")
+    expect(page.locator(".problem")).to_have_count(0)
+    assert card(page, "int8")["output"] == "123"

@@ -1,0 +1,74 @@
+"""Picking a token, choosing a layer: the charts that hang on it follow."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.steps import ask, choose, traces, wait_until_redrawn
+
+WHOLE = "the whole model"
+LAYER = "encoder.block.0.layer.0.SelfAttention.q.weight"
+SORT = "Sort these words: pig, onion, river, wolf"
+
+
+@pytest.fixture(scope="module")
+def page(shared):
+    """The example, and at last a comparison."""
+    return shared
+
+
+def cell(page, name, position):
+    return page.locator(f'#ribbon input[data-format="{name}"][value="{position}"]')
+
+
+def title(page):
+    return page.locator("#top h3")
+
+
+def test_a_token_of_the_ribbon_brings_its_likeliest_tokens(page):
+    expect(title(page)).to_contain_text("where fp32 writes ▁onion (token 1)")
+    cell(page, "int3", 2).click()
+    expect(title(page)).to_contain_text("where fp32 writes ▁pig (token 3)")
+    tokens = page.locator('#top .top:has(h4:text-is("int3")) .token')
+    expect(tokens).to_have_count(5)
+    expect(tokens.first).to_have_text("▁river")
+    expect(page.locator("#ribbon input:checked")).to_have_attribute("data-format", "int3")
+
+
+def test_the_arrow_keys_move_along_the_tokens(page):
+    cell(page, "fp16", 0).focus()
+    for key, token in (("Right", 2), ("Right", 3), ("Left", 2)):
+        page.keyboard.press(f"Arrow{key}")
+        expect(title(page)).to_contain_text(f"(token {token})")
+        expect(cell(page, "fp16", token - 1)).to_be_focused()
+
+
+def test_a_point_of_the_chart_names_its_token(page):
+    point = page.locator("#logits-chart .scatterlayer .trace").first.locator(".point").last
+    point.hover(force=True)
+    expect(page.locator("#logits-chart .hoverlayer .hovertext")).to_contain_text("token 8 </s>:")
+
+
+def test_a_layer_changes_its_histograms_its_table_and_nothing_else(page):
+    choose(page, "Layer", WHOLE)
+    whole = {chart: traces(page, chart) for chart in ("sizes", "errors", "map")}
+    assert [name for name, _ in whole["sizes"]] == ["fp16", "bf16", "int8", "int3"]
+    choose(page, "Layer", LAYER)
+    expect(page.locator("#weights-table caption")).to_have_text(f"Weight errors of {LAYER}")
+    expect(page.locator("#weights-reading")).to_contain_text(f"keeps {LAYER} best")
+    wait_until_redrawn(page, "sizes", whole["sizes"])
+    wait_until_redrawn(page, "errors", whole["errors"])
+    assert traces(page, "map") == whole["map"]
+
+
+def test_a_new_comparison_begins_at_the_first_token_and_with_the_whole_model(page):
+    cell(page, "fp16", 4).click()
+    choose(page, "Layer", LAYER)
+    expect(title(page)).to_contain_text("(token 5)")
+    ask(page, SORT, "fp16", "int3")
+    expect(title(page)).to_contain_text("(token 1)")
+    expect(page.locator("#ribbon input:checked")).to_have_attribute("value", "0")
+    expect(page.get_by_role("combobox", name="Layer")).to_have_value(WHOLE)
+    cell(page, "int3", 3).click()
+    expect(title(page)).to_contain_text("(token 4)")
+    choose(page, "Layer", LAYER)
+    expect(page.locator("#weights-table tbody th")).to_have_text(["fp16", "int3"])

@@ -1,0 +1,98 @@
+"""The files to take away hold what is on screen."""
+
+import csv
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from qdemo.ui.example import FILE
+from qdemo.views.wording import megabytes, percent, significant
+from tests.browser.conftest import watched
+from tests.browser.steps import ask, cards, download
+
+PROMPT = "Sort these words: pig, onion, river, wolf"
+NUMBERS = ("bytes", "times_smaller", "first_token_ms", "token_ms", "logit_mean_abs",
+           "logit_max_abs", "logit_kl_mean", "logit_same_top", "weight_sqnr_db")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(shared):
+    ask(shared, PROMPT, "fp16", "int8", "int3")
+    return shared
+
+
+def as_on_card(result):
+    """A row of the report, in the words of a card."""
+    first = result["first_divergent_token"]
+    alone = {
+        "size": megabytes(result["bytes"]),
+        "output": result["output"],
+        "first token": f"{significant(result['first_token_ms'])} ms",
+        "each further": f"{significant(result['token_ms'])} ms",
+    }
+    beside_fp32 = {
+        "mean |Δlogit|": significant(result["logit_mean_abs"]),
+        "max |Δlogit|": significant(result["logit_max_abs"]),
+        "KL from fp32": f"{significant(result['logit_kl_mean'])} nats",
+        "same top token": percent(result["logit_same_top"]),
+        "parts at token": "never" if first is None else str(first + 1),
+        "weights' SQNR": f"{significant(result['weight_sqnr_db'])} dB",
+    }
+    return alone if result["format"] == "fp32" else alone | beside_fp32
+
+
+def without_notes(card):
+    """A card's figures, and of its size the bytes alone."""
+    kept = {key: value for key, value in card.items() if key not in ("state", "marked")}
+    return kept | {"size": " ".join(card["size"].split()[:2])}
+
+
+def report(page, folder):
+    return json.loads(download(page, "json", folder).read_text(encoding="utf-8"))
+
+
+def test_the_example_can_be_taken_away_before_anything_has_run(shared, tmp_path):
+    assert report(shared, tmp_path) == json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def test_the_json_has_the_figures_of_the_cards(page, tmp_path):
+    document = report(page, tmp_path)
+    assert document["model"] == "t5-tiny"
+    assert document["input"] == PROMPT
+    assert document["formats"] == ["fp32", "fp16", "int8", "int3"]
+    assert {result["format"]: as_on_card(result) for result in document["results"]} == {
+        name: without_notes(card) for name, card in cards(page).items()
+    }
+
+
+def test_the_csv_has_the_figures_of_the_json(page, tmp_path):
+    results = report(page, tmp_path)["results"]
+    file = download(page, "csv", tmp_path)
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for row, result in zip(rows, results, strict=True):
+        assert (row["format"], row["output"]) == (result["format"], result["output"])
+        assert (row["model"], row["input"]) == ("t5-tiny", PROMPT)
+        for name in NUMBERS:
+            assert (float(row[name]) if row[name] else None) == result[name]
+
+
+def test_the_page_shows_the_same_without_the_app_on_a_phone_too(page, browser, tmp_path):
+    file = download(page, "html", tmp_path)
+    with watched(browser, "file:") as offline:
+        offline.set_viewport_size({"width": 390, "height": 844})
+        offline.goto(file.as_uri())
+        expect(offline.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(5)
+        assert cards(offline) == cards(page)
+        sentences = page.locator("#verdict .sentences").text_content()
+        expect(offline.locator(".sentences")).to_have_text(sentences)
+        assert offline.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_link_can_be_copied(page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#copy-link").click()
+    page.wait_for_function(
+        "async () => await navigator.clipboard.readText() == document.querySelector('#again').href"
+    )

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from qdemo.request import FIELDS, Request
+from qdemo.ui import controls, parts
+from qdemo.views.templates import fill
+from qdemo.zoo.availability import offered
+from qdemo.zoo.pictures import gallery
+from tests.views.documents import HOSTILE, Page
+
+
+@pytest.fixture(scope="module")
+def built():
+    with gr.Blocks():
+        return controls.build("t5-tiny", "Hello")
+
+
+def test_every_field_has_a_line_that_says_what_is_wrong(built):
+    assert tuple(built.problems) == FIELDS
+    assert all(html.elem_id == f"problem-{field}" for field, html in built.problems.items())
+
+
+def test_the_controls_begin_with_a_request_that_can_be_run(built):
+    values = [part.value for part in built.asked]
+    request = Request.parse(**controls.read(*values))
+    assert (request.entry.name, request.given) == ("t5-tiny", "Hello")
+    assert tuple(map(str, request.variants)) == controls.TICKED
+    values[0] = "blip-tiny"
+    assert Request.parse(**controls.read(*values)).given.name == controls.FIRST_PICTURE
+
+
+def test_every_example_can_be_run():
+    for prompt in controls.PROMPTS:
+        assert Request.parse("t5-tiny", controls.TICKED, prompt).given == prompt
+
+
+def test_every_offered_model_can_be_chosen_and_says_where_it_is():
+    choices = controls.model_choices()
+    assert [name for _, name in choices] == [entry.name for entry in offered()]
+    shown = {name: label for label, name in choices}
+    assert shown["t5-tiny"] == "t5-tiny · text to text · embedded"
+    assert shown["blip-tiny"] == "blip-tiny · picture to text · embedded"
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "picture"), [("t5-tiny", True, False), ("blip-tiny", False, True)]
+)
+def test_a_model_shows_the_input_that_it_takes(model, text, picture):
+    shown = [part["visible"] for part in controls.parts_of(model)]
+    assert shown == [text, picture]
+
+
+@pytest.mark.parametrize(
+    ("picture", "source", "wanted"),
+    [
+        ("a.png", None, Path("a.png")),
+        ("a.png", "scene:3", "scene:3"),  # made here: its name, not its pixels
+        (None, None, None),
+        (None, "scene:3", None),  # the picture was taken away
+    ],
+)
+def test_a_picture_made_here_goes_by_its_name(picture, source, wanted):
+    asked = controls.read("blip-tiny", ["int8"], "", picture, source, 64)
+    assert asked["picture"] == wanted
+
+
+def test_the_picture_of_a_name():
+    name, path = next(iter(gallery().items()))
+    assert controls.picture_file(name) == str(path)
+    assert controls.picture_file("scene:3").size == (384, 384)
+
+
+def test_a_problem_is_spoken_and_stays_text():
+    page = Page(parts.problem_html(HOSTILE))
+    assert page.all("p")[0]["role"] == "alert"
+    assert HOSTILE in page.text
+    assert parts.problem_html("") == fill("problem", message="")

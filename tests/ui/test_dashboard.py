@@ -1,0 +1,151 @@
+import asyncio
+import re
+from inspect import isgeneratorfunction
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+import qdemo.ui
+from qdemo.document import WHOLE_MODEL, parameters
+from qdemo.ui import charts, dashboard, example, first_paint, picture_input, theme
+from qdemo.ui.pages import about
+from tests.views.documents import Page, compared, without_reference
+
+OUTSIDE = re.compile(r"https?://|//[a-z]+\.")
+
+
+@pytest.fixture(scope="module")
+def built():
+    return dashboard.build()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    with gr.Blocks():
+        return charts.build(example.example())
+
+
+def test_only_the_api_is_public(built):
+    public = [fn.api_name for fn in built.fns.values() if fn.api_visibility == "public"]
+    assert sorted(public) == ["compare", "footprint", "models"]
+
+
+def test_models_run_one_at_a_time(built):
+    ids = {fn.api_name: fn.concurrency_id for fn in built.fns.values()}
+    assert ids["compare"] == ids["footprint"] == "model"
+    computing = [fn.concurrency_id for fn in built.fns.values() if isgeneratorfunction(fn.fn)]
+    assert computing.count("model") == 2  # the API's and the page's own
+
+
+def test_the_front_page_compares_and_another_tells_about_it(built):
+    paths = [path for path, *_ in built.pages]
+    assert paths[0] == ""
+    assert "about" in paths
+
+
+def test_a_client_gets_no_traceback_and_the_outside_no_request():
+    settings = theme.launch_settings()
+    assert settings["show_error"] is False
+    assert not OUTSIDE.search(settings["head"])
+    assert settings["footer_links"] == []
+
+
+def test_the_style_loads_nothing():
+    assert not re.search(r"@import|url\(", theme.head() + first_paint.html())
+
+
+def test_building_writes_no_file_beside_the_source(built):
+    assert list(Path(qdemo.ui.__file__).parent.rglob("*.pyi")) == []
+
+
+def test_the_charts_of_a_document_change_together(drawn):
+    updates = charts.updates(drawn, compared())
+    assert set(updates) == set(drawn.components)
+    assert updates[drawn.whole]["visible"]
+    assert updates[drawn.parameter]["choices"] == parameters(compared())
+    assert updates[drawn.parameter]["value"] == WHOLE_MODEL
+
+
+@pytest.mark.parametrize("make", [without_reference, lambda: compared(())])
+def test_without_a_comparison_there_are_no_charts(drawn, make):
+    assert charts.updates(drawn, make()) == {drawn.whole: gr.update(visible=False)}
+
+
+def test_a_layer_changes_what_depends_on_it():
+    shown = charts.of_parameter(compared(), "1.weight")
+    assert len(shown) == 4
+    assert "1.weight" in shown[2]
+    assert "Weight errors of 1.weight" in shown[3]
+
+
+def test_a_picture_is_the_file_that_was_uploaded():
+    made = picture_input.PictureInput(None)
+    assert made.preprocess(None) is None
+    assert made.get_block_name() == "image"
+
+
+def answer(app, path="/", method="GET"):
+    """Status, headers and body that an app answers with."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app({"type": "http", "path": path, "method": method}, None, send))
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return sent[0]["status"], sorted(sent[0]["headers"]), body
+
+
+def server(*parts):
+    async def app(scope, receive, send):
+        size = str(sum(map(len, parts))).encode()
+        headers = [(b"content-length", size), (b"content-type", b"text/html")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for i, part in enumerate(parts, 1):
+            more = i < len(parts)
+            await send({"type": "http.response.body", "body": part, "more_body": more})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "parts", [(b'<body class="x"><p>page',), (b"<bo", b'dy class="x">', b"<p>page")]
+)
+def test_the_example_is_at_the_beginning_of_the_front_page(parts):
+    status, headers, body = answer(first_paint.FirstPaint(server(*parts), "<b>é</b>"))
+    assert status == 200
+    assert body == '<body class="x"><b>é</b><p>page'.encode()
+    size = str(len(body)).encode()
+    assert headers == [(b"content-length", size), (b"content-type", b"text/html")]
+
+
+def test_everything_else_passes_as_it_is():
+    app = first_paint.FirstPaint(server(b"<body>", b"page"), "<b>")
+    for asked in ({"path": "/about"}, {"path": "/config"}, {"method": "POST"}):
+        assert answer(app, **asked)[2] == b"<body>page"
+    assert answer(first_paint.FirstPaint(server(b"an error"), "<b>"))[2] == b"an error"
+
+
+def test_the_first_paint_shows_the_example():
+    page = Page(first_paint.html())
+    assert all(result["output"] in page.text for result in example.example()["results"])
+    assert example.note() in page.text
+
+
+@pytest.mark.parametrize("title", about.SECTIONS)
+def test_the_about_page_takes_its_words_from_the_readme(title):
+    text = about.section(title)
+    assert len(text) > 40
+    assert "\n## " not in text
+    assert f"## {title}\n\n{text}" in about.README.read_text(encoding="utf-8")
+
+
+def test_the_introduction_is_words_alone():
+    assert "It **is**" in about.introduction()
+    assert "![" not in about.introduction()
+
+
+def test_a_section_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match="no section 'Nothing'"):
+        about.section("Nothing")

@@ -1,0 +1,152 @@
+import re
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qdemo.views.cards import cards
+from tests.views.documents import compared, overflowing, without_reference
+
+WORDS = st.lists(st.sampled_from(["a", "dog", "cat", "on", "beach", "\n", " "]), max_size=7)
+
+
+@pytest.fixture(scope="module")
+def document():
+    return compared()
+
+
+@cache
+def two_formats():
+    return compared(("bf16",))
+
+
+def card_of(output, reference):
+    """The card of a format that says `output` where fp32 says `reference`."""
+    plain = two_formats()
+    fp32, bf16 = plain["results"]
+    results = [fp32 | {"output": reference}, bf16 | {"output": output}]
+    return cards({**plain, "results": results})[1]
+
+
+def test_a_card_for_each_format_that_was_asked_for(document):
+    shown = cards(document)
+    assert [card.format for card in shown] == document["formats"]
+    assert [card.state for card in shown] == ["done", "done", "done", "failed", "done", "done"]
+    assert len({card.colour for card in shown}) == len(shown)
+
+
+def test_a_failed_card_says_why(document):
+    failed = cards(document)[3]
+    assert failed.format == "int8-g9"
+    assert "group_size 9 does not divide the row length 24" in failed.reason
+    assert (failed.words, failed.figures, failed.size) == ((), (), "")
+
+
+def test_cards_under_way_wait_write_and_are_done(document):
+    under_way = {**document, "results": document["results"][:1], "failures": []}
+    shown = cards(under_way, {"int8": "3 4"})
+    assert [card.state for card in shown] == ["done", "waiting", "running", *["waiting"] * 3]
+    assert shown[2].words == (("3 4", False),)
+
+
+def test_before_anything_ran_all_wait():
+    nothing = {"formats": ["fp32", "int8"], "results": [], "failures": []}
+    assert [card.state for card in cards(nothing)] == ["waiting", "waiting"]
+    assert [card.state for card in cards(nothing, {"fp32": ""})] == ["running", "waiting"]
+
+
+def test_after_the_end_no_card_waits():
+    assert "waiting" not in {card.state for card in cards(without_reference())}
+
+
+def test_the_figures_are_those_of_the_document(document):
+    card, int8 = cards(document)[2], document["results"][2]
+    figures = dict(card.figures)
+    assert float(figures["mean |Δlogit|"]) == pytest.approx(int8["logit_mean_abs"], rel=5e-3)
+    assert float(figures["KL from fp32"].split()[0]) == pytest.approx(
+        int8["logit_kl_mean"], rel=5e-3
+    )
+    assert float(figures["weights' SQNR"].split()[0]) == pytest.approx(
+        int8["weight_sqnr_db"], rel=5e-3
+    )
+    assert card.smaller == f"{int8['times_smaller']:.2f}× smaller"
+    assert card.share == f"{100 / int8['times_smaller']:.0f}%"
+
+
+def test_fp32_is_compared_with_nothing(document):
+    card = cards(document)[0]
+    assert (card.smaller, card.share) == ("the reference", "100%")
+    assert [name for name, _ in card.figures] == ["first token", "each further"]
+    assert not any(differs for _, differs in card.words)
+
+
+def test_units_stand_beside_the_figures(document):
+    for card in cards(document)[:3]:
+        figures = dict(card.figures)
+        assert figures["first token"].endswith(" ms")
+        assert card.size.endswith(" MB")
+    one_token = cards(compared(("bf16",), max_tokens=1))[1]
+    assert dict(one_token.figures)["each further"] == "–"
+
+
+@given(WORDS, WORDS)
+def test_words_join_to_the_output_again(reference, other):
+    card = card_of(" ".join(other), " ".join(reference))
+    assert "".join(run for run, _ in card.words) == " ".join(other)
+    assert all(run for run, _ in card.words)
+
+
+@given(WORDS)
+def test_the_same_output_has_no_mark(words):
+    assert not any(differs for _, differs in card_of(" ".join(words), " ".join(words)).words)
+
+
+def test_words_that_differ_are_marked_without_the_blanks_after_them():
+    card = card_of("a cat on the beach", "a dog on the beach")
+    assert card.words == (("a ", False), ("cat", True), (" ", False), ("on the beach", False))
+    assert card_of("the end", "").words == (("the end", True),)
+    assert card_of("", "the end").words == ()
+
+
+def test_where_the_outputs_part_is_counted_from_one(document):
+    for card, name in zip(cards(document), document["formats"], strict=True):
+        found = [r for r in document["results"] if r["format"] == name and name != "fp32"]
+        for result in found:
+            parts = result["first_divergent_token"]
+            assert dict(card.figures)["parts at token"] == (
+                "never" if parts is None else str(parts + 1)
+            )
+
+
+def test_an_overflow_warns_and_is_not_exact():
+    fp16 = cards(overflowing())[1]
+    assert fp16.state == "done"
+    assert [re.sub("weights?", "weight", warning) for warning in fp16.warnings] == [
+        "1 weight overflowed to infinity."
+    ]
+    assert dict(fp16.figures)["weights' SQNR"] == "–"
+
+
+def test_weights_that_are_kept_are_exact():
+    document = compared(("bf16",))
+    exact = document["results"][1] | {"weight_rms": 0.0, "weight_sqnr_db": None}
+    card = cards({**document, "results": [document["results"][0], exact]})[1]
+    assert dict(card.figures)["weights' SQNR"] == "exact"
+
+
+def test_logits_that_are_not_finite_warn():
+    document = compared(("bf16",))
+    broken = document["results"][1] | {"logit_invalid_positions": 2, "logit_kl_mean": None}
+    card = cards({**document, "results": [document["results"][0], broken]})[1]
+    assert card.warnings == ("At 2 tokens the logits are not finite.",)
+    assert dict(card.figures)["KL from fp32"].startswith("–")
+
+
+def test_a_matrix_that_is_held_twice_is_told():
+    document = compared(("int8",))
+    tie = {"quantized": "head", "float": "shared.weight", "float_bytes": 1_075_200}
+    held = document["results"][1]["footprint"] | {"split_ties": [tie]}
+    int8 = document["results"][1] | {"footprint": held}
+    warning = cards({**document, "results": [document["results"][0], int8]})[1].warnings[0]
+    assert "head was tied to shared.weight, which stays float (1.08 MB)" in warning

@@ -1,0 +1,143 @@
+import csv
+import io
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qdemo.views import files
+from tests.views.documents import HOSTILE, Hostile, Page, compared, overflowing, without_reference
+
+SAFE = r"qdemo-[A-Za-z0-9+@_-]{0,100}\.json"
+FP32_ALONE = compared(())
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", "\r=1+1")
+
+
+@pytest.fixture(scope="module")
+def document():
+    return compared()
+
+
+@pytest.fixture(scope="module")
+def page(document):
+    return Page(files.as_page(document))
+
+
+def saying(text):
+    """A document in which the input and all outputs are that text."""
+    document = compared(("bf16",))
+    results = [result | {"output": text} for result in document["results"]]
+    return {**document, "input": text, "results": results}
+
+
+def read_csv(document):
+    return list(csv.DictReader(io.StringIO(files.as_csv(document), newline="")))
+
+
+@pytest.mark.parametrize(
+    "make", [compared, overflowing, without_reference, lambda: saying(HOSTILE)]
+)
+def test_the_json_is_the_document(make):
+    document = make()
+    strict = {"parse_constant": lambda constant: pytest.fail(constant)}
+    assert json.loads(files.as_json_text(document), **strict) == document
+
+
+def test_the_csv_has_a_row_a_format_with_its_figures(document):
+    rows = read_csv(document)
+    assert [row["format"] for row in rows] == [r["format"] for r in document["results"]]
+    for row, result in zip(rows, document["results"], strict=True):
+        assert (row["model"], row["input"]) == ("parrot", "3")
+        assert int(row["bytes"]) == result["bytes"]
+        assert float(row["times_smaller"]) == result["times_smaller"]
+        assert row["output"] == result["output"]
+    assert rows[0]["logit_mean_abs"] == ""
+    assert float(rows[2]["logit_mean_abs"]) == document["results"][2]["logit_mean_abs"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_spreadsheet_finds_no_formula(formula):
+    for row in read_csv(saying(formula)):
+        assert row["input"] == row["output"] == f"'{formula}"
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=12))
+def test_any_text_comes_back_from_the_csv(text):
+    results = [FP32_ALONE["results"][0] | {"output": text}]
+    (row,) = read_csv({**FP32_ALONE, "input": text, "results": results})
+    for cell in (row["input"], row["output"]):
+        assert cell in (text, f"'{text}")
+        assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_an_end_of_line_begins_no_row_of_its_own(end):
+    rows = read_csv(saying(f"one{end}=1+1"))
+    assert [row["output"] for row in rows] == [f"one{end}=1+1"] * 2
+
+
+def test_a_csv_without_results_is_no_error():
+    assert files.as_csv(without_reference()).strip() == ""
+
+
+def addresses(page):
+    """Everything that a browser would load or lead to."""
+    named = [a.get(name) for _, a in page.elements for name in ("src", "href", "srcset", "data")]
+    styles = [text for tag, text in page.inner if tag == "style"]
+    styles += [a["style"] for _, a in page.elements if a.get("style")]
+    return [*filter(None, named), *re.findall(r"@import[^;]*|url\([^)]*\)", " ".join(styles))]
+
+
+def test_the_page_loads_nothing_from_anywhere(page):
+    assert addresses(page) == []
+    assert page.all("link") == page.all("iframe") == page.all("base") == []
+
+
+def test_the_page_has_every_part(page, document):
+    titles = ("All figures", "Memory", "Logits", "Weights", "Matrix by matrix")
+    assert all(title in page.text for title in titles)
+    assert len(page.all("article")) == len(document["formats"])
+    assert len(page.marked("plotly-graph-div")) == 5
+    assert all(result["output"] in page.text for result in document["results"])
+    assert document["computed"] in page.text
+    assert document["machine"]["torch"] in page.text
+
+
+def test_the_page_runs_nothing_that_came_from_outside(page):
+    hostile = Page(files.as_page(compared(runner=Hostile())))
+    assert len(hostile.all("script")) == len(page.all("script"))
+    assert hostile.all("img") == []
+    assert not any(name.startswith("on") for _, a in hostile.elements for name in a)
+    assert HOSTILE in hostile.text
+
+
+def test_the_page_stands_for_unusual_documents():
+    for document in (without_reference(), compared(()), overflowing()):
+        page = Page(files.as_page(document))
+        assert len(page.all("article")) == len(document["formats"])
+        assert len(page.marked("plotly-graph-div")) == (5 if document["results"][1:] else 0)
+
+
+@given(st.text(max_size=20), st.lists(st.text(max_size=9), max_size=9))
+def test_file_names_are_safe(model, formats):
+    name = files.file_name({"model": model, "formats": formats}, "json")
+    assert re.fullmatch(SAFE, name)
+
+
+def test_file_names_have_an_end():
+    document = {"model": "t5-tiny", "formats": ["int4-g64-affine+emb@bf16"] * 9}
+    assert re.fullmatch(SAFE, files.file_name(document, "json"))
+
+
+def test_file_names_say_what_is_inside():
+    document = {"model": "google/flan-t5-small", "formats": ["fp32", "int4-g64+emb@bf16"]}
+    assert files.file_name(document, "csv") == (
+        "qdemo-google-flan-t5-small-fp32-int4-g64+emb@bf16.csv"
+    )
+
+
+def test_there_are_three_kinds_of_file(document):
+    assert list(files.WRITERS) == ["json", "csv", "html"]
+    assert all(write(document) for write in files.WRITERS.values())

@@ -1,0 +1,138 @@
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from qdemo import FORMATS, Scheme
+from qdemo.lab.bitstrip import Row, rows
+from qdemo.lab.by_hand import by_hand
+from qdemo.lab.course import Figure
+from qdemo.views import lab
+
+EVIL = "<b>&\"'"
+SAFE = "&lt;b&gt;&amp;&#34;&#39;"
+
+
+def attribute(name, html):
+    return re.findall(rf'{name}="([^"]*)"', html)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return by_hand(torch.tensor([[1.0, -4.0], [6.0, 7.0]]), Scheme.parse("int4-tensor"), 0.5)
+
+
+def test_bits_are_numbered_from_the_last_and_columns_from_the_first():
+    for row in rows("1/3", "0.01"):
+        html = lab.bitstrip_html([row])
+        bits = sum(len(text) for _, text in row.parts)
+        assert attribute("data-bit", html) == [str(bit) for bit in range(bits - 1, -1, -1)]
+        assert attribute("data-column", html) == [str(column) for column in range(bits)]
+        assert attribute("tabindex", html) == ["0"] + ["-1"] * (bits - 1)
+        assert set(attribute("data-format", html)) == {row.format}
+
+
+def test_the_cells_show_the_bits_and_name_them():
+    row = rows("-2")[2]
+    html = lab.bitstrip_html([row])
+    shown = re.findall(r">([01])</button>", html)
+    assert "".join(shown) == f"{0xC000:016b}" == "".join(text for _, text in row.parts)
+    assert attribute("aria-label", html)[2:4] == ["fp16 sign bit 15, 1", "fp16 exponent bit 14, 1"]
+
+
+def test_a_row_of_bits_says_all_that_is_known_of_it():
+    row = rows("1/3")[2]
+    html = lab.bitstrip_html([row])
+    for text in (row.pattern, row.stored, row.below, row.above, row.words, row.digits):
+        assert text in html
+    assert lab.bitstrip_html(rows("1")).count("<section") == 6
+
+
+def test_rows_of_bits_are_escaped():
+    row = Row(EVIL, EVIL, ((EVIL, "1"),), *[EVIL] * 6)
+    html = lab.bitstrip_html([row])
+    assert EVIL not in html
+    assert "<b>" not in html
+    assert html.count(SAFE) >= 9
+
+
+def test_the_course_s_figures_have_a_tick_where_they_are_the_same():
+    html = lab.course_html([Figure("a", "1", "1", ""), Figure("b", "1", "2", "Because.")])
+    assert html.count("✓") == html.count('class="same"') == 1
+    assert html.count('class="aside"') == 1
+    assert "Because." in html
+
+
+def test_the_course_s_figures_are_escaped():
+    html = lab.course_html([Figure(EVIL, EVIL, EVIL, EVIL)])
+    assert html.count(SAFE) == 4
+    assert "<b>" not in html
+
+
+def test_the_table_has_every_format_with_its_numbers():
+    table = lab.formats_table(FORMATS.values())
+    shown = {row[0]: row[1:] for row in table.rows}
+    assert list(shown) == list(FORMATS)
+    assert {len(row) for row in table.rows} == {len(table.head)}
+    assert shown["fp16"] == (
+        "16", "5", "10", "-65504", "65504", "0.000976562", "6.10352e-05", "5.96046e-08",
+    )  # fmt: skip
+    assert shown["int8"] == ("8", "–", "–", "-128", "127", "1", "1", "–")
+    assert shown["uint2"][3:5] == ("0", "3")
+
+
+def test_the_grids_show_each_number(found):
+    html = lab.grids_html(found, (0, 0))
+    cells = re.findall(r">([^<>]*)</button>", html)
+    assert cells[:4] == ["1.0000", "-4.0000", "6.0000", "7.0000"]
+    assert cells[4:8] == [str(q) for row in found.q.tolist() for q in row] == ["2", "-7", "7", "7"]
+    assert cells[8:12] == ["1.0000", "-3.5000", "3.5000", "3.5000"]
+    assert cells[12:] == ["+0.0000", "+0.5000", "-2.5000", "-3.5000"]
+
+
+def test_the_cells_of_each_grid_are_numbered_from_0_and_told_from_1(found):
+    html = lab.grids_html(found, (0, 0))
+    assert attribute("data-row", html) == ["0", "0", "1", "1"] * 4
+    assert attribute("data-column", html) == ["0", "1", "0", "1"] * 4
+    assert "Weights, row 2, column 1: 6.0000" in attribute("title", html)
+    assert "Error, row 1, column 2: +0.5000" in attribute("aria-label", html)
+
+
+def test_the_chosen_and_the_clipped_cells_are_marked(found):
+    html = lab.grids_html(found, (1, 0))
+    looks = re.findall(r'<td class="([^"]*)"', html)
+    assert [("chosen" in look) for look in looks] == [False, False, True, False] * 4
+    assert [("clipped" in look) for look in looks] == [False, True, True, True] * 4
+    assert looks[:2] == ["tint0", "tint-2 clipped"]
+    assert {int(re.match(r"tint(-?\d)", look)[1]) for look in looks} <= set(range(-3, 4))
+
+
+def test_the_grids_of_a_zero_matrix_have_no_colour():
+    zeros = torch.zeros(2, 2)
+    html = lab.grids_html(by_hand(zeros, Scheme("int4")), (0, 0))
+    assert set(re.findall(r"tint-?\d", html)) == {"tint0"}
+
+
+def test_the_steps_are_told_in_order_and_escaped():
+    html = lab.steps_html([EVIL, "two"], ["three", EVIL], (1, 3))
+    assert re.findall(r"<li>(.*?)</li>", html) == [SAFE, "two", "three", SAFE]
+    assert "The weight in row 2, column 4" in html
+
+
+def test_the_integers_that_flipped_are_ringed():
+    html = lab.integers_html([[3, -1], [0, 2]], [[True, False], [False, True]])
+    cells = re.findall(r'<td class="([^"]*)">(-?\d+)</td>', html)
+    assert cells == [("tint3 chosen", "3"), ("tint-1", "-1"), ("tint0", "0"), ("tint2 chosen", "2")]
+    assert "tint0" in lab.integers_html([[0]], [[False]])
+
+
+def test_the_marks_of_the_integers_must_fit():
+    with pytest.raises(ValueError, match="zip"):
+        lab.integers_html([[1, 2]], [[True]])
+
+
+def test_any_object_with_those_numbers_makes_grids():
+    one = torch.tensor([[2.0]])
+    plain = SimpleNamespace(w=one, q=one.long(), w_hat=one, error=0 * one, clipped=one < 0)
+    assert lab.grids_html(plain, (0, 0)).count("chosen") == 4

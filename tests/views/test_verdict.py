@@ -1,0 +1,97 @@
+import re
+
+from qdemo.document import variants
+from qdemo.views.verdict import verdict
+from tests.views.documents import compared, without_reference
+
+
+def result(format, size, divergence=None, with_embeddings=None):
+    return {
+        "format": format,
+        "bytes": size,
+        "times_smaller": 8_000_000 / size,
+        "first_divergent_token": divergence,
+        "bytes_with_embeddings": with_embeddings,
+    }
+
+
+def said(*others, failed=()):
+    results = [result("fp32", 8_000_000), *others]
+    failures = [{"format": format, "reason": "too large"} for format in failed]
+    return verdict({"results": results, "failures": failures})
+
+
+def test_all_say_the_same():
+    fp16, bf16, int8 = (
+        result("fp16", 4_000_000),
+        result("bf16", 4_000_000),
+        result("int8", 2500_000),
+    )
+    assert said(fp16, bf16, int8) == [
+        "fp16, bf16 and int8 say exactly what fp32 says.",
+        "int8 is 3.20 times smaller than fp32, 2.50 MB instead of 8.00 MB.",
+    ]
+
+
+def test_one_alone_says_the_same():
+    assert said(result("fp16", 4_000_000)) == [
+        "fp16 says exactly what fp32 says.",
+        "fp16 is 2.00 times smaller than fp32, 4.00 MB instead of 8.00 MB.",
+    ]
+
+
+def test_the_smallest_of_those_that_say_the_same_is_praised():
+    sentences = said(result("fp16", 4_000_000), result("int3", 1_500_000, divergence=2))
+    assert sentences == [
+        "fp16 says exactly what fp32 says.",
+        "int3 parts from fp32 at token 3.",
+        "fp16 is 2.00 times smaller than fp32, 4.00 MB instead of 8.00 MB.",
+    ]
+
+
+def test_where_all_part_the_smallest_is_told_all_the_same():
+    sentences = said(result("int3", 1_500_000, 2), result("int2", 1_000_000, 0))
+    assert sentences[:2] == [
+        "int3 parts from fp32 at token 3.",
+        "int2 parts from fp32 at token 1.",
+    ]
+    assert sentences[2].startswith("int2 is 8.00 times smaller")
+
+
+def test_embeddings_explain_what_is_missing():
+    assert said(result("int8", 3_200_000, with_embeddings=2_000_000))[1].endswith(
+        "; it would be 4.00 times if the embeddings were quantized too."
+    )
+    for nothing_gained in (None, 3_200_000, 3_300_000):
+        sentences = said(result("int8", 3_200_000, with_embeddings=nothing_gained))
+        assert "embeddings" not in sentences[1]
+
+
+def test_failures_are_named_after_what_ran():
+    sentences = said(result("bf16", 4_000_000), failed=["fp16"])
+    assert sentences[-1] == "fp16 failed; the card says why."
+    assert len(sentences) == 3
+
+
+def test_several_failures_have_several_cards():
+    assert said(failed=["fp16", "int4-g80"]) == ["fp16 and int4-g80 failed; the cards say why."]
+
+
+def test_without_fp32_there_is_nothing_to_say():
+    assert verdict(without_reference()) == [
+        "fp32 itself failed, so there is nothing to compare with."
+    ]
+
+
+def test_fp32_alone_says_nothing():
+    assert verdict(compared(())) == []
+
+
+def test_a_real_document_is_told_with_its_own_figures():
+    document = compared()
+    text = " ".join(verdict(document))
+    for other in variants(document):
+        parts = other["first_divergent_token"]
+        wanted = "exactly what fp32" if parts is None else f"parts from fp32 at token {parts + 1}."
+        assert re.search(rf"{re.escape(other['format'])}\b[^.]*{wanted}", text)
+    assert "int8-g9 failed" in text
