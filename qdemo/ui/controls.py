@@ -105,8 +105,8 @@ def build(model: str, prompt: str) -> Controls:
                     1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label="Longest answer, tokens",
                     elem_id="max_tokens",
                 )  # fmt: skip
-                problems["max_tokens"] = parts.problem("max_tokens")
                 choices, add = own_format.build()
+            problems["max_tokens"] = parts.problem("max_tokens")  # seen while "More" is closed
         with gr.Column(scale=5, min_width=320):
             with gr.Column(visible=not is_captioning(model)) as text_part:
                 text = gr.Textbox(

@@ -1,5 +1,7 @@
 """What a person does on the Compare page, each in one step that waits until it has happened."""
 
+import json
+
 from playwright.sync_api import expect
 
 CHARTS = ("memory", "logits", "sizes", "errors", "map")
@@ -143,3 +145,8 @@ def download(page, ending, folder):
     coming.value.save_as(file)
     assert file.suffix == f".{ending}"
     return file
+
+
+def report(page, folder):
+    """The document of what is on screen, as it is taken away."""
+    return json.loads(download(page, "json", folder).read_text(encoding="utf-8"))

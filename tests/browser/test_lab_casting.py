@@ -8,6 +8,7 @@ from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 
 from qdemo.lab import course_casting
 from qdemo.zoo.catalogue import get_entry
+from tests.browser.conftest import watched
 from tests.browser.lab_steps import cells, check_course, computed, open_lab, rows
 from tests.browser.steps import choose, problem
 from tests.modeling.models import Dummy
@@ -16,10 +17,12 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 CLASSES = {"t5-tiny": AutoModelForSeq2SeqLM, "blip-tiny": AutoModelForImageTextToText}
 
 
-@pytest.fixture
-def casting(page):
-    open_lab(page, "casting")
-    return page
+@pytest.fixture(scope="module")
+def casting(browser, app):
+    """One page for the whole file."""
+    with watched(browser, app) as page:
+        open_lab(page, "casting")
+        yield page
 
 
 def load(name, dtype):
@@ -84,32 +87,38 @@ def kinds(model):
     return [[*key, f"{count:,}", f"{size:,}"] for key, (count, size) in found.items()]
 
 
-@pytest.mark.parametrize(("model", "format"), [("t5-tiny", "bf16"), ("blip-tiny", "fp16")])
-def test_what_a_cast_changes_in_a_real_model(casting, model, format):
-    measure(casting, model, format)
-    wanted = kinds(load(model, torch.float32).to(DTYPES[format]))
-    assert rows(casting, "cast-kinds") == wanted
+@pytest.fixture(scope="module", params=["t5-tiny", "blip-tiny"])
+def measured(request, browser, app):
+    """A page of its own for each model, and what that model is."""
+    with watched(browser, app) as page:
+        open_lab(page, "casting")
+        measure(page, request.param)
+        yield page, request.param
+
+
+def test_what_a_cast_changes_in_a_real_model(measured):
+    page, model = measured
+    wanted = kinds(load(model, torch.float32).half())
+    assert rows(page, "cast-kinds") == wanted
     assert any(row[1] == "int64" for row in wanted) == (model == "blip-tiny")
 
 
-@pytest.mark.parametrize("model", ["t5-tiny", "blip-tiny"])
-def test_what_from_pretrained_keeps_in_fp32(casting, model):
-    measure(casting, model)
+def test_what_from_pretrained_keeps_in_fp32(measured):
+    page, model = measured
     loaded = load(model, torch.float16).named_modules()
     linears = [(name, m) for name, m in loaded if isinstance(m, nn.Linear)]
     wide = [[name, "float32"] for name, m in linears if m.weight.dtype == torch.float32]
-    assert rows(casting, "cast-kept") == (wide or [["none", "–"]])
+    assert rows(page, "cast-kept") == (wide or [["none", "–"]])
     assert bool(wide) == (model == "t5-tiny")
     assert all(name.endswith(".wo") for name, _ in wide)
 
 
-@pytest.mark.parametrize("model", ["t5-tiny", "blip-tiny"])
-def test_how_near_the_activations_come_to_the_end_of_fp16(casting, model):
-    measure(casting, model)
+def test_how_near_the_activations_come_to_the_end_of_fp16(measured):
+    page, model = measured
     names = {name for name, _ in load(model, torch.float32).named_modules()}
     found = [
         (name, float(largest.replace(",", "")), float(share.rstrip("%")))
-        for name, _, largest, share in rows(casting, "cast-peaks")
+        for name, _, largest, share in rows(page, "cast-peaks")
     ]
     assert {name for name, _, _ in found} <= names
     assert [peak for _, peak, _ in found] == sorted((p for _, p, _ in found), reverse=True)

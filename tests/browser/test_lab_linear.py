@@ -7,6 +7,7 @@ import torch
 from playwright.sync_api import expect
 
 from qdemo.lab import course_linear, matrices
+from tests.browser.conftest import watched
 from tests.browser.lab_steps import (
     check_course,
     computed,
@@ -20,19 +21,40 @@ from tests.browser.lab_steps import (
 )
 from tests.browser.steps import choose, problem
 
+START = "bits=4&range=symmetric&scales=a+row&clip=1"
 SMALL = "0.5 -1.25 2\n-0.75 3.5 0.25"
 THROUGH = "int2, trained through rounding"
 AFTER = "int2, rounded after training"
 
 
+@pytest.fixture(scope="module")
+def opened(browser, app):
+    """One page for the whole file."""
+    with watched(browser, app) as page:
+        open_lab(page, "linear")
+        yield page
+
+
 @pytest.fixture
-def linear(page):
-    open_lab(page, "linear")
-    return page
+def linear(opened):
+    """Each test begins with what the page begins with."""
+    box(opened).fill(matrices.write(matrices.preset(matrices.NORMAL)))
+    expect(problem(opened, "matrix")).to_have_count(0)
+    opened.locator("#bits input[type=range]").press("Home")
+    expect_link(opened, "bits=2")
+    set_scheme(opened, 6)  # from 2 to 4
+    opened.locator("#minmax").click()
+    expect_link(opened, START)
+    return opened
 
 
 def box(page):
     return page.locator("#matrix textarea")
+
+
+def expect_link(page, part):
+    """The link comes with the numbers: when it is there, what is shown is of now."""
+    expect(page.locator("#again")).to_have_attribute("href", re.compile(f"{re.escape(part)}(&|$)"))
 
 
 def grid(page, title):
@@ -56,12 +78,11 @@ def matrix(page):
 def blocks(w, scales):
     """Those that share a scale as rows, and what takes such rows back to a matrix."""
     rows, columns = w.shape
-    return {
-        "a row": (w, lambda q: q),
-        "the whole matrix": (w.reshape(1, -1), lambda q: q.reshape(rows, columns)),
-        "a column": (w.T, lambda q: q.T),
-        "a group of 4": (w.reshape(-1, 4), lambda q: q.reshape(rows, columns)),
-    }[scales]
+    if scales == "a column":
+        return w.T, lambda q: q.T
+    length = {"a row": columns, "the whole matrix": -1, "a group of 4": 4}[scales]
+    x = w.reshape(1, -1) if length == -1 else w.reshape(-1, length)
+    return x, lambda q: q.reshape(rows, columns)
 
 
 def quantized(w, bits=4, range="symmetric", scales="a row", clip=1.0):
@@ -123,7 +144,7 @@ def test_half_is_rounded_to_even(linear):
     expect(grid(linear, "Integers")).to_have_text(["7", "0", "2", "2", "0", "-2"])
 
 
-@pytest.mark.parametrize("kind", matrices.PRESETS[1:])
+@pytest.mark.parametrize("kind", [matrices.UNIFORM, *matrices.PRESETS[3:]])
 def test_every_preset_can_be_chosen(linear, kind):
     choose(linear, "Matrix", kind)
     w = matrices.read(matrices.write(matrices.preset(kind)))
@@ -132,6 +153,7 @@ def test_every_preset_can_be_chosen(linear, kind):
 
 
 def test_draw_again_draws_another(linear):
+    choose(linear, "Matrix", matrices.UNIFORM)
     before = box(linear).input_value()
     linear.locator("#again-matrix").click()
     expect(box(linear)).not_to_have_value(before)
@@ -157,7 +179,6 @@ def expect_formula(page, row, column):
 
 
 def test_a_click_on_a_cell_shows_its_formula(linear):
-    expect_formula(linear, 0, 0)
     grid(linear, "Weights").nth(10).click()
     expect_formula(linear, 1, 2)
     grid(linear, "Error").nth(47).click()
@@ -199,23 +220,29 @@ def test_an_outlier_silences_its_row_and_groups_heal_it(linear):
 
 
 def least_error(w):
-    tried = [(quantized(w, clip=i / 100)[1] - w).square().sum() for i in range(20, 101)]
+    """Of a row at 2 bits."""
+    tried = [(quantized(w, 2, clip=i / 100)[1] - w).square().sum() for i in range(20, 101)]
     return (20 + int(torch.stack(tried).argmin())) / 100
 
 
 def test_the_buttons_move_the_clip(linear):
     w, clip = matrix(linear), linear.locator("#clip input[type=number]")
+    set_scheme(linear, 2)
+    expect_link(linear, "bits=2")
     before = lines(linear, "staircase-chart")
     linear.locator("#best").click()
     expect(clip).to_have_value(f"{least_error(w):g}")
-    expect_integers(linear, w, clip=least_error(w))
+    expect_link(linear, f"clip={least_error(w):g}")
+    expect_integers(linear, w, bits=2, clip=least_error(w))
+    assert least_error(w) < 1
     wait_until_drawn_anew(linear, "staircase-chart", before)
     linear.locator("#percentile").click()
     share = float(w.abs().quantile(0.99) / w.abs().max())
     expect(clip).to_have_value(f"{max(0.2, round(share, 2)):g}")
     linear.locator("#minmax").click()
     expect(clip).to_have_value("1")
-    expect_integers(linear, w)
+    expect_link(linear, "clip=1")
+    expect_integers(linear, w, bits=2)
 
 
 @pytest.mark.parametrize(
@@ -247,21 +274,24 @@ def test_groups_that_do_not_fit_are_said(linear):
     expect(grid(linear, "Integers")).to_have_text(["1", "3", "4", "6", "7"])
 
 
-def test_a_link_opens_the_same(linear):
-    box(linear).fill(SMALL)
-    set_scheme(linear, 3, "affine", "a column")
-    slide(linear, "clip", -10)
+def test_a_link_opens_the_same(page):
+    open_lab(page, "linear")
+    box(page).fill(SMALL)
+    set_scheme(page, 3, "affine", "a column")
+    slide(page, "clip", -10)
+    expect_link(page, "bits=3&range=affine&scales=a+column&clip=0.9")
     scheme = {"bits": 3, "range": "affine", "scales": "a column", "clip": 0.9}
-    expect_integers(linear, matrix(linear), **scheme)
-    linear.locator("#again").click()
-    linear.wait_for_url("**clip=0.9*")
-    wait_for_lab(linear, "linear")
-    expect(box(linear)).to_have_value(SMALL)
-    expect(linear.locator("#bits input[type=number]")).to_have_value("3")
-    expect(linear.locator("#clip input[type=number]")).to_have_value("0.9")
+    expect_integers(page, matrix(page), **scheme)
+    page.locator("#again").click()
+    page.wait_for_url(re.compile("clip=0.9"))
+    wait_for_lab(page, "linear")
+    expect(box(page)).to_have_value(SMALL)
+    expect(page.locator("#bits input[type=number]")).to_have_value("3")
+    expect(page.locator("#clip input[type=number]")).to_have_value("0.9")
     for name, label in (("range", "affine"), ("scales", "a column")):
-        expect(linear.locator(f"#{name}").get_by_label(label, exact=True)).to_be_checked()
-    expect_integers(linear, matrix(linear), **scheme)
+        expect(page.locator(f"#{name}").get_by_label(label, exact=True)).to_be_checked()
+    expect_link(page, "bits=3&range=affine&scales=a+column&clip=0.9")
+    expect_integers(page, matrix(page), **scheme)
 
 
 def test_another_layer_changes_the_chart_beside(linear):
@@ -326,4 +356,4 @@ def test_stop_stops_the_training(linear):
 def test_the_figures_of_the_course_are_there(linear):
     ours = check_course(linear, "linear", "course-linear", "course-flan")
     assert ours == computed("linear", course_linear.OURS, course_linear.FLAN)
-    assert re.search(r"q = 0 1 2 3", ours["[0, 1, 2, 3] at 2 bits"])
+    assert "q = 0 1 2 3" in ours["[0, 1, 2, 3] at 2 bits"]

@@ -22,7 +22,7 @@ def walk(page, theme):
     """Bring each page into the states that have a look of their own, and name them."""
     open_lab(page, "formats", theme)
     yield "formats"
-    page.get_by_label("Scale for int8").fill("none")
+    page.locator("#scale").get_by_role("textbox").fill("none")
     expect(problem(page, "value")).to_be_visible()
     yield "formats, a mistake"
     open_lab(page, "casting", theme)

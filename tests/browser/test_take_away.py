@@ -1,15 +1,14 @@
 """The files to take away hold what is on screen."""
 
 import csv
-import json
 
 import pytest
 from playwright.sync_api import expect
 
-from qdemo.ui.example import FILE
+from qdemo.ui.example import example
 from qdemo.views.wording import megabytes, percent, significant
 from tests.browser.conftest import watched
-from tests.browser.steps import ask, cards, download
+from tests.browser.steps import ask, cards, download, report
 
 PROMPT = "Sort these words: pig, onion, river, wolf"
 NUMBERS = ("bytes", "times_smaller", "first_token_ms", "token_ms", "logit_mean_abs",
@@ -48,12 +47,8 @@ def without_notes(card):
     return kept | {"size": " ".join(card["size"].split()[:2])}
 
 
-def report(page, folder):
-    return json.loads(download(page, "json", folder).read_text(encoding="utf-8"))
-
-
 def test_the_example_can_be_taken_away_before_anything_has_run(shared, tmp_path):
-    assert report(shared, tmp_path) == json.loads(FILE.read_text(encoding="utf-8"))
+    assert report(shared, tmp_path) == example()
 
 
 def test_the_json_has_the_figures_of_the_cards(page, tmp_path):

@@ -74,10 +74,10 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
         concurrency_id="model", show_progress_on=page.status,
         **_QUIET | {"show_progress": "minimal"},
     )  # fmt: skip
-    page.controls.stop.click(
-        partial(_stop, page), page.progress, page.components,
-        cancels=[run], queue=False, **_QUIET,
-    )  # fmt: skip
+    # First cancelled, then shown as stopped: what was under way would write over it.
+    page.controls.stop.click(None, cancels=[run], queue=False, **_QUIET).then(
+        partial(_stop, page), page.progress, page.components, queue=False, **_QUIET
+    )
     page.charts.parameter.input(
         lambda document, name: charts.of_parameter(_shown(document), name),
         [page.document, page.charts.parameter], page.charts.of_parameter, queue=False, **_QUIET,
