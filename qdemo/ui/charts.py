@@ -16,6 +16,10 @@ from qdemo.views.templates import fill
 _PICKED = """
 element.addEventListener("change", event =>
   trigger("select", {position: Number(event.target.value)}));
+watch("value", () => {  // a new comparison begins at its first token, whatever was chosen before
+  const first = element.querySelector("input[checked]");
+  if (first) first.checked = true;
+});
 """
 
 

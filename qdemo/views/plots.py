@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape  # plotly takes text for markup
 from itertools import cycle, islice
 from typing import Any
 
@@ -91,7 +92,8 @@ def logits(document: Document) -> go.Figure:
             y=[value if value is None else max(value, _SMALLEST_KL) for value in values],
             mode="lines+markers",
             customdata=[
-                [piece, significant(value)] for piece, value in zip(pieces, values, strict=True)
+                [escape(piece), significant(value)]
+                for piece, value in zip(pieces, values, strict=True)
             ],
             hovertemplate="token %{x} %{customdata[0]}: %{customdata[1]} nats",
             **style,

@@ -1,4 +1,7 @@
-"""What is on screen before anyone has asked for anything."""
+"""What is on screen before anyone has asked for anything.
+
+That the outside is asked for nothing, here and on every other page, `watched` sees to.
+"""
 
 from playwright.sync_api import expect
 

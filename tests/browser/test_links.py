@@ -13,7 +13,7 @@ BAD = {
         "model": "unknown model 'gpt-9'; the models are t5-tiny, blip-tiny",
         "formats": "unknown format 'int9'; expected one of fp32, fp16",
         "prompt": "the prompt is empty; type something, or take an example",
-        "max_tokens": "max_tokens is 0, expected 1 to 128",
+        "max_tokens": "expected 1 to 128",
     },
     "?formats=&run=1": {"formats": "choose at least one format to compare with fp32"},
     "?model=blip-tiny&input=scene:x&run=1": {"picture": "unknown scene 'x'"},
