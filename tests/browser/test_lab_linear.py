@@ -339,7 +339,8 @@ def test_stop_stops_the_training(linear):
         """() => new Promise(stopped => {
           const look = () => {
             const stop = document.querySelector("#train-stop");
-            if (stop.disabled) return requestAnimationFrame(look);
+            const begun = document.querySelector("#training-chart .js-plotly-plot");
+            if (stop.disabled || begun?.data.length != 1) return requestAnimationFrame(look);
             stop.click();
             stopped();
           };
