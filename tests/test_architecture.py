@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "zoo": {"zoo"},
     "lab": {"lab", "zoo", "modeling", "measure", "numerics"},
     "ui": {
-        "ui", "lab", "views", "request", "progress", "report", "document", "zoo", "comparison", "measure",
+        "ui", "lab", "views", "request", "progress", "report", "document", "zoo", "comparison",
+        "measure",
         "modeling", "numerics",
     },
 }  # fmt: skip

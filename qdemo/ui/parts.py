@@ -51,3 +51,9 @@ def problem(name: str) -> gr.HTML:
 def problem_html(message: str) -> str:
     """What is wrong, in words that a screen reader speaks at once."""
     return fill("problem", message=message)
+
+
+def link(page: str, query: str) -> str:
+    """A link to a page of the lab as it is; addresses count from the front page, not from this."""
+    text = "A link to this page as it is"
+    return fill("link", page=page, query=query, text=text, reason="")

@@ -67,7 +67,7 @@ def link_html(request: Request) -> str:
     """The link, or why there is none."""
     reason = "A link can't carry your own picture; keep the file to compare it again."
     text = "A link that opens this comparison again"
-    return fill("link", query=request.query(), text=text, reason=reason)
+    return fill("link", page="", query=request.query(), text=text, reason=reason)
 
 
 def example_link() -> str:

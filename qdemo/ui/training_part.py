@@ -41,9 +41,11 @@ def build(blocks: gr.Blocks) -> None:
         _train, [bits, seed], outputs, concurrency_id="lab", concurrency_limit=2,
         show_progress="hidden", api_visibility="private",
     )  # fmt: skip
-    stop.click(
+    # First cancelled, then shown as stopped: a lesson under way would write over it.
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    stop.click(None, cancels=[run], queue=False, **quiet).then(
         lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [start, stop],
-        cancels=[run], queue=False, show_progress="hidden", api_visibility="private",
+        queue=False, **quiet,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from qdemo.ui.charts import plot
 from qdemo.views import lab, lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
-from qdemo.views.templates import asset, fill
+from qdemo.views.templates import asset
 
 START = "1/3"
 _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "NaN", "bf16:0x3F80")
@@ -89,7 +89,7 @@ def _restore(request: gr.Request) -> tuple[Any, Any]:
 
 def _link(value: str, scale: str) -> str:
     asked = {"value": value} | ({"scale": scale} if scale.strip() else {})
-    return fill("link", query=urlencode(asked), text="A link to this page as it is", reason="")
+    return parts.link("formats", urlencode(asked))
 
 
 def _downcasting() -> None:

@@ -16,7 +16,7 @@ from qdemo.ui.charts import plot
 from qdemo.views import lab, lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
-from qdemo.views.templates import asset, fill
+from qdemo.views.templates import asset
 from qdemo.views.wording import significant
 
 _LEAD = (
@@ -215,7 +215,7 @@ def _tried(compute: Any) -> tuple[Any, str]:
 def _link(text: str, bits: float, range_: str, scales: str, clip: float) -> str:
     asked = {"matrix": ";".join(text.splitlines()), "bits": int(bits), "range": range_,
              "scales": scales, "clip": f"{clip:g}"}  # fmt: skip
-    return fill("link", query=urlencode(asked), text="A link to this page as it is", reason="")
+    return parts.link("linear", urlencode(asked))
 
 
 def _restore(request: gr.Request) -> tuple[Any, ...]:
