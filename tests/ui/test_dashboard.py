@@ -1,5 +1,6 @@
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from inspect import isgeneratorfunction
 from pathlib import Path
 
@@ -92,7 +93,9 @@ def answer(app, path="/", method="GET"):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app({"type": "http", "path": path, "method": method}, None, send))
+    call = app({"type": "http", "path": path, "method": method}, None, send)
+    with ThreadPoolExecutor() as pool:  # this thread may have a loop: the browser's tests leave one
+        pool.submit(asyncio.run, call).result()
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return sent[0]["status"], sorted(sent[0]["headers"]), body
 

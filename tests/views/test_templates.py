@@ -22,8 +22,8 @@ def test_no_template_no_page():
         ("problem", {"message": HOSTILE}),
         ("section", {"title": HOSTILE, "text": HOSTILE}),
         ("status", {"text": HOSTILE, "busy": True}),
-        ("link", {"query": None, "text": "", "reason": HOSTILE}),
-        ("link", {"query": "a=b", "text": HOSTILE, "reason": ""}),
+        ("link", {"page": "", "query": None, "text": "", "reason": HOSTILE}),
+        ("link", {"page": "", "query": "a=b", "text": HOSTILE, "reason": ""}),
     ],
 )
 def test_values_stay_text(template, values):
@@ -34,7 +34,7 @@ def test_values_stay_text(template, values):
 
 def test_a_link_stays_in_its_attribute():
     query = 'model=t5-tiny&input="><script>alert(1)</script>'
-    page = Page(fill("link", query=query, text="again", reason=""))
+    page = Page(fill("link", page="", query=query, text="again", reason=""))
     assert page.all("a")[0]["href"] == f"?{query}"
     assert page.all("script") == []
 

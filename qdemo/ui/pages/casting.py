@@ -95,7 +95,7 @@ def _real_model() -> None:
             peaks = parts.html("", "cast-peaks")
     measure.click(
         _measure, [model, format], [kinds, kept, peaks, problem], concurrency_id="model",
-        show_progress="minimal", show_progress_on=kinds, api_visibility="private",
+        show_progress="hidden", api_visibility="private",
     )  # fmt: skip
 
 

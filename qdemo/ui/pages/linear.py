@@ -144,9 +144,13 @@ def _show(*chosen: Any) -> tuple[Any, ...]:
 def _choose(
     text: str, bits: float, range_: str, scales: str, clip: float, event: gr.EventData
 ) -> tuple[Any, ...]:
-    inputs = (text, bits, range_, scales, clip)
+    """What belongs to one cell; the rest of the page stays."""
     cell = (int(event.row), int(event.column))
-    return (cell, *_show(*inputs, cell))
+    try:
+        found = by_hand.by_hand(matrices.read(text), _scheme(bits, range_, scales), clip)
+    except ValueError as error:
+        return cell, *(gr.skip() for _ in range(6)), parts.problem_html(str(error))
+    return cell, *_of_cell(found, cell), gr.skip(), gr.skip(), gr.skip(), ""
 
 
 def _scheme(bits: float, range_: str, scales: str) -> Scheme:
@@ -158,15 +162,22 @@ def _parts(
 ) -> tuple[Any, ...]:
     w, scheme = matrices.read(text), _scheme(bits, range_, scales)
     found = by_hand.by_hand(w, scheme, clip)
-    at = (min(cell[0], w.shape[0] - 1), min(cell[1], w.shape[1] - 1))
     errors = by_hand.clip_errors(w, scheme)
+    return (
+        *_of_cell(found, cell),
+        plot(lab_plots.clipping(errors, clip, by_hand.best_clip(errors))),
+        table_html(_table(found)),
+        _link(text, bits, range_, scales, clip),
+    )
+
+
+def _of_cell(found: by_hand.ByHand, cell: tuple[int, int]) -> tuple[Any, ...]:
+    """The grids with a cell chosen, its steps, and the weights that share its scale."""
+    at = (min(cell[0], found.w.shape[0] - 1), min(cell[1], found.w.shape[1] - 1))
     return (
         lab.grids_html(found, at),
         lab.steps_html(by_hand.choice(found, *at), found.formula(*at), at),
         plot(lab_plots.staircase(*by_hand.block(found, *at))),
-        plot(lab_plots.clipping(errors, clip, by_hand.best_clip(errors))),
-        table_html(_table(found)),
-        _link(text, bits, range_, scales, clip),
     )
 
 
