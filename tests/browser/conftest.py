@@ -16,7 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 from tests.browser.steps import open_page
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 30_000  # ms; far more than anything takes, so that a slow machine fails nothing
+TIMEOUT = 60_000  # ms; far more than anything takes, so that a slow machine fails nothing
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",  # threads that wait for each other beside a browser take ages

@@ -15,8 +15,10 @@ BAD = {
         "prompt": "the prompt is empty; type something, or take an example",
         "max_tokens": "expected 1 to 128",
     },
-    "?formats=&run=1": {"formats": "choose at least one format to compare with fp32"},
-    "?model=blip-tiny&input=scene:x&run=1": {"picture": "unknown scene 'x'"},
+    "?model=blip-tiny&formats=&input=scene:x&run=1": {
+        "formats": "choose at least one format to compare with fp32",
+        "picture": "unknown scene 'x'",
+    },
 }
 SLOW_OR_FAST = ("first token", "each further")
 
@@ -30,33 +32,23 @@ def run_by_link(page, link):
     }
 
 
-def opened_again(page):
-    """What the link under the comparison gives in a page of its own."""
-    again = page.locator("#again").get_attribute("href")
-    other = page.context.new_page()
-    shown = run_by_link(other, again)
-    expect(other.locator("#again")).to_have_attribute("href", again)
-    return shown, other
-
-
-def test_a_link_runs_a_prompt_in_formats_of_ones_own_and_again(page):
+def test_a_link_runs_a_prompt_in_formats_of_ones_own_and_so_does_the_link_under_it(page):
     first = run_by_link(page, SUM)
     assert list(first) == ["fp32", "int8", "int4-g32-affine"]
     assert first["fp32"]["output"] == first["int8"]["output"] == "123"
-    again, other = opened_again(page)
-    assert again == first
+    again = page.locator("#again").get_attribute("href")
+    other = page.context.new_page()
+    assert run_by_link(other, again) == first
+    expect(other.locator("#again")).to_have_attribute("href", again)
     expect(other.get_by_label("Prompt")).to_have_value("What is 59 + 64?")
     ticked = other.locator("#formats input:checked")
     assert [box.get_attribute("name") for box in ticked.all()] == ["int8", "int4-g32-affine"]
 
 
-def test_a_link_to_a_scene_runs_and_again(page):
-    first = run_by_link(page, SCENE)
-    assert list(first) == ["fp32", "int8"]
+def test_a_link_to_a_scene_runs_and_is_the_link_under_it(page):
+    assert list(run_by_link(page, SCENE)) == ["fp32", "int8"]
     expect(page.locator("#verdict .asked")).to_contain_text(str(scene_picture(7)))
-    again, other = opened_again(page)
-    assert again == first
-    expect(other.locator("#verdict .asked")).to_contain_text(str(scene_picture(7)))
+    expect(page.locator("#again")).to_have_attribute("href", SCENE)
 
 
 def test_what_is_wrong_with_a_link_is_told_at_its_control_and_nothing_runs(page, tmp_path):

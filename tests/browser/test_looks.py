@@ -33,13 +33,17 @@ _OUTSIDE = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=LOOKS)
+@pytest.fixture(scope="module", params=["wide, light", "phone, dark"])
 def found(request, browser, app):
-    """What is found wrong in each state of the app, gathered on one walk through it."""
+    """What is found wrong in each state of the app, in both themes, on one walk through it."""
     size, theme = LOOKS[request.param]
     with watched(browser, app) as page:
         page.set_viewport_size(size)
-        return {state: faults(page) for state in walk(page, theme)}
+        return {
+            f"{state}, {shade}": faults_in(page, shade)
+            for state in walk(page, theme)
+            for shade in ("light", "dark")
+        }
 
 
 def walk(page, theme):
@@ -61,6 +65,12 @@ def walk(page, theme):
     page.goto(f"/about{query}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     yield "About"
+
+
+def faults_in(page, theme):
+    page.add_style_tag(content="* { transition: none !important }")  # no colours on their way
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
+    return faults(page)
 
 
 def faults(page):
