@@ -4,10 +4,6 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from qdemo.ui.dashboard import build, serve
-from qdemo.zoo.catalogue import CATALOGUE, Entry
-from tests.zoo import models
-
 WORDS = [
     "<pad>", "</s>", "<unk>", "<img/src=x/onerror=alert(1)>", "${document.title}", "{{7*7}}",
     "<script>alert(1)</script>", "</script>", "<b>bold</b>", "&lt;i&gt;",
@@ -15,11 +11,16 @@ WORDS = [
 
 
 def write_hostile(folder):
+    from tests.zoo import models  # transformers takes seconds: not for who wants the words only
+
     with patch.object(models, "WORDS", WORDS):
         models.write_t5(folder, tied=False, activation="gated-gelu")
 
 
 def main():
+    from qdemo.ui.dashboard import build, serve
+    from qdemo.zoo.catalogue import CATALOGUE, Entry
+
     with tempfile.TemporaryDirectory() as folder:
         write_hostile(Path(folder))
         entry = Entry("hostile", "text2text", tied=False, parameters=0, folder=Path(folder))

@@ -114,7 +114,7 @@ def traces(page, chart):
 
 def choose_blip(page):
     choose(page, "Model", "blip-tiny")
-    expect(page.locator("#picture img")).to_be_visible()
+    expect(page.locator("#gallery")).to_be_visible()
 
 
 def remove_picture(page):

@@ -1,6 +1,6 @@
 """What is on screen before anyone has asked for anything.
 
-That the outside is asked for nothing, here and on every other page, `watched` sees to.
+That the outside is asked for nothing, here and on every other page, `listen` sees to.
 """
 
 from playwright.sync_api import expect

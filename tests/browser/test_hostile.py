@@ -1,5 +1,7 @@
 """Prompts and model output that try to become part of the page appear as the text they are."""
 
+from urllib.parse import parse_qs, urlencode
+
 import pytest
 from playwright.sync_api import expect
 
@@ -30,7 +32,7 @@ def hostile(browser, hostile_app):
 
 
 def assert_nothing_got_in(page):
-    """No element was made of text. What would have run has run: `watched` saw no dialog."""
+    """No element was made of text. What would have run has run: `listen` heard no dialog."""
     texts = ".asked, .output, .token, .problem, .reading, .tops h3, .ribbon th, .ribbon td span"
     assert page.locator(f":is({texts}) :is(img, script, b, i)").count() == 0
     assert page.locator("img[src=x], img[src='x/onerror=alert(1)']").count() == 0
@@ -46,15 +48,13 @@ def test_a_link_and_a_prompt_appear_as_text(page):
     expect(problem(page, "formats")).to_contain_text("'${document.title}'")
     wait_for_charts(page)
     assert_nothing_got_in(page)
-    ask(page, PROMPT, "int3")
+    page.goto(f"/?{urlencode({'formats': 'int3', 'input': PROMPT, 'run': 1})}")
+    expect(page.locator("#status")).to_have_text("Done.")
     expect(page.locator("#verdict q")).to_have_text(PROMPT)
+    expect(page.get_by_label("Prompt")).to_have_value(PROMPT)
+    again = parse_qs(page.locator("#again").get_attribute("href").removeprefix("?"))
+    assert again["input"] == [PROMPT]
     assert_nothing_got_in(page)
-    again = page.context.new_page()
-    again.goto(f"/{page.locator('#again').get_attribute('href')}")
-    expect(again.locator("#status")).to_have_text("Done.")
-    expect(again.locator("#verdict q")).to_have_text(PROMPT)
-    expect(again.get_by_label("Prompt")).to_have_value(PROMPT)
-    assert_nothing_got_in(again)
 
 
 def test_the_answers_of_a_model_appear_as_text(hostile):

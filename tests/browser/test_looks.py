@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import WIDE, watched
+from tests.browser.conftest import WIDE
 from tests.browser.steps import ask, choose_blip, compare, open_page, problem, tick
 
 PHONE = {"width": 390, "height": 844}
@@ -34,16 +34,15 @@ _OUTSIDE = """() => {
 
 
 @pytest.fixture(scope="module", params=["wide, light", "phone, dark"])
-def found(request, browser, app):
+def found(request, tab):
     """What is found wrong in each state of the app, in both themes, on one walk through it."""
     size, theme = LOOKS[request.param]
-    with watched(browser, app) as page:
-        page.set_viewport_size(size)
-        return {
-            f"{state}, {shade}": faults_in(page, shade)
-            for state in walk(page, theme)
-            for shade in ("light", "dark")
-        }
+    tab.set_viewport_size(size)
+    return {
+        f"{state}, {shade}": faults_in(tab, shade)
+        for state in walk(tab, theme)
+        for shade in ("light", "dark")
+    }
 
 
 def walk(page, theme):
@@ -53,11 +52,10 @@ def walk(page, theme):
     expect(page.locator("body")).to_have_class("dark" if theme == "dark" else "")
     yield "the example"
     ask(page, LONG, "int8", "int2")
-    yield "a prompt"
     tick(page)
     page.locator("#compare").click()
     expect(problem(page, "formats")).to_be_visible()
-    yield "a mistake"
+    yield "a prompt, then a mistake"
     choose_blip(page)
     tick(page, "int8", "int2")
     compare(page)

@@ -61,27 +61,27 @@ def test_stop_stops_a_comparison_that_has_hardly_begun(shared):
     assert list(cards(shared)) == ["fp32", "fp16"]
 
 
-def test_stop_keeps_what_is_through_and_a_new_comparison_works(page):
+def test_stop_keeps_what_is_through_and_a_new_comparison_works(shared):
     formats = ",".join(["int8", *SLOW]).replace("+", "%2B")
-    open_page(page, f"?formats={formats}&max_tokens=128&input={LONG}")
-    expect(page.get_by_label("Prompt")).to_have_value(LONG)
-    start(page)
-    expect(page.locator('.card.running[data-format="int2"]')).to_be_visible()
-    expect(page.locator("#compare")).to_be_disabled()
-    before = through(page)
-    page.locator("#stop").click()
-    wait_until_through(page)
-    tick(page, "fp16")
-    assert said(page)[-1] == "Stopped."
+    open_page(shared, f"?formats={formats}&max_tokens=128&input={LONG}")
+    expect(shared.get_by_label("Prompt")).to_have_value(LONG)
+    start(shared)
+    expect(shared.locator('.card.running[data-format="int2"]')).to_be_visible()
+    expect(shared.locator("#compare")).to_be_disabled()
+    before = through(shared)
+    shared.locator("#stop").click()
+    wait_until_through(shared)
+    tick(shared, "fp16")
+    assert said(shared)[-1] == "Stopped."
     assert list(before)[:2] == ["fp32", "int8"]
-    assert through(page).items() >= before.items()
-    stopped = {name: one for name, one in cards(page).items() if one["state"] != "done"}
+    assert through(shared).items() >= before.items()
+    stopped = {name: one for name, one in cards(shared).items() if one["state"] != "done"}
     assert SLOW[-1] in stopped
     assert all("stopped before it was through" in one["output"] for one in stopped.values())
-    expect(page.locator("#memory-table tbody th")).to_have_text(list(through(page)))
-    expect(page.locator("#stop")).to_be_disabled()
-    compare(page)
-    assert not any("of 8" in text for text in said(page)), "the run that was stopped goes on"
-    assert {name: one["output"] for name, one in cards(page).items()} == dict.fromkeys(
+    expect(shared.locator("#memory-table tbody th")).to_have_text(list(through(shared)))
+    expect(shared.locator("#stop")).to_be_disabled()
+    compare(shared)
+    assert not any("of 8" in text for text in said(shared)), "the run that was stopped goes on"
+    assert {name: one["output"] for name, one in cards(shared).items()} == dict.fromkeys(
         ["fp32", "fp16"], "Paris"
     )
