@@ -12,11 +12,12 @@ from typing import Any
 from torch import nn
 
 from qdemo import Footprint, Variant, compare, footprint
-from qdemo.comparison import Comparison, Event, Finished, Written
 from qdemo.modeling.footprint import KINDS
 from qdemo.report import as_json, summary
-from qdemo.zoo.access import skeleton
-from qdemo.zoo.catalogue import CATALOGUE, get_entry
+from qdemo.results import Comparison, Event, Finished, Written
+from qdemo.zoo.access import download, skeleton
+from qdemo.zoo.availability import get_entry
+from qdemo.zoo.catalogue import CATALOGUE
 
 _COMPARED = ("fp16", "bf16", "int8")
 _FORMATS = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> None:
     given = _picture(options.input) if _captions(options.model) else options.input
+    _bring(options.model)
     for event in compare(options.model, given, options.formats, options.max_tokens):
         _show_progress(event)
         if isinstance(event, Finished):
@@ -74,6 +76,14 @@ def _picture(name: str) -> object:
     if name.startswith(("scene:", "gallery:")):
         return named_picture(name)
     return read_picture(name, Path(name).name)
+
+
+def _bring(model: str) -> None:
+    """Download it, where it is not here, with a line that is written over."""
+    for known in download(get_entry(model)):
+        if sys.stderr.isatty():
+            done = f"{known.done / 1e6:,.0f} of {known.total / 1e6:,.0f} MB"
+            print(f"\r\x1b[Kdownloading {model}: {done}", end="", file=sys.stderr, flush=True)
 
 
 def _show_progress(event: Event) -> None:

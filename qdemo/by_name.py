@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from qdemo.comparison import Event, run
+from qdemo.comparison import run
 from qdemo.modeling.variant import Variant
+from qdemo.results import Event
 
 
 def compare(
@@ -18,11 +19,13 @@ def compare(
 
     Raises:
         ValueError: an unknown model or format, or an input that the model can't take.
-        OSError: the model is neither here nor to be had.
+        UnavailableError: the model is neither here nor to be had; an OSError.
     """
-    from qdemo.zoo.access import load
-    from qdemo.zoo.catalogue import get_entry
+    from qdemo.zoo.access import download, load
+    from qdemo.zoo.availability import get_entry
 
     entry = get_entry(model)
     variants = [Variant.parse(f) if isinstance(f, str) else f for f in formats]
+    for _ in download(entry):  # nothing, where it is here
+        pass
     return run(load(entry).given(given), variants, max_tokens)

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from qdemo.measure.logits import LogitDifference, logit_difference
+from qdemo.measure.logits import logit_difference
 from qdemo.measure.outputs import first_divergence
-from qdemo.measure.weights import WeightError, model_weight_errors
+from qdemo.measure.weights import model_weight_errors
 from qdemo.modeling.convert import rebuild
-from qdemo.modeling.footprint import Footprint, footprint
+from qdemo.modeling.footprint import footprint
 from qdemo.modeling.variant import Variant
+from qdemo.results import (
+    Comparison,
+    Done,
+    Event,
+    Failed,
+    Finished,
+    Outcome,
+    Result,
+    Started,
+    Written,
+)
 
 REFERENCE = Variant()
 """What everything is compared with: the model in fp32."""
 
 TOP = 5
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -51,123 +66,78 @@ class Runner(Protocol):
         """Each token as it is written in the vocabulary."""
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What one variant did.
+class Kept(Protocol):
+    """Outcomes of the same model and input, kept from an earlier comparison."""
 
-    `tokens`, `text`: its own greedy output. `first_token_s` is the time to the first token, in
-    seconds, and `token_ms` the milliseconds for each further one (None where there is none),
-    after a warm-up. `top` holds, at each position of the reference's output, the most likely
-    tokens with their probabilities. `logits` (both fed the reference's output), `divergence` (the
-    first token that differs) and `weights` (by parameter) are against the reference; it has none.
-    `bytes_with_embeddings`: what the variant would hold if it quantized the embeddings too; None
-    where that says nothing.
-    """
+    def get(self, variant: Variant) -> Outcome | None:
+        """What was kept of that variant; None where nothing was."""
 
-    variant: Variant
-    tokens: tuple[int, ...]
-    pieces: tuple[str, ...]
-    text: str
-    first_token_s: float
-    token_ms: float | None
-    footprint: Footprint
-    top: tuple[tuple[tuple[str, float], ...], ...]
-    logits: LogitDifference | None = None
-    divergence: int | None = None
-    weights: dict[str, WeightError] | None = None
-    bytes_with_embeddings: int | None = None
+    def put(self, variant: Variant, outcome: Outcome) -> None:
+        """Keep it, or not."""
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A variant could not be built or run; the others go on."""
+class _Nothing:
+    """Keeps nothing."""
 
-    variant: Variant
-    reason: str
+    def get(self, variant: Variant) -> Outcome | None:
+        return None
 
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All that came out for one model and one input; the reference is the first result.
-
-    `variants` are those that were to run, `shapes` those of the reference's parameters, by name.
-    """
-
-    model: str
-    shown: str
-    max_tokens: int
-    variants: tuple[Variant, ...]
-    shapes: dict[str, tuple[int, ...]]
-    results: tuple[Result, ...] = ()
-    failures: tuple[Failed, ...] = ()
-
-    def after(self, event: Event) -> Comparison:
-        """This comparison with what `event` adds to it."""
-        if isinstance(event, Done):
-            return replace(self, results=(*self.results, event.result))
-        if isinstance(event, Failed):
-            return replace(self, failures=(*self.failures, event))
-        return self
+    def put(self, variant: Variant, outcome: Outcome) -> None:
+        pass
 
 
-@dataclass(frozen=True, eq=False)
-class Started:
-    """What will be compared; nothing has run yet."""
-
-    comparison: Comparison
-
-
-@dataclass(frozen=True)
-class Written:
-    """The output of a variant so far."""
-
-    variant: Variant
-    text: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """A variant is through."""
-
-    result: Result
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """Every variant is through."""
-
-    comparison: Comparison
-
-
-Event = Started | Written | Done | Failed | Finished
-
-
-def run(runner: Runner, variants: Iterable[Variant], max_tokens: int = 64) -> Generator[Event]:
+def run(
+    runner: Runner, variants: Iterable[Variant], max_tokens: int = 64, kept: Kept | None = None
+) -> Generator[Event]:
     """Run the reference, then each variant, one alive at a time; closing the generator stops it.
 
     The reference runs whether it is named or not. Without it there is nothing to compare with:
-    when it fails, nothing else is run.
+    when it fails, nothing else is run. What `kept` has of the same model, input and `max_tokens`
+    is not run again.
 
     Raises:
         ValueError: `max_tokens` is below 1.
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
+    kept = kept or _Nothing()
     comparison = _planned(runner, variants, max_tokens)
     yield Started(comparison)
-    reference: _Reference | None = None
+    reference: Outcome | None = None
     for variant in comparison.variants:
+        outcome = kept.get(variant)
         try:
-            result, reference = yield from _run(runner, variant, max_tokens, reference)
-        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-            event: Done | Failed = Failed(variant, str(error))
+            event: Done | Failed
+            if outcome is None:
+                outcome = yield from _run(runner, variant, max_tokens, reference)
+                kept.put(variant, outcome)
+                event = Done(outcome.result)
+            else:
+                event = Done(outcome.result, kept=True)
+        except Exception as error:
+            event = Failed(variant, _reason(error))
         else:
-            event = Done(result)
+            reference = reference or outcome
         comparison = comparison.after(event)
         yield event
         if reference is None:
             break
     yield Finished(comparison)
+
+
+def _reason(error: Exception) -> str:
+    """Why a variant failed, in words for people; what is no one's plan is told to the log."""
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "there is not enough memory free for this format"
+    if isinstance(error, ValueError | ArithmeticError) and _is_sentence(str(error)):
+        return str(error)
+    _LOGGER.error("a format failed", exc_info=error)
+    return f"the model broke off with a {type(error).__name__}; the log has the rest"
+
+
+def _is_sentence(text: str) -> bool:
+    """Not the long story of a library."""
+    return 0 < len(text) < 300 and "\n" not in text
 
 
 def _planned(runner: Runner, variants: Iterable[Variant], max_tokens: int) -> Comparison:
@@ -180,15 +150,9 @@ def _planned(runner: Runner, variants: Iterable[Variant], max_tokens: int) -> Co
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Reference:
-    tokens: tuple[int, ...]
-    logits: Tensor
-
-
 def _run(
-    runner: Runner, variant: Variant, max_tokens: int, reference: _Reference | None
-) -> Generator[Event, None, tuple[Result, _Reference]]:
+    runner: Runner, variant: Variant, max_tokens: int, reference: Outcome | None
+) -> Generator[Event, None, Outcome]:
     model = runner.model if reference is None else variant.build(runner.model)
     next(runner.generate(model, 1))  # a warm-up: the first pass pays for pages and caches
     tokens: list[int] = []
@@ -197,10 +161,9 @@ def _run(
         tokens.append(token)
         seconds.append(took)
         yield Written(variant, runner.decode(tokens))
-    forced = tuple(tokens) if reference is None else reference.tokens
-    logits = runner.score(model, forced)
+    logits = runner.score(model, tokens if reference is None else reference.result.tokens)
     result = _result(runner, variant, model, tokens, seconds, logits, reference)
-    return result, reference or _Reference(forced, logits)
+    return Outcome(result, logits if reference is None else None)
 
 
 def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:
@@ -221,7 +184,7 @@ def _result(
     tokens: list[int],
     seconds: list[float],
     logits: Tensor,
-    reference: _Reference | None,
+    reference: Outcome | None,
 ) -> Result:
     further = seconds[1:]
     result = Result(
@@ -233,12 +196,14 @@ def _result(
         token_ms=1000 * sum(further) / len(further) if further else None,
         footprint=footprint(model),
         top=_top(runner, logits),
+        computed=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if reference is None:
+    if reference is None or reference.logits is None:
         return result
+    theirs = reference.result.tokens
     against = {
-        "logits": logit_difference(reference.logits, logits, torch.tensor(reference.tokens)),
-        "divergence": first_divergence(reference.tokens, tokens),
+        "logits": logit_difference(reference.logits, logits, torch.tensor(theirs)),
+        "divergence": first_divergence(theirs, tokens),
         "weights": dict(model_weight_errors(runner.model, model)),
         "bytes_with_embeddings": _bytes_with_embeddings(runner.model, variant),
     }

@@ -1,8 +1,8 @@
 """The JSON document of a comparison, which `report` writes and everything that is shown reads.
 
 It is plain: numbers, text, lists, and None where there is none. `formats` are those asked for,
-fp32 first; `results` has an item for each that ran, `failures` for each that could not; the keys
-name the units.
+fp32 first; `results` has an item for each that ran, `failures` for each that could not, and `kept`
+names those whose result an earlier comparison had computed; the keys name the units.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from qdemo.comparison import Comparison, Done, Event, Failed, Finished, Started, Written
 from qdemo.document import Document
 from qdemo.report import as_json, failure_row, row
+from qdemo.results import Comparison, Done, Event, Failed, Finished, Started, Written
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdemo.comparison import Comparison, Failed, Result
 from qdemo.document import SCHEMA, WHOLE_MODEL, Document
 from qdemo.measure.histogram import BINS, LOG_BINS, LOG_RANGE
 from qdemo.measure.logits import LogitDifference
 from qdemo.measure.weights import WeightError, pool
+from qdemo.results import Comparison, Failed, Result
 
 
 def summary(comparison: Comparison) -> list[dict[str, Any]]:
@@ -47,6 +47,7 @@ def as_json(comparison: Comparison) -> Document:
             for plain, result in zip(rows, comparison.results, strict=True)
         ],
         "failures": [failure_row(failure) for failure in comparison.failures],
+        "kept": [str(variant) for variant in comparison.kept],
         "machine": _machine(),
         "computed": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -67,6 +68,7 @@ def row(result: Result, reference: Result) -> dict[str, Any]:
         **_weights(pool(result.weights.values()) if result.weights else None),
         "footprint": asdict(result.footprint) | {"split_ties": _ties(result)},
         "bytes_with_embeddings": result.bytes_with_embeddings,
+        "computed": result.computed,
     }
 
 

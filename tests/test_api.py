@@ -110,14 +110,19 @@ def test_footprint_answers_while_the_first_model_is_still_being_loaded(client):
     }
 
 
-def test_three_endpoints_are_public(client):
+def test_four_endpoints_are_public(client):
     api = client.view_api(return_format="dict", print_info=False)
     named = {
         name: [parameter["parameter_name"] for parameter in endpoint["parameters"]]
         for name, endpoint in api["named_endpoints"].items()
     }
     asked = ["model", "formats", "prompt", "picture", "picture_name", "max_tokens"]
-    assert named == {"/compare": asked, "/models": [], "/footprint": ["model", "formats"]}
+    assert named == {
+        "/compare": asked,
+        "/download": ["model"],
+        "/models": [],
+        "/footprint": ["model", "formats"],
+    }
     assert api["unnamed_endpoints"] == {}
 
 

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from qdemo import Variant, footprint, logit_difference
-from qdemo.comparison import REFERENCE, Done, Failed, Finished, Started, Written, run
+from qdemo.comparison import REFERENCE, run
 from qdemo.measure.outputs import first_divergence
+from qdemo.results import Done, Failed, Finished, Started, Written
 
 VARIANTS = [Variant.parse(text) for text in ("bf16", "int8", "int2")]
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from qdemo import Variant
-from qdemo.comparison import Done, Failed, Finished, Started, Written, run
+from qdemo.comparison import run
 from qdemo.progress import Progress
 from qdemo.report import as_json
+from qdemo.results import Done, Failed, Finished, Started, Written
 from tests.test_comparison import Parrot
 
 VARIANTS = [Variant.parse(text) for text in ("bf16", "int8-g9", "int8")]

@@ -10,7 +10,7 @@ from qdemo.lab.dummy import Cast, casts, default_dtype
 from qdemo.modeling.convert import cast
 from qdemo.modeling.footprint import Footprint, footprint
 from qdemo.zoo.access import skeleton
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry
 
 
 @cache

@@ -12,7 +12,7 @@ from qdemo.modeling.variant import Variant
 from qdemo.numerics.linear import choose_qparams, quantize_tensor
 from qdemo.numerics.scheme import Scheme
 from qdemo.zoo.access import skeleton
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry
 
 
 def _two_bits() -> str:

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry
 
 MOST_ROWS, MOST_COLUMNS = 12, 16
 OUTLIER = 20

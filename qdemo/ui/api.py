@@ -1,4 +1,4 @@
-"""The HTTP API: /compare, /models and /footprint, for gradio_client and anyone who speaks HTTP."""
+"""The HTTP API, for gradio_client and anyone who speaks HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qdemo.request import DEFAULT_TOKENS, InputError, Request, parse_formats, pa
 from qdemo.ui import jobs
 from qdemo.ui.picture_input import is_upload
 from qdemo.zoo.access import skeleton
-from qdemo.zoo.availability import offered, where
+from qdemo.zoo.availability import UnavailableError, offered, where
 
 Json = dict[str, Any]
 
@@ -37,6 +37,7 @@ def build() -> None:
             show_progress="hidden",
         )  # fmt: skip
     gr.api(models, api_name="models", queue=False)
+    gr.api(download, api_name="download", concurrency_id="download", concurrency_limit=1)
     gr.api(footprint, api_name="footprint", concurrency_id="model")
 
 
@@ -87,6 +88,17 @@ def models() -> list[Json]:
     ]
 
 
+def download(model: str) -> Iterator[Json]:
+    """Bring a model from the Hub to this server; yields how far it is, last that it is here."""
+    try:
+        entry = parse_model(model)
+        for known in jobs.download(entry):
+            yield {"bytes": known.done, "of": known.total, "per_second": known.bytes_per_second}
+    except InputError as error:
+        raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    yield {"model": entry.name, "where": where(entry)}
+
+
 def footprint(model: str, formats: list[str]) -> list[Json]:
     """The bytes that a model holds in each format, by kind; found without weights."""
     try:
@@ -95,6 +107,8 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
         held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
     except InputError as error:
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    except UnavailableError as error:
+        raise gr.Error(f"model: {error}", print_exception=False) from None
     except ValueError as error:
         raise gr.Error(f"formats: {error}", print_exception=False) from None
     return [{"format": name, "bytes": size.total, "by_kind": size.by_kind} for name, size in held]

@@ -13,8 +13,7 @@ import gradio as gr
 from qdemo.request import DEFAULT_TOKENS, FIELDS, MAX_CHARACTERS, MAX_TOKENS
 from qdemo.ui import own_format, parts
 from qdemo.ui.picture_input import PictureInput
-from qdemo.zoo.availability import offered, where
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry, offered, where
 from qdemo.zoo.pictures import gallery, named_picture
 
 TICKED = ("fp16", "bf16", "int8")

@@ -4,42 +4,50 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from qdemo.comparison import Event, Started, Written, run
+from qdemo.comparison import run
 from qdemo.progress import Progress
 from qdemo.request import InputError, Request
+from qdemo.results import Event, Started, Written
+from qdemo.settings import SETTINGS
 from qdemo.ui.gpu import on_gpu
+from qdemo.ui.kept import Results, loaded
 from qdemo.ui.threads import for_size, on_threads
-from qdemo.zoo.access import load
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.access import download as bring
+from qdemo.zoo.availability import UnavailableError, folder_of, get_entry
+from qdemo.zoo.catalogue import Entry
 
 if TYPE_CHECKING:
-    from qdemo.zoo.loading import Given, Loaded
+    from qdemo.zoo.download import Downloading
+    from qdemo.zoo.loading import Given
 
 SECONDS_APART = 0.06
 """Between two pictures of a text that grows: more often, and a browser only lags behind."""
 
 
-_LOADING = threading.Lock()
-
-
-def _loaded(name: str) -> Loaded:
-    """The model; who asks while it is being loaded waits, and does not load it a second time."""
-    with _LOADING:
-        return _load(name)
-
-
-@lru_cache(maxsize=2)
-def _load(name: str) -> Loaded:
-    return load(get_entry(name))
-
-
 def warm_up(name: str) -> None:
     """Load a model in the background, so that the first click need not wait for it."""
-    threading.Thread(target=_loaded, args=(name,), daemon=True).start()
+    threading.Thread(target=loaded, args=(get_entry(name),), daemon=True).start()
+
+
+def is_here(entry: Entry) -> bool:
+    """Whether the model's files are on this machine."""
+    return folder_of(entry) is not None
+
+
+def download(entry: Entry) -> Iterator[Downloading]:
+    """Bring a model from the Hub, telling how far it is; nothing is told where it is here.
+
+    Raises:
+        InputError: it can't be had, or there is no room for it.
+    """
+    try:
+        yield from bring(entry)
+    except UnavailableError as error:
+        raise InputError("model", str(error)) from None
 
 
 def progress(request: Request) -> Iterator[Progress]:
@@ -49,14 +57,19 @@ def progress(request: Request) -> Iterator[Progress]:
         InputError: the model can't be had, or can't take this input.
     """
     known: Progress | None = None
-    shown_at = 0.0
-    for event in _events(request):
-        known = Progress.begin(event) if isinstance(event, Started) else known
-        assert known is not None
-        known = known.after(event)
-        if not isinstance(event, Written) or time.monotonic() - shown_at > SECONDS_APART:
-            yield known
-            shown_at = time.monotonic()
+    began = shown_at = time.monotonic()
+    with closing(_events(request)) as events:
+        for event in events:
+            known = Progress.begin(event) if isinstance(event, Started) else known
+            assert known is not None
+            known = known.after(event)
+            now = time.monotonic()
+            if now - began > SETTINGS.deadline_s and not known.finished:
+                yield known.stopped(f"stopped after {SETTINGS.deadline_s} s, the longest here")
+                return
+            if not isinstance(event, Written) or now - shown_at > SECONDS_APART:
+                yield known
+                shown_at = time.monotonic()
 
 
 def given(request: Request) -> Given:
@@ -66,23 +79,18 @@ def given(request: Request) -> Given:
         InputError: the model can't be had, or can't take this input.
     """
     try:
-        loaded = _loaded(request.entry.name)
-    except OSError:
-        raise InputError("model", _not_here(request.entry.name)) from None
+        model = loaded(request.entry)
+    except UnavailableError as error:
+        raise InputError("model", str(error)) from None
     try:
-        return loaded.given(request.given)
+        return model.given(request.given)
     except ValueError as error:
         raise InputError(request.field, str(error)) from None
 
 
 @on_gpu
-def _events(request: Request) -> Iterator[Event]:
-    events = run(given(request), request.variants, request.max_tokens)
+def _events(request: Request) -> Generator[Event]:
+    runner = given(request)
+    kept = Results(request, runner.shown)
+    events = run(runner, request.variants, request.max_tokens, kept)
     yield from on_threads(for_size(request.entry.parameters), events)
-
-
-def _not_here(name: str) -> str:
-    return (
-        f"{name} is not on this machine and could not be downloaded from the Hub. Without a "
-        "network, use t5-tiny or blip-tiny, which come with the page."
-    )

@@ -17,7 +17,7 @@ from qdemo.request import (
     parse_prompt,
 )
 from qdemo.ui import own_format
-from qdemo.ui.controls import Controls, is_captioning, parts_of, picture_file
+from qdemo.ui.controls import Controls, is_captioning, model_choices, parts_of, picture_file
 from qdemo.ui.parts import problem_html
 
 Updates = dict[Any, Any]
@@ -40,7 +40,8 @@ def connect(blocks: gr.Blocks, controls: Controls, start: gr.State) -> None:
 def _restore(controls: Controls, start: gr.State, query: Mapping[str, str]) -> Updates:
     """What is wrong with a link is said at the control that it is about; the rest is taken."""
     asked = from_query(query)
-    updates: Updates = {}
+    # What is downloaded may be more than when the page was built.
+    updates: Updates = {controls.model: gr.update(choices=model_choices())}
     problems: dict[str, str] = {}
     for field in _fields(asked):
         try:
@@ -63,7 +64,8 @@ def _fields(asked: Mapping[str, Any]) -> list[str]:
 def _model(controls: Controls, name: str) -> Updates:
     entry = parse_model(name)
     text, picture = parts_of(entry.name)
-    return {controls.model: entry.name, controls.text_part: text, controls.picture_part: picture}
+    chosen = gr.update(choices=model_choices(), value=entry.name)
+    return {controls.model: chosen, controls.text_part: text, controls.picture_part: picture}
 
 
 def _formats(controls: Controls, texts: list[str]) -> Updates:

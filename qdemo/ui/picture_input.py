@@ -28,11 +28,22 @@ def _path(_: Any, payload: ImageData | None) -> str | None:
     return str(payload.path)
 
 
+# gradio makes a component anew for each page that is opened, and forgets what files it has written,
+# which then nobody deletes: all have one list.
+_FILES: set[str] = set()
+_ONE_LIST = property(lambda _: _FILES, lambda *_: None)
+
 # gradio's metaclass writes a .pyi file beside the source of every class that is written as one.
 PictureInput: Any = ABCMeta.__new__(
     type(gr.Image),
     "PictureInput",
     (gr.Image,),
-    {"__module__": __name__, "__doc__": __doc__, "is_template": True, "preprocess": _path},
+    {
+        "__module__": __name__,
+        "__doc__": __doc__,
+        "is_template": True,
+        "preprocess": _path,
+        "temp_files": _ONE_LIST,
+    },
 )
 """For the browser it is an Image."""

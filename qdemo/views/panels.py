@@ -10,8 +10,8 @@ from qdemo.views.cards import Card
 from qdemo.views.plots import colours
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
-from qdemo.views.verdict import verdict
-from qdemo.views.wording import percent, significant
+from qdemo.views.verdict import kept_note, verdict
+from qdemo.views.wording import duration, megabytes, percent, significant
 
 KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
 """Where the ribbon's colour changes, in nats."""
@@ -23,7 +23,7 @@ def verdict_html(document: Document, note: str = "") -> str:
     return fill(
         "verdict",
         sentences=sentences,
-        note=note,
+        note=note or kept_note(document),
         model=document["model"],
         input=document["input"],
     )
@@ -33,6 +33,16 @@ def running_html(model: str, shown: str) -> str:
     """What stands in the verdict's place until there is one."""
     text = ["Running one format after the other, fp32 first."]
     return fill("verdict", sentences=text, note="", model=model, input=shown)
+
+
+def download_html(
+    model: str, done: int, total: int, per_second: float | None, seconds_left: float | None
+) -> str:
+    """How far a download is: a bar, and bytes, speed and time left in words."""
+    words = [f"{done / 1e6:,.0f} of {megabytes(total)}"]
+    if per_second is not None and seconds_left is not None:
+        words += [f"{per_second / 1e6:,.1f} MB/s", f"{duration(seconds_left)} left"]
+    return fill("download", model=model, done=done, total=total, words=", ".join(words))
 
 
 def cards_html(cards: Sequence[Card]) -> str:

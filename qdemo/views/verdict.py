@@ -22,6 +22,17 @@ def verdict(document: Document) -> list[str]:
     return sentences
 
 
+def kept_note(document: Document) -> str:
+    """What was not computed just now, and when it was; empty where everything was."""
+    kept = document["kept"]
+    if not kept:
+        return ""
+    first = min(row["computed"] for row in document["results"] if row["format"] in kept)
+    day, _, time = first[:16].partition("T")
+    computed = f"{joined(kept)} {'was' if len(kept) == 1 else 'were'} computed earlier"
+    return f"{computed} for this same input and kept here, first on {day} at {time} UTC."
+
+
 def _sayings(same: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[str]:
     names = [result["format"] for result in same]
     sentences = []

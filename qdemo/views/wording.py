@@ -90,6 +90,20 @@ def times(ratio: float | None) -> str:
     return NONE if ratio is None else f"{ratio:.2f}×"
 
 
+def duration(seconds: float) -> str:
+    """A time to wait, as exact as one cares.
+
+    >>> duration(9.7), duration(75), duration(4000)
+    ('10 s', '1 min 15 s', '1 h 7 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def joined(names: Sequence[str]) -> str:
     """A list in a sentence.
 

@@ -6,6 +6,7 @@ thread that asks meanwhile finds them half made.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from qdemo.zoo.catalogue import Entry
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from qdemo.zoo.download import Downloading
     from qdemo.zoo.loading import Loaded
 
 _IMPORTING = Lock()
@@ -24,6 +26,13 @@ def load(entry: Entry) -> Loaded:
     with _IMPORTING:
         from qdemo.zoo import loading
     return loading.load(entry)
+
+
+def download(entry: Entry) -> Generator[Downloading]:
+    """`qdemo.zoo.download.download`."""
+    with _IMPORTING:
+        from qdemo.zoo import download as bringing
+    yield from bringing.download(entry)
 
 
 def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:

@@ -17,8 +17,9 @@ class Entry:
     `config` is what its architecture needs beyond the defaults of transformers' T5Config or
     BlipConfig, as the model's own config.json on the Hub has it. `tied` says whether the word
     embedding and the output layer are one matrix. `revision` is the Hub's commit. An embedded
-    model has its `folder`, with configuration and weights, instead of the two. `parameters` counts
-    shared ones once.
+    model, or one of the host's own, has its `folder`, with configuration and weights, instead of
+    the two. `parameters` counts shared ones once; 0 where that is not known before the model is
+    here.
     """
 
     name: str
@@ -90,13 +91,5 @@ CATALOGUE: dict[str, Entry] = {
 }
 """Every model by name."""
 
-
-def get_entry(name: str) -> Entry:
-    """The catalogue's entry of that name.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if name not in CATALOGUE:
-        raise ValueError(f"unknown model {name!r}; the models are {', '.join(CATALOGUE)}")
-    return CATALOGUE[name]
+EMBEDDED = tuple(entry.name for entry in CATALOGUE.values() if entry.folder)
+"""Those that come with qdemo."""

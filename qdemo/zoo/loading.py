@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -17,10 +19,10 @@ from transformers.utils.logging import (
     is_progress_bar_enabled,
 )
 
-from qdemo.zoo.availability import check_hub, is_downloaded
+from qdemo.zoo.availability import UnavailableError, folder_of
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.decoding import Adapter, Inputs, generate, score
-from qdemo.zoo.kinds import BUILDING, KINDS
+from qdemo.zoo.kinds import BUILDING, KINDS, Kind
 from qdemo.zoo.pictures import Picture
 
 
@@ -69,21 +71,56 @@ class Given:
         return self.adapter.pieces(tokens)
 
 
+_NOT_HERE = (
+    "{} is not on this machine yet: comparing it on the Compare page brings it here, as /download "
+    "of the API does"
+)
+
+
 def load(entry: Entry) -> Loaded:
-    """The model of `entry`, in fp32, from its folder, or from the Hub (or the Hub's local cache).
+    """The model of `entry`, in fp32, from its folder or from the Hub's local cache.
 
     Raises:
-        OSError: it is not there, and can't be downloaded.
+        UnavailableError: it is not here (see `qdemo.zoo.download`), or its files are not what they
+            should be.
     """
-    here = entry.folder is not None or is_downloaded(entry)
-    if not here:
-        check_hub()  # in seconds; a download that can't begin is tried for most of a minute
-    kind, source = KINDS[entry.task], entry.folder or entry.name
-    where: dict[str, Any] = {"revision": entry.revision, "local_files_only": here}
-    with BUILDING, _quiet():
-        prepare = kind.prepare.from_pretrained(source, **where)
-        model = kind.model.from_pretrained(source, use_safetensors=True, dtype="float32", **where)
+    folder = folder_of(entry)
+    if folder is None:
+        raise UnavailableError(_NOT_HERE.format(entry.name))
+    kind = KINDS[entry.task]
+    _check_kind(entry, kind, folder)
+    try:
+        with BUILDING, _quiet():
+            prepare = kind.prepare.from_pretrained(folder, local_files_only=True)
+            model, found = kind.model.from_pretrained(
+                folder, use_safetensors=True, dtype="float32", local_files_only=True,
+                output_loading_info=True,
+            )  # fmt: skip
+    except Exception as error:  # each library raises its own; none is for people
+        raise UnavailableError(_broken(entry)) from error
+    if found["missing_keys"]:
+        raise UnavailableError(_incomplete(entry, sorted(found["missing_keys"])))
     return Loaded(entry, model.eval(), kind.adapter(model.config, prepare))
+
+
+def _check_kind(entry: Entry, kind: Kind, folder: Path) -> None:
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnavailableError(_broken(entry)) from error
+    wanted = kind.model.config_class.model_type
+    if found != wanted:
+        raise UnavailableError(
+            f"{entry.name} is a model of type {found!r:.40}, expected {wanted!r}"
+        )
+
+
+def _broken(entry: Entry) -> str:
+    return f"the files of {entry.name} can't be read: they are damaged, or not all there"
+
+
+def _incomplete(entry: Entry, missing: list[str]) -> str:
+    return f"the files of {entry.name} lack {len(missing)} weights that it needs, as {missing[0]}"
 
 
 def _shown(given: Any) -> str:

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from qdemo.zoo import checkpoint
+from qdemo.zoo.availability import folder_of
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.kinds import BUILDING, KINDS
 
@@ -15,15 +17,19 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
 
     `tied` overrides whether the word embedding and the output layer are one matrix: transformers
     5 ties the two when a checkpoint holds equal values for both, earlier versions counted both.
+
+    Raises:
+        UnavailableError: it is the host's own and not on this machine yet.
     """
     build = KINDS[entry.task].model
-    if entry.folder:
-        config = build.config_class.from_pretrained(entry.folder)
-    else:
+    is_tied = checkpoint.is_tied(entry) if tied is None else tied
+    if entry.config:
         config = build.config_class(**entry.config)
+    else:
+        config = build.config_class.from_pretrained(folder_of(entry))
     with BUILDING, torch.device("meta"):
         model: PreTrainedModel = build(config)
-    if not (entry.tied if tied is None else tied):
+    if not is_tied:
         _untie(model)
     return model
 

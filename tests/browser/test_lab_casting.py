@@ -7,7 +7,7 @@ from torch import nn
 from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 
 from qdemo.lab import course_casting
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import cells, check_course, computed, open_lab, rows
 from tests.browser.steps import choose, problem

@@ -5,7 +5,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from qdemo import cast, footprint
 from qdemo.lab.headroom import LIMIT, MOST_TOKENS, Peak, dtypes, headroom, kept_wide
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry
 from qdemo.zoo.loading import load
 from tests.modeling.models import Small
 

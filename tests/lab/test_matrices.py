@@ -17,7 +17,7 @@ from qdemo.lab.matrices import (
     with_outlier,
     write,
 )
-from qdemo.zoo.catalogue import get_entry
+from qdemo.zoo.availability import get_entry
 from qdemo.zoo.loading import load
 
 NUMBERS = st.floats(-(2.0**99), 2.0**99, width=32)

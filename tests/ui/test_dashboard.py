@@ -29,14 +29,14 @@ def drawn():
 
 def test_only_the_api_is_public(built):
     public = [fn.api_name for fn in built.fns.values() if fn.api_visibility == "public"]
-    assert sorted(public) == ["compare", "footprint", "models"]
+    assert sorted(public) == ["compare", "download", "footprint", "models"]
 
 
 def test_models_run_one_at_a_time(built):
     ids = {fn.api_name: fn.concurrency_id for fn in built.fns.values()}
     assert ids["compare"] == ids["footprint"] == "model"
     computing = [fn.concurrency_id for fn in built.fns.values() if isgeneratorfunction(fn.fn)]
-    assert computing.count("model") == 2  # the API's and the page's own
+    assert computing.count("model") == computing.count("download") == 2  # API's and page's
 
 
 def test_the_front_page_compares_and_another_tells_about_it(built):

@@ -1,3 +1,4 @@
+import pickle
 import sys
 import threading
 import time
@@ -6,9 +7,13 @@ import pytest
 
 import qdemo.zoo.loading
 from qdemo import Variant
-from qdemo.comparison import Written, run
+from qdemo.comparison import run
 from qdemo.request import InputError, Request
-from qdemo.ui import gpu, jobs
+from qdemo.results import Written
+from qdemo.settings import Settings
+from qdemo.ui import gpu, jobs, kept
+from qdemo.zoo import memory
+from qdemo.zoo.availability import UnavailableError, get_entry
 from tests.test_comparison import Parrot
 
 REQUEST = Request.parse("t5-tiny", ["int8", "int8-g80"], "What is 23 + 45?", max_tokens=3)
@@ -16,16 +21,16 @@ REQUEST = Request.parse("t5-tiny", ["int8", "int8-g80"], "What is 23 + 45?", max
 
 @pytest.fixture
 def nothing_loaded():
-    jobs._load.cache_clear()
+    kept.forget()
     yield
-    jobs._load.cache_clear()
+    kept.forget()
 
 
 @pytest.fixture
 def parrot(monkeypatch):
     """Any model is the parrot, which needs no time."""
     events = list(run(Parrot(), [Variant.parse("int8"), Variant.parse("int8-g9")], max_tokens=40))
-    monkeypatch.setattr(jobs, "_events", lambda request: iter(events))
+    monkeypatch.setattr(jobs, "_events", lambda request: (event for event in events))
     return events
 
 
@@ -70,15 +75,10 @@ def test_who_leaves_stops_the_model(monkeypatch):
     assert closed == [True]
 
 
-def test_a_model_that_cannot_be_had_is_told_at_its_field(monkeypatch, nothing_loaded):
-    def load(entry):
-        raise OSError("a long story about a cache")
-
-    monkeypatch.setattr(qdemo.zoo.loading, "load", load)
-    with pytest.raises(InputError, match="could not be downloaded from the Hub") as caught:
+def test_a_model_that_is_not_here_is_told_at_its_field(nothing_loaded):
+    with pytest.raises(InputError, match=r"flan-t5-small is not on this machine yet") as caught:
         list(jobs.progress(Request.parse("google/flan-t5-small", ["int8"], "x")))
     assert caught.value.field == "model"
-    assert "cache" not in str(caught.value)
 
 
 def test_a_prompt_of_too_many_tokens_is_told_at_its_field():
@@ -98,7 +98,8 @@ def test_who_asks_while_a_model_is_loaded_waits_for_it(monkeypatch, nothing_load
     monkeypatch.setattr(qdemo.zoo.loading, "load", load)
     found = []
     asking = [
-        threading.Thread(target=lambda: found.append(jobs._loaded("t5-tiny"))) for _ in range(5)
+        threading.Thread(target=lambda: found.append(kept.loaded(get_entry("t5-tiny"))))
+        for _ in range(5)
     ]
     for thread in asking:
         thread.start()
@@ -119,3 +120,78 @@ def test_on_a_space_with_a_gpu_what_computes_is_decorated(monkeypatch):
 def test_elsewhere_nothing_changes(monkeypatch):
     monkeypatch.setitem(sys.modules, "spaces", None)
     assert gpu.on_gpu(len) is len
+
+
+def test_the_same_is_not_computed_twice(nothing_loaded):
+    *_, first = jobs.progress(REQUEST)
+    *_, again = jobs.progress(REQUEST)
+    assert first.comparison.kept == ()
+    assert list(map(str, again.comparison.kept)) == ["fp32", "int8"]  # what failed is tried anew
+    assert again.comparison.results == first.comparison.results
+    assert len(again.comparison.failures) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Request.parse("t5-tiny", ["int8"], "What is 23 + 46?", max_tokens=3),
+        Request.parse("t5-tiny", ["int8"], "What is 23 + 45?", max_tokens=2),
+    ],
+    ids=["input", "tokens"],
+)
+def test_another_input_and_another_length_are_computed(nothing_loaded, other):
+    *_, _ = jobs.progress(REQUEST)
+    *_, last = jobs.progress(other)
+    assert last.comparison.kept == ()
+
+
+def test_another_format_is_compared_with_what_was_kept_of_fp32(nothing_loaded):
+    *_, _ = jobs.progress(REQUEST)
+    *_, last = jobs.progress(Request.parse("t5-tiny", ["int4"], REQUEST.given, max_tokens=3))
+    assert list(map(str, last.comparison.kept)) == ["fp32"]
+    kept.forget()
+    *_, alone = jobs.progress(Request.parse("t5-tiny", ["int4"], REQUEST.given, max_tokens=3))
+    difference, expected = (one.comparison.results[1].logits for one in (last, alone))
+    assert difference.mean_abs == pytest.approx(expected.mean_abs)
+
+
+def test_results_are_kept_as_long_as_there_is_room(nothing_loaded, monkeypatch):
+    monkeypatch.setattr(kept._RESULTS, "_most_bytes", 1)
+    *_, _ = jobs.progress(REQUEST)
+    *_, last = jobs.progress(REQUEST)
+    assert last.comparison.kept == ()
+    assert kept._RESULTS.n_bytes == 0
+
+
+def test_what_a_result_holds_is_not_understated(nothing_loaded):
+    *_, _ = jobs.progress(REQUEST)
+    for outcome, n_bytes in kept._RESULTS._kept.values():
+        assert n_bytes >= 0.8 * len(pickle.dumps(outcome))
+
+
+def test_a_model_makes_room_for_another(nothing_loaded, monkeypatch):
+    """The machine has room again once a model was let go of."""
+    kept.loaded(get_entry("t5-tiny"))
+
+    def check(entry, parameters):
+        if kept._MODELS.n_bytes:
+            raise UnavailableError("no room")
+
+    monkeypatch.setattr(kept, "check_memory", check)
+    assert kept.loaded(get_entry("blip-tiny")).entry.name == "blip-tiny"
+    assert list(kept._MODELS._kept) == ["blip-tiny"]
+
+
+def test_a_model_for_which_there_is_never_room_is_refused(nothing_loaded, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1_000_000)
+    with pytest.raises(InputError, match=r"t5-tiny needs 0\.05 GB of memory; 0\.00 GB are free"):
+        list(jobs.progress(REQUEST))
+
+
+def test_after_its_time_what_is_done_stays_and_the_rest_says_so(nothing_loaded, monkeypatch):
+    monkeypatch.setattr(jobs, "SETTINGS", Settings(deadline_s=0))
+    told = list(jobs.progress(REQUEST))
+    assert told[-1].finished
+    assert {failure.reason for failure in told[-1].comparison.failures} == {
+        "stopped after 0 s, the longest here"
+    }

@@ -30,7 +30,10 @@ def opened():
 
     def values(query):
         found = blocks.opened(SimpleNamespace(query_params=query))
-        return {names[id(part)]: value for part, value in found.items()}
+        values = {names[id(part)]: value for part, value in found.items()}
+        updated = values.pop("model")
+        assert dict(updated["choices"]) == dict(controls.model_choices())
+        return values | ({"model": updated["value"]} if "value" in updated else {})
 
     return values
 

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from qdemo import compare
-from qdemo.comparison import Finished
-from qdemo.zoo.catalogue import CATALOGUE, get_entry
+from qdemo.results import Finished
+from qdemo.zoo.availability import get_entry
+from qdemo.zoo.catalogue import CATALOGUE
 from qdemo.zoo.loading import load
 from qdemo.zoo.scenes import IMAGES
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from qdemo.zoo.catalogue import CATALOGUE, get_entry
+from qdemo.zoo.availability import get_entry
+from qdemo.zoo.catalogue import CATALOGUE
 from qdemo.zoo.skeleton import skeleton
 
 

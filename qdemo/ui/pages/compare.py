@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -17,6 +18,10 @@ from qdemo.ui import charts, controls, example, jobs, link, parts, take_away
 from qdemo.views import panels
 from qdemo.views.cards import cards
 from qdemo.views.templates import fill
+from qdemo.zoo.availability import get_entry
+
+if TYPE_CHECKING:
+    from qdemo.zoo.download import Downloading
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _HOUR = 3600  # seconds that a comparison is kept for a page that nobody looks at
@@ -38,11 +43,13 @@ class Page:
     take_away: take_away.TakeAway
     progress: gr.State
     document: gr.State
+    start: gr.State  # changes when a comparison is to start without a click
+    wanted: gr.State  # the model to download, and when that was asked for
 
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
-        mine = [self.status, self.verdict, self.cards, self.progress, self.document]
+        mine = [self.status, self.verdict, self.cards, self.progress, self.document, self.wanted]
         buttons = [self.controls.compare, self.controls.stop]
         problems = list(self.controls.problems.values())
         return [*mine, *buttons, *problems, *self.charts.components, self.take_away.link]
@@ -62,20 +69,27 @@ def build(blocks: gr.Blocks) -> None:
         take_away=take_away.build(),
         progress=gr.State(None, time_to_live=_HOUR),
         document=gr.State(None, time_to_live=_HOUR),
+        start=gr.State(0),
+        wanted=gr.State(None),
     )
     _connect(blocks, page)
 
 
 def _connect(blocks: gr.Blocks, page: Page) -> None:
-    start_by_link = gr.State(0)
     run = gr.on(
-        [page.controls.compare.click, start_by_link.change],
+        [page.controls.compare.click, page.start.change],
         partial(_run, page), page.controls.asked, page.components,
         concurrency_id="model", show_progress_on=page.status,
         **_QUIET | {"show_progress": "minimal"},
     )  # fmt: skip
+    # In a queue of its own: a download of minutes is no reason for others not to compare.
+    download = page.wanted.change(
+        partial(_download, page), page.wanted, [*page.components, page.controls.model, page.start],
+        concurrency_id="download", show_progress_on=page.status,
+        **_QUIET | {"show_progress": "minimal"},
+    )  # fmt: skip
     # First cancelled, then shown as stopped: what was under way would write over it.
-    page.controls.stop.click(None, cancels=[run], queue=False, **_QUIET).then(
+    page.controls.stop.click(None, cancels=[run, download], queue=False, **_QUIET).then(
         partial(_stop, page), page.progress, page.components, queue=False, **_QUIET
     )
     page.charts.parameter.input(
@@ -84,7 +98,7 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     )  # fmt: skip
     page.charts.ribbon.select(_top, page.document, page.charts.top, queue=False, **_QUIET)
     take_away.connect(page.take_away, page.document, _shown)
-    link.connect(blocks, page.controls, start_by_link)
+    link.connect(blocks, page.controls, page.start)
 
 
 def _shown(document: Document | None) -> Document:
@@ -97,6 +111,9 @@ def _run(page: Page, *asked: Any) -> Iterator[Updates]:
     try:
         request = Request.parse(**controls.read(*asked))
         yield {**_problems(page), **_busy(page, True), page.status: _status("Loading …", True)}
+        if not jobs.is_here(request.entry):
+            yield {page.wanted: (request.entry.name, time.time_ns())}
+            return
         for progress in jobs.progress(request):
             yield _end(page, progress, request) if progress.finished else _step(page, progress)
     except InputError as error:
@@ -104,6 +121,28 @@ def _run(page: Page, *asked: Any) -> Iterator[Updates]:
     except Exception:  # the page must not stay busy, whatever went wrong
         _LOGGER.exception("a comparison broke off")
         yield {**_busy(page, False), page.status: _status(_BROKE_OFF)}
+
+
+def _download(page: Page, wanted: tuple[str, int]) -> Iterator[Updates]:
+    """Bring the model from the Hub, then compare."""
+    name, _ = wanted
+    try:
+        yield {page.status: _status(f"Asking the Hub for {name} …", True)}
+        for known in jobs.download(get_entry(name)):
+            yield {page.status: _downloading(name, known)}
+    except InputError as error:
+        yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
+    except Exception:
+        _LOGGER.exception("a download broke off")
+        yield {**_busy(page, False), page.status: _status(_BROKE_OFF)}
+    else:
+        choices = gr.update(choices=controls.model_choices())
+        yield {page.controls.model: choices, page.start: time.time_ns()}
+
+
+def _downloading(name: str, known: Downloading) -> str:
+    speed, left = known.bytes_per_second, known.seconds_left
+    return panels.download_html(name, known.done, known.total, speed, left)
 
 
 def _step(page: Page, progress: Progress) -> Updates:

@@ -1,0 +1,59 @@
+"""What the host of the dashboard may set, by environment variables; read and checked once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The limits of one server.
+
+    `models` (QDEMO_MODELS): models offered beside those of the catalogue, see `qdemo.zoo.allowed`.
+    `most_parameters` (QDEMO_MOST_PARAMETERS): what a model that is not named there may have.
+    `deadline_s` (QDEMO_DEADLINE_S): the seconds that one comparison may take.
+    `model_bytes` (QDEMO_MODEL_CACHE_MB), `result_bytes` (QDEMO_RESULT_CACHE_MB): what is kept of
+    loaded models and of results that may be asked for again, in bytes.
+    """
+
+    models: str = ""
+    most_parameters: int = 1_000_000_000
+    deadline_s: int = 300
+    model_bytes: int = 4_000_000_000
+    result_bytes: int = 200_000_000
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings that an environment holds, and the defaults for what it leaves out.
+
+        Raises:
+            ValueError: a variable is no whole number, or a negative one.
+
+        >>> Settings.read({"QDEMO_DEADLINE_S": "60"}).deadline_s
+        60
+        """
+        default = cls()
+        return cls(
+            models=environment.get("QDEMO_MODELS", default.models),
+            most_parameters=_whole(environment, "QDEMO_MOST_PARAMETERS", default.most_parameters),
+            deadline_s=_whole(environment, "QDEMO_DEADLINE_S", default.deadline_s),
+            model_bytes=_megabytes(environment, "QDEMO_MODEL_CACHE_MB", default.model_bytes),
+            result_bytes=_megabytes(environment, "QDEMO_RESULT_CACHE_MB", default.result_bytes),
+        )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default)).strip()
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{name} is {text[:40]!r}, expected a whole number from 0 on")
+    return int(text)
+
+
+def _megabytes(environment: Mapping[str, str], name: str, default: int) -> int:
+    return 1_000_000 * _whole(environment, name, default // 1_000_000)
+
+
+SETTINGS = Settings.read(os.environ)
+"""Those of this process."""

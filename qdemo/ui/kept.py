@@ -1,0 +1,89 @@
+"""What is kept between comparisons: loaded models, and results that may be asked for again."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from qdemo.lru import ByteLRU
+from qdemo.modeling.variant import Variant
+from qdemo.request import Request
+from qdemo.results import Outcome
+from qdemo.settings import SETTINGS
+from qdemo.zoo.access import load
+from qdemo.zoo.availability import UnavailableError
+from qdemo.zoo.catalogue import Entry
+from qdemo.zoo.checkpoint import parameters_of
+from qdemo.zoo.memory import check_memory
+
+if TYPE_CHECKING:
+    from qdemo.zoo.loading import Loaded
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a result depends on beside its variant; of what a person wrote, only the hash."""
+
+    model: str
+    revision: str | None
+    given: str
+    max_tokens: int
+
+
+_MODELS: ByteLRU[str, Loaded] = ByteLRU(SETTINGS.model_bytes)
+_RESULTS: ByteLRU[tuple[Key, Variant], Outcome] = ByteLRU(SETTINGS.result_bytes)
+_LOADING = threading.Lock()
+
+
+def loaded(entry: Entry) -> Loaded:
+    """The model; who asks while it is being loaded waits, and does not load it a second time.
+
+    Raises:
+        UnavailableError: it is not on this machine, or there is no room for it.
+    """
+    with _LOADING:
+        found = _MODELS.get(entry.name)
+        if found is None:
+            parameters = parameters_of(entry)
+            _make_room(entry, parameters)
+            found = load(entry)
+            _MODELS.put(entry.name, found, 4 * parameters)
+        return found
+
+
+def _make_room(entry: Entry, parameters: int) -> None:
+    """Let go of other models, the one that was not used longest first, until there is room."""
+    while True:
+        try:
+            return check_memory(entry, parameters)
+        except UnavailableError:
+            if not _MODELS.forget_oldest():
+                raise
+            gc.collect()  # a model's modules refer to each other
+
+
+class Results:
+    """The results kept of one model and input, as `qdemo.comparison.run` asks for them."""
+
+    def __init__(self, request: Request, shown: str) -> None:
+        """`shown` is the input as `Runner.shown` has it."""
+        digest = sha256(shown.encode()).hexdigest()
+        entry = request.entry
+        self._key = Key(entry.name, entry.revision, digest, request.max_tokens)
+
+    def get(self, variant: Variant) -> Outcome | None:
+        """What was kept of that variant."""
+        return _RESULTS.get((self._key, variant))
+
+    def put(self, variant: Variant, outcome: Outcome) -> None:
+        """Keep it, as long as there is room."""
+        _RESULTS.put((self._key, variant), outcome, outcome.n_bytes)
+
+
+def forget() -> None:
+    """Let go of everything."""
+    _MODELS.clear()
+    _RESULTS.clear()
