@@ -107,6 +107,11 @@ class Hub:
         """Send each body no faster from now on; None lifts it."""
         self.rate = bytes_per_second
 
+    def clear(self):
+        """No more faults."""
+        with self.lock:
+            self._faults.clear()
+
     def down(self):
         """Refuse connections, and hang up on those that are open."""
         for server in self._servers:

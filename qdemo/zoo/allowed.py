@@ -40,5 +40,7 @@ def _parse(item: str) -> Entry:
         return Entry(found[1], known, tied=False, parameters=0, revision=found[2])
     folder = Path(place)
     if not (folder / "config.json").is_file():
-        raise ValueError(f"QDEMO_MODELS has {item!r}, which is no folder of a model; {_EXPECTED}")
+        raise ValueError(
+            f"QDEMO_MODELS has {item!r}, which is no folder of a model; expected {_EXPECTED}"
+        )
     return Entry(folder.resolve().name, known, tied=False, parameters=0, folder=folder.resolve())
