@@ -100,7 +100,7 @@ def run(
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
-    kept = kept or _Nothing()
+    kept = _Nothing() if kept is None else kept
     comparison = _planned(runner, variants, max_tokens)
     yield Started(comparison)
     reference: Outcome | None = None
@@ -132,7 +132,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValueError | ArithmeticError) and _is_sentence(str(error)):
         return str(error)
     _LOGGER.error("a format failed", exc_info=error)
-    return f"the model broke off with a {type(error).__name__}; the log has the rest"
+    return f"the model broke off ({type(error).__name__}); the log has the rest"
 
 
 def _is_sentence(text: str) -> bool:

@@ -118,6 +118,77 @@ def test_a_variant_that_fails_leaves_the_others_alive():
     assert [str(failure.variant) for failure in end.failures] == ["fp16", "int8-g9"]
 
 
+class Spoilt(Parrot):
+    """A parrot that comes to grief in one format."""
+
+    def __init__(self, format, error):
+        super().__init__()
+        self._format, self._error = format, error
+
+    def score(self, model, tokens):
+        if footprint(model) == footprint(Variant.parse(self._format).build(self.model)):
+            raise self._error
+        return super().score(model, tokens)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "there is not enough memory free for this format"),
+        (
+            RuntimeError("[at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory"),
+            "there is not enough memory free for this format",
+        ),
+        (ValueError("3 is no 4"), "3 is no 4"),
+        (TypeError("in /home/me"), "the model broke off (TypeError); the log has the rest"),
+        (ValueError("two\nlines"), "the model broke off (ValueError); the log has the rest"),
+        (IndexError(), "the model broke off (IndexError); the log has the rest"),
+    ],
+)
+def test_whatever_befalls_a_format_the_others_go_on(error, reason):
+    end = finished(run(Spoilt("bf16", error), VARIANTS, max_tokens=4))
+    assert [(str(one.variant), one.reason) for one in end.failures] == [("bf16", reason)]
+    assert [str(result.variant) for result in end.results] == ["fp32", "int8", "int2"]
+
+
+def test_a_nan_in_the_weights_of_one_format_fails_that_one(monkeypatch):
+    build = Variant.build
+
+    def spoilt(variant, model):
+        built = build(variant, model)
+        if str(variant) == "bf16":
+            with torch.no_grad():
+                built[1].weight[0, 0] = math.nan
+        return built
+
+    monkeypatch.setattr(Variant, "build", spoilt)
+    end = finished(run(Parrot(), VARIANTS, max_tokens=4))
+    assert [str(failure.variant) for failure in end.failures] == ["bf16"]
+    assert [str(result.variant) for result in end.results] == ["fp32", "int8", "int2"]
+
+
+def test_what_was_kept_is_not_run_again():
+    class Kept(dict):
+        put = dict.__setitem__
+
+    kept = Kept()
+    first = finished(run(Parrot(), VARIANTS, max_tokens=4, kept=kept))
+    assert (first.kept, list(kept)) == ((), [REFERENCE, *VARIANTS])
+    assert [outcome.logits is not None for outcome in kept.values()] == [True, False, False, False]
+
+    class Mute(Parrot):
+        def generate(self, model, max_tokens):
+            raise AssertionError
+
+    again = finished(run(Mute(), VARIANTS, max_tokens=4, kept=kept))
+    assert again.kept == (REFERENCE, *VARIANTS)
+    assert again.results == first.results
+    del kept[VARIANTS[1]]
+    mended = finished(run(Parrot(), VARIANTS, max_tokens=4, kept=kept))
+    assert mended.kept == (REFERENCE, VARIANTS[0], VARIANTS[2])
+    assert mended.results[2].logits.mean_abs == first.results[2].logits.mean_abs
+
+
 def test_without_a_reference_nothing_is_compared():
     runner = Parrot()
     with torch.no_grad():

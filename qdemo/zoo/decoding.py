@@ -83,5 +83,7 @@ def _row(tokens: list[int]) -> Tensor:
 
 def _most_likely(logits: Tensor) -> int:
     if not torch.isfinite(logits).all():
-        raise ArithmeticError("the logits are not finite: a number was too large for the format")
+        raise ArithmeticError(
+            "the logits are not finite: a number was too large for the format, or a weight is NaN"
+        )
     return int(logits.argmax())
