@@ -31,12 +31,16 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """A comparison that can be run: `given` is a prompt or a picture, as the model's task wants."""
+    """A comparison that can be run: `given` is a prompt or a picture, as the model's task wants.
+
+    `fresh`: whether to compute also what was kept of an earlier comparison.
+    """
 
     entry: Entry
     variants: tuple[Variant, ...]
     given: str | Picture
     max_tokens: int = DEFAULT_TOKENS
+    fresh: bool = False
 
     @classmethod
     def parse(
@@ -46,6 +50,7 @@ class Request:
         prompt: Any = None,
         picture: Any = None,
         max_tokens: Any = DEFAULT_TOKENS,
+        fresh: Any = False,
     ) -> Request:
         """Check what came from outside. `picture` is a file's path, a picture's name or a Picture.
 
@@ -55,7 +60,7 @@ class Request:
         entry = parse_model(model)
         variants = parse_formats(formats)
         given = parse_picture(picture) if entry.task == "captioning" else parse_prompt(prompt)
-        return cls(entry, variants, given, parse_max_tokens(max_tokens))
+        return cls(entry, variants, given, parse_max_tokens(max_tokens), fresh is True)
 
     @property
     def field(self) -> str:

@@ -116,7 +116,7 @@ def test_four_endpoints_are_public(client):
         name: [parameter["parameter_name"] for parameter in endpoint["parameters"]]
         for name, endpoint in api["named_endpoints"].items()
     }
-    asked = ["model", "formats", "prompt", "picture", "picture_name", "max_tokens"]
+    asked = ["model", "formats", "prompt", "picture", "picture_name", "max_tokens", "fresh"]
     assert named == {
         "/compare": asked,
         "/download": ["model"],

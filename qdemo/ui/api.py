@@ -31,6 +31,7 @@ def build() -> None:
             Api(None, gr.Image(render=False).api_info(), "picture"),
             Api("", {"type": "string"}, "picture_name"),
             Api(DEFAULT_TOKENS, {"type": "integer"}, "max_tokens"),
+            Api(False, {"type": "boolean"}, "fresh"),
         ]
         gr.Button().click(
             compare, asked, gr.JSON(label="report"), api_name="compare", concurrency_id="model",
@@ -48,14 +49,16 @@ def compare(
     picture: Json | None = None,
     picture_name: str = "",
     max_tokens: int = DEFAULT_TOKENS,
+    fresh: bool = False,
 ) -> Iterator[Json]:
     """Compare a model's formats; yields {"running": …} while it runs, and last the whole report.
 
     `picture` is a file, `picture_name` one that is made here: `scene:NUMBER` or `gallery:NAME`.
+    `fresh` computes also what an earlier comparison of the same input computed and was kept.
     """
     try:
         given = picture_name if picture is None else _uploaded(picture)
-        request = Request.parse(model, formats, prompt, given, max_tokens)
+        request = Request.parse(model, formats, prompt, given, max_tokens, fresh)
         for progress in jobs.progress(request):
             yield progress.document() if progress.finished else {"running": dict(progress.running)}
     except InputError as error:

@@ -44,6 +44,7 @@ class Controls:
     picture: gr.Image
     source: gr.State
     max_tokens: gr.Slider
+    fresh: gr.Checkbox
     text_part: gr.Column
     picture_part: gr.Column
     compare: gr.Button
@@ -53,7 +54,10 @@ class Controls:
     @property
     def asked(self) -> list[Any]:
         """What `read` takes."""
-        return [self.model, self.formats, self.prompt, self.picture, self.source, self.max_tokens]
+        return [
+            self.model, self.formats, self.prompt, self.picture, self.source, self.max_tokens,
+            self.fresh,
+        ]  # fmt: skip
 
 
 def read(
@@ -63,6 +67,7 @@ def read(
     picture: str | None,
     source: str | None,
     max_tokens: float,
+    fresh: bool,
 ) -> dict[str, Any]:
     """The controls' values as arguments of `Request.parse`; a picture made here goes by name."""
     chosen = source or (Path(picture) if picture else None)
@@ -72,6 +77,7 @@ def read(
         "prompt": prompt,
         "picture": chosen if picture else None,
         "max_tokens": max_tokens,
+        "fresh": fresh,
     }
 
 
@@ -104,6 +110,10 @@ def build(model: str, prompt: str) -> Controls:
                     1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label="Longest answer, tokens",
                     elem_id="max_tokens",
                 )  # fmt: skip
+                fresh = gr.Checkbox(
+                    False, label="Compute again what was computed before", elem_id="fresh",
+                    container=False,
+                )  # fmt: skip
                 choices, add = own_format.build()
             problems["max_tokens"] = parts.problem("max_tokens")  # seen while "More" is closed
         with gr.Column(scale=5, min_width=320):
@@ -126,7 +136,8 @@ def build(model: str, prompt: str) -> Controls:
                 compare = gr.Button("Compare", variant="primary", elem_id="compare", size="lg")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop", size="lg")
     controls = Controls(
-        chosen, formats, text, picture, source, max_tokens, text_part, picture_part, compare, stop,
+        chosen, formats, text, picture, source, max_tokens, fresh, text_part, picture_part,
+        compare, stop,
         {field: problems[field] for field in FIELDS},
     )  # fmt: skip
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)

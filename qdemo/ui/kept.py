@@ -73,10 +73,11 @@ class Results:
         digest = sha256(shown.encode()).hexdigest()
         entry = request.entry
         self._key = Key(entry.name, entry.revision, digest, request.max_tokens)
+        self._fresh = request.fresh
 
     def get(self, variant: Variant) -> Outcome | None:
-        """What was kept of that variant."""
-        return _RESULTS.get((self._key, variant))
+        """What was kept of that variant, unless all is to be computed."""
+        return None if self._fresh else _RESULTS.get((self._key, variant))
 
     def put(self, variant: Variant, outcome: Outcome) -> None:
         """Keep it, as long as there is room."""

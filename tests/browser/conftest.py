@@ -87,10 +87,10 @@ def _nothing_is_complained_of():
 
 
 @contextmanager
-def serving(*command):
-    """The address of an app that is run as a person runs it."""
+def serving(*command, **more):
+    """The address of an app that is run as a person runs it, with `more` in its environment."""
     port = free_port()
-    environment = os.environ | ENVIRONMENT | {"GRADIO_SERVER_PORT": str(port)}
+    environment = os.environ | ENVIRONMENT | {"GRADIO_SERVER_PORT": str(port)} | more
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:

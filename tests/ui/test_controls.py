@@ -62,7 +62,7 @@ def test_a_model_shows_the_input_that_it_takes(model, text, picture):
     ],
 )
 def test_a_picture_made_here_goes_by_its_name(picture, source, wanted):
-    asked = controls.read("blip-tiny", ["int8"], "", picture, source, 64)
+    asked = controls.read("blip-tiny", ["int8"], "", picture, source, 64, False)
     assert asked["picture"] == wanted
 
 

@@ -2,6 +2,7 @@ import pickle
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,13 @@ def test_the_same_is_not_computed_twice(nothing_loaded):
     assert list(map(str, again.comparison.kept)) == ["fp32", "int8"]  # what failed is tried anew
     assert again.comparison.results == first.comparison.results
     assert len(again.comparison.failures) == 1
+
+
+def test_what_is_asked_for_afresh_is_computed(nothing_loaded):
+    *_, first = jobs.progress(REQUEST)
+    *_, again = jobs.progress(replace(REQUEST, fresh=True))
+    assert again.comparison.kept == ()
+    assert again.comparison.results[0] is not first.comparison.results[0]
 
 
 @pytest.mark.parametrize(
