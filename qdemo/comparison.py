@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qdemo.measure.logits import logit_difference
 from qdemo.measure.outputs import first_divergence
-from qdemo.measure.weights import model_weight_errors
+from qdemo.measure.weights import WeightError, model_weight_errors
 from qdemo.modeling.convert import rebuild
 from qdemo.modeling.footprint import footprint
 from qdemo.modeling.variant import Variant
@@ -67,7 +67,8 @@ class Runner(Protocol):
 
 
 class Kept(Protocol):
-    """Outcomes of the same model and input, kept from an earlier comparison."""
+    """What earlier comparisons left: outcomes of the same model and input, and what does not
+    depend on the input."""
 
     def get(self, variant: Variant) -> Outcome | None:
         """What was kept of that variant; None where nothing was."""
@@ -75,14 +76,26 @@ class Kept(Protocol):
     def put(self, variant: Variant, outcome: Outcome) -> None:
         """Keep it, or not."""
 
+    def get_weights(self, variant: Variant) -> dict[str, WeightError] | None:
+        """The errors of that variant's weights, by parameter."""
+
+    def put_weights(self, variant: Variant, errors: dict[str, WeightError]) -> None:
+        """Keep them, or not."""
+
 
 class _Nothing:
     """Keeps nothing."""
 
-    def get(self, variant: Variant) -> Outcome | None:
-        return None
+    def get(self, variant: Variant) -> None:
+        pass
 
     def put(self, variant: Variant, outcome: Outcome) -> None:
+        pass
+
+    def get_weights(self, variant: Variant) -> None:
+        pass
+
+    def put_weights(self, variant: Variant, errors: dict[str, WeightError]) -> None:
         pass
 
 
@@ -109,7 +122,7 @@ def run(
         try:
             event: Done | Failed
             if outcome is None:
-                outcome = yield from _run(runner, variant, max_tokens, reference)
+                outcome = yield from _run(runner, variant, max_tokens, reference, kept)
                 kept.put(variant, outcome)
                 event = Done(outcome.result)
             else:
@@ -151,7 +164,7 @@ def _planned(runner: Runner, variants: Iterable[Variant], max_tokens: int) -> Co
 
 
 def _run(
-    runner: Runner, variant: Variant, max_tokens: int, reference: Outcome | None
+    runner: Runner, variant: Variant, max_tokens: int, reference: Outcome | None, kept: Kept
 ) -> Generator[Event, None, Outcome]:
     model = runner.model if reference is None else variant.build(runner.model)
     next(runner.generate(model, 1))  # a warm-up: the first pass pays for pages and caches
@@ -162,8 +175,14 @@ def _run(
         seconds.append(took)
         yield Written(variant, runner.decode(tokens))
     logits = runner.score(model, tokens if reference is None else reference.result.tokens)
-    result = _result(runner, variant, model, tokens, seconds, logits, reference)
-    return Outcome(result, logits if reference is None else None)
+    result = _alone(runner, variant, model, tokens, seconds, logits)
+    if reference is None:
+        return Outcome(result, logits)
+    errors = kept.get_weights(variant)
+    if errors is None:
+        errors = dict(model_weight_errors(runner.model, model))
+        kept.put_weights(variant, errors)
+    return Outcome(_beside(runner, result, reference, logits, errors))
 
 
 def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:
@@ -177,17 +196,17 @@ def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:
         yield token, took
 
 
-def _result(
+def _alone(
     runner: Runner,
     variant: Variant,
     model: nn.Module,
     tokens: list[int],
     seconds: list[float],
     logits: Tensor,
-    reference: Outcome | None,
 ) -> Result:
+    """What a variant did, without looking at the reference."""
     further = seconds[1:]
-    result = Result(
+    return Result(
         variant=variant,
         tokens=tuple(tokens),
         pieces=tuple(runner.pieces(tokens)),
@@ -198,16 +217,25 @@ def _result(
         top=_top(runner, logits),
         computed=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if reference is None or reference.logits is None:
-        return result
+
+
+def _beside(
+    runner: Runner,
+    result: Result,
+    reference: Outcome,
+    logits: Tensor,
+    errors: dict[str, WeightError],
+) -> Result:
+    """The same with what separates it from the reference."""
+    assert reference.logits is not None
     theirs = reference.result.tokens
-    against = {
-        "logits": logit_difference(reference.logits, logits, torch.tensor(theirs)),
-        "divergence": first_divergence(theirs, tokens),
-        "weights": dict(model_weight_errors(runner.model, model)),
-        "bytes_with_embeddings": _bytes_with_embeddings(runner.model, variant),
-    }
-    return Result(**{**vars(result), **against})
+    return replace(
+        result,
+        logits=logit_difference(reference.logits, logits, torch.tensor(theirs)),
+        divergence=first_divergence(theirs, result.tokens),
+        weights=errors,
+        bytes_with_embeddings=_bytes_with_embeddings(runner.model, result.variant),
+    )
 
 
 def _bytes_with_embeddings(reference: nn.Module, variant: Variant) -> int | None:

@@ -49,9 +49,10 @@ class Outcome:
 
     @property
     def n_bytes(self) -> int:
-        """What it holds of memory, roughly: two histograms a weight, and five tokens a position."""
+        """What it holds of memory beside the errors of the weights, which results share, roughly:
+        the logits, and five tokens a position."""
         logits = self.logits.nbytes if self.logits is not None else 0
-        return logits + 4_000 * len(self.result.weights or ()) + 2_000 * len(self.result.top)
+        return logits + 2_000 * len(self.result.top) + 10_000
 
 
 @dataclass(frozen=True)

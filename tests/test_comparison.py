@@ -171,6 +171,12 @@ def test_what_was_kept_is_not_run_again():
     class Kept(dict):
         put = dict.__setitem__
 
+        def get_weights(self, variant):
+            return None
+
+        def put_weights(self, variant, errors):
+            pass
+
     kept = Kept()
     first = finished(run(Parrot(), VARIANTS, max_tokens=4, kept=kept))
     assert (first.kept, list(kept)) == ((), [REFERENCE, *VARIANTS])

@@ -14,6 +14,7 @@ from qdemo.request import InputError, Request
 from qdemo.results import Event, Started, Written
 from qdemo.settings import SETTINGS
 from qdemo.ui.gpu import on_gpu
+from qdemo.ui.heap import give_back
 from qdemo.ui.kept import Results, loaded
 from qdemo.ui.threads import for_size, on_threads
 from qdemo.zoo.access import download as bring
@@ -56,6 +57,13 @@ def progress(request: Request) -> Iterator[Progress]:
     Raises:
         InputError: the model can't be had, or can't take this input.
     """
+    try:
+        yield from _told(request)
+    finally:
+        give_back()
+
+
+def _told(request: Request) -> Iterator[Progress]:
     known: Progress | None = None
     began = shown_at = time.monotonic()
     with closing(_events(request)) as events:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from qdemo.lru import ByteLRU
+from qdemo.measure.weights import WeightError
 from qdemo.modeling.variant import Variant
 from qdemo.request import Request
 from qdemo.results import Outcome
@@ -35,6 +36,7 @@ class Key:
 
 _MODELS: ByteLRU[str, Loaded] = ByteLRU(SETTINGS.model_bytes)
 _RESULTS: ByteLRU[tuple[Key, Variant], Outcome] = ByteLRU(SETTINGS.result_bytes)
+_WEIGHTS: ByteLRU[tuple[str, Variant], dict[str, WeightError]] = ByteLRU(SETTINGS.result_bytes)
 _LOADING = threading.Lock()
 
 
@@ -83,8 +85,16 @@ class Results:
         """Keep it, as long as there is room."""
         _RESULTS.put((self._key, variant), outcome, outcome.n_bytes)
 
+    def get_weights(self, variant: Variant) -> dict[str, WeightError] | None:
+        """The errors of that variant's weights, unless all is to be computed."""
+        return None if self._fresh else _WEIGHTS.get((self._key.model, variant))
+
+    def put_weights(self, variant: Variant, errors: dict[str, WeightError]) -> None:
+        """Keep them for every input; two histograms a parameter."""
+        _WEIGHTS.put((self._key.model, variant), errors, 6_000 * len(errors))
+
 
 def forget() -> None:
     """Let go of everything."""
-    _MODELS.clear()
-    _RESULTS.clear()
+    for memory in (_MODELS, _RESULTS, _WEIGHTS):
+        memory.clear()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import qdemo.zoo.loading
-from qdemo import Variant
+from qdemo import Variant, comparison
 from qdemo.comparison import run
 from qdemo.request import InputError, Request
 from qdemo.results import Written
@@ -171,10 +171,21 @@ def test_results_are_kept_as_long_as_there_is_room(nothing_loaded, monkeypatch):
     assert kept._RESULTS.n_bytes == 0
 
 
-def test_what_a_result_holds_is_not_understated(nothing_loaded):
+def test_what_is_kept_is_not_understated(nothing_loaded):
     *_, _ = jobs.progress(REQUEST)
     for outcome, n_bytes in kept._RESULTS._kept.values():
-        assert n_bytes >= 0.8 * len(pickle.dumps(outcome))
+        alone = replace(outcome, result=replace(outcome.result, weights=None))
+        assert n_bytes >= len(pickle.dumps(alone))
+    for errors, n_bytes in kept._WEIGHTS._kept.values():
+        assert n_bytes >= len(pickle.dumps(errors))
+
+
+def test_the_errors_of_weights_are_kept_for_every_input(nothing_loaded, monkeypatch):
+    *_, first = jobs.progress(REQUEST)
+    monkeypatch.setattr(comparison, "model_weight_errors", lambda *_: 1 / 0)
+    *_, last = jobs.progress(Request.parse("t5-tiny", ["int8"], "What is 23 + 46?"))
+    assert last.comparison.kept == ()
+    assert last.comparison.results[1].weights is first.comparison.results[1].weights
 
 
 def test_a_model_makes_room_for_another(nothing_loaded, monkeypatch):

@@ -1,0 +1,30 @@
+"""Three hundred comparisons one after the other: python -m tests.bench.soak.
+
+Printed is the memory that the app holds, after the first thirty and every thirty more.
+"""
+
+import sys
+
+from tests.bench.load import Tally, client, compare, jobs
+from tests.bench.server import serving
+
+COUNT, EVERY = 300, 30
+
+
+def main(count=COUNT):
+    tally = Tally()
+    with serving() as server:
+        one, first, held = client(server), None, 0
+        print(f"{'comparisons':>12}{'resident, MB':>14}{'since the first 30':>20}")
+        for done, job in enumerate(jobs(count, seed=3), 1):
+            compare(one, job, tally)
+            if done % EVERY == 0:
+                held = server.settled()
+                first = first or held
+                print(f"{done:12}{held / 1e6:14.0f}{held / first - 1:20.1%}", flush=True)
+        one.close()
+        print(f"answered {tally.counts['answered']}, files left behind {len(server.files())}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
