@@ -52,7 +52,7 @@ class Outcome:
         """What it holds of memory beside the errors of the weights, which results share, roughly:
         the logits, and five tokens a position."""
         logits = self.logits.nbytes if self.logits is not None else 0
-        return logits + 2_000 * len(self.result.top) + 10_000
+        return logits + 3_000 * len(self.result.top) + 20_000
 
 
 @dataclass(frozen=True)

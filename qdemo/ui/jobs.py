@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from qdemo.comparison import run
 from qdemo.progress import Progress
 from qdemo.request import InputError, Request
-from qdemo.results import Event, Started, Written
+from qdemo.results import Done, Event, Failed, Started, Written
 from qdemo.settings import SETTINGS
 from qdemo.ui.gpu import on_gpu
 from qdemo.ui.heap import give_back
@@ -71,6 +71,8 @@ def _told(request: Request) -> Iterator[Progress]:
             known = Progress.begin(event) if isinstance(event, Started) else known
             assert known is not None
             known = known.after(event)
+            if isinstance(event, Done | Failed):
+                give_back()  # before the next one takes its own
             now = time.monotonic()
             if now - began > SETTINGS.deadline_s and not known.finished:
                 yield known.stopped(f"stopped after {SETTINGS.deadline_s} s, the longest here")

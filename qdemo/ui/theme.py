@@ -7,10 +7,12 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from qdemo.ui import first_paint
+from qdemo.ui import first_paint, guard, leftovers
 from qdemo.views.templates import asset, fill
 
 TITLE = "qdemo: what reduced precision does to a real model"
+VISITORS = 200
+"""Pages of which what is on screen is remembered, the latest ones: gradio keeps 1.3 MB for each."""
 
 
 def theme() -> gr.themes.Base:
@@ -34,12 +36,22 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Styles, and the key that compares."""
-    return f"<style>{asset('style.css')}</style>{fill('keys')}"
+    """Styles. (Scripts that gradio puts into a page do not run, see `guard.Answers`.)"""
+    return f"<style>{asset('style.css')}</style>"
+
+
+def middleware() -> list[Middleware]:
+    """What is around the app, from the outside in."""
+    return [
+        Middleware(guard.Answers, scripts=fill("keys")),
+        Middleware(guard.Requests),
+        Middleware(first_paint.FirstPaint, html=first_paint.html()),
+    ]
 
 
 def launch_settings() -> dict[str, Any]:
     """What `launch` needs: no request to the outside, no traceback to a client."""
+    guard.fetch_nothing()
     return {
         "theme": theme(),
         "head": head(),
@@ -49,5 +61,7 @@ def launch_settings() -> dict[str, Any]:
         "pwa": False,
         "max_file_size": "20mb",
         "show_error": False,
-        "app_kwargs": {"middleware": [Middleware(first_paint.FirstPaint, html=first_paint.html())]},
+        "enable_monitoring": False,
+        "state_session_capacity": VISITORS,
+        "app_kwargs": {"middleware": middleware(), "lifespan": leftovers.lifespan},
     }

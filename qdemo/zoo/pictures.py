@@ -19,7 +19,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from qdemo.zoo.scenes import IMAGES, draw, random_scene
 
 MAX_PIXELS = 64_000_000
-"""More than any common camera takes; about 200 MB while it is read."""
+"""More than any common camera takes; up to a gigabyte while it is read."""
+
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000")
+"""What people have. Pillow reads more, but for EPS it runs Ghostscript on whatever comes, and what
+is inside an icon it decodes before one can ask how large it is."""
 
 MAX_SEED = 999_999_999
 GALLERY = IMAGES / "gallery"
@@ -56,9 +60,8 @@ def named_picture(name: str) -> Picture:
     if kind == "scene":
         return scene_picture(which)
     if name not in gallery():
-        raise ValueError(
-            f"unknown picture {name!r}; expected scene:NUMBER or one of {', '.join(gallery())}"
-        )
+        such = next(iter(gallery()))
+        raise ValueError(f"unknown picture {name!r}; expected scene:NUMBER, or one such as {such}")
     return read_picture(gallery()[name], name)
 
 
@@ -83,9 +86,11 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on sizes that are checked here
-            with Image.open(file) as picture:
+            with Image.open(file, formats=KINDS) as picture:
                 _check_size(picture.size, name)
                 return Picture(_upright(picture), name)
+    except _TooLargeError:
+        raise
     except FileNotFoundError:
         raise ValueError(f"there is no file {name}") from None
     except Image.DecompressionBombError:
@@ -94,24 +99,31 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
         raise ValueError(
             f"{name} is no picture that can be read; use a JPEG, PNG or WebP"
         ) from None
-    except (OSError, SyntaxError, EOFError, MemoryError):  # Pillow's, on files that are cut or lie
+    except Exception:  # Pillow's, of many kinds, on files that are cut or lie
         raise ValueError(f"{name} is broken: it ends early or isn't what it says") from None
 
 
 _MEGAPIXELS = f"{MAX_PIXELS / 1e6:.0f} megapixels, the most that is read"
 
 
+class _TooLargeError(ValueError):
+    """It has more than `MAX_PIXELS`."""
+
+
 def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise ValueError(f"{name} has {width} × {height} pixels, more than {_MEGAPIXELS}")
+        raise _TooLargeError(f"{name} has {width} × {height} pixels, more than {_MEGAPIXELS}")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    turned = ImageOps.exif_transpose(picture)
-    if turned.mode.startswith("I"):  # 16 bits a pixel, which a plain conversion would clip
-        turned = turned.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    if turned.has_transparency_data:
-        clear = turned.convert("RGBA")
-        turned = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return turned.convert("RGB")
+    """It as RGB. A large picture has 250 MB, and is copied no more often than it must be."""
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode.startswith("I"):  # 16 bits a pixel, which a plain conversion would clip
+        picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    clear = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    whole = Image.new("RGB", clear.size, "white")
+    whole.paste(clear, mask=clear)
+    return whole

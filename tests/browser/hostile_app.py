@@ -19,12 +19,13 @@ def write_hostile(folder):
 
 def main():
     from qdemo.ui.dashboard import build, serve
-    from qdemo.zoo.catalogue import CATALOGUE, Entry
+    from qdemo.zoo.availability import MODELS
+    from qdemo.zoo.catalogue import Entry
 
     with tempfile.TemporaryDirectory() as folder:
         write_hostile(Path(folder))
         entry = Entry("hostile", "text2text", tied=False, parameters=0, folder=Path(folder))
-        CATALOGUE[entry.name] = entry
+        MODELS[entry.name] = entry
         serve(build())
 
 

@@ -142,7 +142,7 @@ def test_a_palette_with_clear_colours():
     assert corners(clear) == [(255, 255, 255), *list(CORNERS.values())[1:]]
 
 
-@pytest.mark.parametrize("format", ["BMP", "TIFF", "PPM", "ICO", "JPEG2000"])
+@pytest.mark.parametrize("format", ["BMP", "TIFF", "PPM", "AVIF", "JPEG2000"])
 def test_other_formats_are_read_too(format):
     picture = four_corners((64, 64))
     assert close(corners(read(written(picture, format))), list(CORNERS.values()))

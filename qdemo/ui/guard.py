@@ -1,0 +1,174 @@
+"""A guard around the app: what a request may bring, and what a browser may do with an answer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio import processing_utils
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+UPLOAD = "/gradio_api/upload"
+MOST = 200_000
+"""Bytes of a request; the longest of the page has 30,000, a prompt of odd characters."""
+
+MOST_UPLOAD = 21 * 2**20
+"""Bytes of an upload: one file of 20 MB, which is the most that gradio takes, and its wrapping."""
+
+CLOSED = (
+    "/gradio_api/file=http",  # gradio fetches any public address for anyone
+    "/gradio_api/file/http",
+    "/gradio_api/proxy=",
+    "/gradio_api/process_recording",  # runs ffmpeg on whatever comes
+    "/gradio_api/deep_link",  # writes a file at each call, which is never deleted
+)
+"""What gradio offers beyond what the page and the API need."""
+
+POLICY = (
+    "default-src 'none'",
+    "script-src 'self' 'nonce-{}' 'unsafe-eval'",  # gradio makes functions of HTML and js=
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "font-src 'self' data:",
+    "connect-src 'self'",
+    "manifest-src 'self'",
+    "object-src 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'self' https://huggingface.co https://*.hf.space",  # where a Space is shown
+)
+"""What a browser may do with an answer; each has a nonce of its own for its page's scripts."""
+
+
+class Requests:
+    """ASGI middleware that refuses, in a sentence, what is too large or for nothing here."""
+
+    def __init__(self, app: Any) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a refusal, or pass on a request whose body ends where it is too large."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = MOST_UPLOAD if scope["path"] == UPLOAD else MOST
+        refusal = _refusal(scope, most)
+        if refusal is None:
+            await self._app(scope, _limited(receive, most), send)
+        else:
+            answer = JSONResponse({"detail": refusal.detail}, refusal.status_code)
+            await answer(scope, receive, send)
+
+
+def _refusal(scope: Any, most: int) -> HTTPException | None:
+    if scope["path"].startswith(CLOSED):
+        return HTTPException(404, "There is no such page.")
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    return _too_large(most) if int(length) > most else None
+
+
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"The request is too large; at most {most:,} bytes are read.")
+
+
+def _limited(receive: Any, most: int) -> Any:
+    """A body whose length is not told beforehand; FastAPI answers with what is raised here."""
+    left = most
+
+    async def limited() -> dict[str, Any]:
+        nonlocal left
+        message: dict[str, Any] = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _too_large(most)
+        return message
+
+    return limited
+
+
+class Answers:
+    """ASGI middleware that gives answers their policy, and the scripts of pages their nonce.
+
+    A script that is written into a page later, by whatever means, has no nonce and does not run.
+    """
+
+    def __init__(self, app: Any, scripts: str) -> None:
+        """Wrap `app`; `scripts` are put into the head of each page."""
+        self._app = app
+        self._scripts = scripts.encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Edit pages; whatever else there is, streams too, only gets its headers."""
+        if scope["type"] == "http":
+            nonce = secrets.token_urlsafe(16)
+            send = _with_headers(send, nonce)
+            if scope["method"] == "GET":
+                send = rewriting(send, partial(self._edited, nonce.encode()))
+        await self._app(scope, receive, send)
+
+    def _edited(self, nonce: bytes, page: bytes) -> bytes:
+        page = page.replace(b"</head>", self._scripts + b"</head>", 1)
+        return re.sub(rb"<script(?=[\s>])", b'<script nonce="%s"' % nonce, page)
+
+
+def _with_headers(send: Any, nonce: str) -> Any:
+    policy = "; ".join(POLICY).format(nonce)
+    more = [
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+    ]
+
+    async def sent(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = message | {"headers": [*message["headers"], *more]}
+        await send(message)
+
+    return sent
+
+
+def rewriting(send: Any, edit: Callable[[bytes], bytes]) -> Any:
+    """`send` with every page of HTML edited as a whole; all else passes as it comes."""
+    start: dict[str, Any] = {}
+    parts: list[bytes] = []
+
+    async def collect(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and _is_html(message):
+            start.update(message)
+        elif not start:
+            await send(message)
+        else:
+            parts.append(message.get("body", b""))
+            if not message.get("more_body"):
+                body = edit(b"".join(parts))
+                await send(start | {"headers": _resized(start["headers"], len(body))})
+                await send({"type": "http.response.body", "body": body})
+
+    return collect
+
+
+def _is_html(start: dict[str, Any]) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/html")
+        for name, value in start["headers"]
+    )
+
+
+def _resized(headers: list[tuple[bytes, bytes]], size: int) -> list[tuple[bytes, bytes]]:
+    kept = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+    return [*kept, (b"content-length", str(size).encode())]
+
+
+def fetch_nothing() -> None:
+    """Have gradio refuse a file that is given as an address: it would fetch one of any size."""
+    processing_utils.async_ssrf_protected_download = _not_fetched
+
+
+async def _not_fetched(url: str, cache_dir: str) -> str:
+    raise gr.Error("a file is sent as an upload; addresses are not fetched", print_exception=False)

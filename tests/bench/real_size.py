@@ -1,0 +1,71 @@
+"""Memory at real size: python -m tests.bench.real_size.
+
+The whole shapes of FLAN-T5-small and BLIP-base with random weights go through Compare in every
+format, each model in a process of its own. Peak resident size may be the fp32 model, the largest
+variant and 600 MB.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from qdemo.ui.own_format import FORMATS
+from tests.hub_checkpoints import BLIP, FLAN, write_blip_base, write_flan_t5_small
+
+AROUND = 600_000_000
+WRITERS = {FLAN: (write_flan_t5_small, "text2text"), BLIP: (write_blip_base, "captioning")}
+
+
+def run(folder, task):
+    """One comparison as the page makes it; the largest variant, and the formats that ran."""
+    from qdemo.request import Request
+    from qdemo.ui import jobs
+    from qdemo.zoo.availability import MODELS, allowed
+
+    entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
+    MODELS[entry.name] = entry
+    request = Request.parse("t5-tiny", FORMATS, "What is 59 + 64?", max_tokens=16)
+    given = "What is 59 + 64?" if task == "text2text" else _scene()
+    *_, last = jobs.progress(Request(entry, request.variants, given, 16))
+    reference, *others = last.comparison.results
+    for failure in last.comparison.failures:
+        print("failed", failure.variant, failure.reason, file=sys.stderr)
+    largest = max(result.footprint.total for result in others)
+    print(reference.footprint.total, largest, len(others), peak())
+
+
+def _scene():
+    from qdemo.zoo.pictures import scene_picture
+
+    return scene_picture(7)
+
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def main():
+    print(
+        f"{'model':40}{'formats':>8}{'fp32, MB':>10}{'largest':>9}{'peak':>8}{'allowed':>9}{'s':>6}"
+    )
+    with TemporaryDirectory() as folder:
+        for name, (write, task) in WRITERS.items():
+            write(Path(folder) / name.rpartition("/")[2])
+            start = time.monotonic()
+            command = [sys.executable, "-m", "tests.bench.real_size"]
+            out = subprocess.run(
+                [*command, f"{folder}/{name.rpartition('/')[2]}", task], text=True,
+                stdout=subprocess.PIPE, check=True,
+            ).stdout  # fmt: skip
+            fp32, largest, count, held = map(int, out.split())
+            allowed = fp32 + largest + AROUND
+            took = time.monotonic() - start
+            figures = f"{fp32 / 1e6:10.0f}{largest / 1e6:9.0f}{held / 1e6:8.0f}{allowed / 1e6:9.0f}"
+            print(f"{name:40}{count:8}{figures}{took:6.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:]) if sys.argv[1:] else main()
