@@ -9,7 +9,7 @@ os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails b
 
 import gradio as gr
 
-from qdemo.ui import api, jobs
+from qdemo.ui import api, heap, jobs
 from qdemo.ui.pages import about, casting, compare, formats, linear
 from qdemo.ui.theme import TITLE, launch_settings
 
@@ -40,5 +40,6 @@ def build() -> gr.Blocks:
 
 def serve(dashboard: gr.Blocks) -> None:
     """Launch, and load the first model while the page is being looked at."""
+    heap.few_arenas()
     jobs.warm_up("t5-tiny")
     dashboard.launch(**launch_settings())

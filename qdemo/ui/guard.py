@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 from gradio import processing_utils
+from gradio.state_holder import SessionState
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -168,6 +169,18 @@ def _resized(headers: list[tuple[bytes, bytes]], size: int) -> list[tuple[bytes,
 def fetch_nothing() -> None:
     """Have gradio refuse a file that is given as an address: it would fetch one of any size."""
     processing_utils.async_ssrf_protected_download = _not_fetched
+
+
+def remember_nothing() -> None:
+    """Have gradio not keep each visitor's last inputs and outputs, a megabyte each.
+
+    It does so for its deep links, which are closed here (`CLOSED`).
+    """
+    SessionState._update_value_in_config = _not_kept
+
+
+def _not_kept(self: SessionState, key: int, value: Any) -> None:
+    pass
 
 
 async def _not_fetched(url: str, cache_dir: str) -> str:

@@ -13,8 +13,8 @@ from qdemo.progress import Progress
 from qdemo.request import InputError, Request
 from qdemo.results import Done, Event, Failed, Started, Written
 from qdemo.settings import SETTINGS
+from qdemo.ui import heap
 from qdemo.ui.gpu import on_gpu
-from qdemo.ui.heap import give_back
 from qdemo.ui.kept import Results, loaded
 from qdemo.ui.threads import for_size, on_threads
 from qdemo.zoo.access import download as bring
@@ -31,7 +31,12 @@ SECONDS_APART = 0.06
 
 def warm_up(name: str) -> None:
     """Load a model in the background, so that the first click need not wait for it."""
-    threading.Thread(target=loaded, args=(get_entry(name),), daemon=True).start()
+
+    def load() -> None:
+        loaded(get_entry(name))
+        heap.freeze()
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def is_here(entry: Entry) -> bool:
@@ -60,7 +65,7 @@ def progress(request: Request) -> Iterator[Progress]:
     try:
         yield from _told(request)
     finally:
-        give_back()
+        heap.collect()
 
 
 def _told(request: Request) -> Iterator[Progress]:
@@ -72,7 +77,7 @@ def _told(request: Request) -> Iterator[Progress]:
             assert known is not None
             known = known.after(event)
             if isinstance(event, Done | Failed):
-                give_back()  # before the next one takes its own
+                heap.give_back()  # before the next one takes its own
             now = time.monotonic()
             if now - began > SETTINGS.deadline_s and not known.finished:
                 yield known.stopped(f"stopped after {SETTINGS.deadline_s} s, the longest here")

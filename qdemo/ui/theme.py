@@ -12,7 +12,7 @@ from qdemo.views.templates import asset, fill
 
 TITLE = "qdemo: what reduced precision does to a real model"
 VISITORS = 200
-"""Pages of which what is on screen is remembered, the latest ones: gradio keeps 1.3 MB for each."""
+"""Pages of which what is on screen is remembered, the latest ones."""
 
 
 def theme() -> gr.themes.Base:
@@ -52,6 +52,7 @@ def middleware() -> list[Middleware]:
 def launch_settings() -> dict[str, Any]:
     """What `launch` needs: no request to the outside, no traceback to a client."""
     guard.fetch_nothing()
+    guard.remember_nothing()
     return {
         "theme": theme(),
         "head": head(),
