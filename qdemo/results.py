@@ -47,13 +47,6 @@ class Outcome:
     result: Result
     logits: Tensor | None = None
 
-    @property
-    def n_bytes(self) -> int:
-        """What it holds of memory beside the errors of the weights, which results share, roughly:
-        the logits, and five tokens a position."""
-        logits = self.logits.nbytes if self.logits is not None else 0
-        return logits + 3_000 * len(self.result.top) + 20_000
-
 
 @dataclass(frozen=True)
 class Failed:

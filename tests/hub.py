@@ -81,7 +81,7 @@ class Hub:
 
     def __exit__(self, *_):
         self.down()
-        close_session()  # or the client's pool leaves its sockets open
+        close_session()  # or its pool leaves sockets open
 
     def asked(self, suffix, method="GET"):
         """The Range headers, or None, of the requests whose path ends so."""
@@ -108,9 +108,7 @@ class Hub:
         self.rate = bytes_per_second
 
     def clear(self):
-        """No more faults."""
-        with self.lock:
-            self._faults.clear()
+        self._faults = []
 
     def down(self):
         """Refuse connections, and hang up on those that are open."""
@@ -297,7 +295,6 @@ def _range(asked, size):
 
 
 _ROUTES = {
-    r"/": lambda handler: handler._start(200, {}, 0),  # is it there at all?
     r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?": _Handler._info,
     r"/api/models/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?": _Handler._tree,
     r"/cdn/([^/]+/[^/]+)/(.+)": _Handler._large,

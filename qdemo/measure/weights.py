@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts
-from qdemo.numerics.blocks import tiles, to_blocks
+from qdemo.numerics.blocks import TILE, tiles, to_blocks
 from qdemo.numerics.linear import QTensor
 
 IDEAL_STEPS = 1 / math.sqrt(12)
@@ -150,19 +150,35 @@ def _larger(a: float, b: float) -> float:
 def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Cut both into pieces of matching values, with their errors in steps where there are steps.
 
-    Steps are counted before the weights are rounded to the dtype that is computed in.
+    A quantized matrix is dequantized some rows at a time, which stay in the cache.
     """
-    if isinstance(w_hat, QTensor):
-        scheme, exact = w_hat.scheme, w_hat.dequantize(w_hat.scale.dtype)
-        scale = None if scheme.storage.is_float else w_hat.scale.reshape(-1, 1).double()
-        ours, theirs = (to_blocks(x, scheme.axis, scheme.group_size) for x in (w, exact))
-    else:
-        scale = None
+    if not isinstance(w_hat, QTensor):
         ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
+        yield from _matched(ours, theirs, w_hat.dtype, None)
+    elif w.ndim == 2 and w_hat.rows_are_apart:
+        height = max(1, TILE // max(1, w.shape[1]))
+        for start in range(0, w.shape[0], height):
+            rows = slice(start, start + height)
+            yield from _quantized(w[rows], w_hat.take(rows))
+    else:
+        yield from _quantized(w, w_hat)
+
+
+def _quantized(w: Tensor, w_hat: QTensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    scheme, exact = w_hat.scheme, w_hat.dequantize(w_hat.scale.dtype)
+    scale = None if scheme.storage.is_float else w_hat.scale.reshape(-1, 1).double()
+    ours, theirs = (to_blocks(x, scheme.axis, scheme.group_size) for x in (w, exact))
+    yield from _matched(ours, theirs, w_hat.dtype, scale)
+
+
+def _matched(
+    ours: Tensor, theirs: Tensor, dtype: torch.dtype, scale: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Steps are counted before the weights are rounded to the dtype that is computed in."""
     for tile in tiles(ours):
         wanted, got = ours[tile].double(), theirs[tile]
         steps = None if scale is None else (got.double() - wanted) / scale[tile[0]]
-        yield wanted, got.to(w_hat.dtype).double(), steps
+        yield wanted, got.to(dtype).double(), steps
 
 
 def _piece(w: Tensor, w_hat: Tensor, steps: Tensor | None, unit: float) -> WeightError:

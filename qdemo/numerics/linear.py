@@ -85,12 +85,20 @@ class QTensor:
         """
         if not self.rows_are_apart:
             return _take(self.dequantize(dtype), index)
+        return self.take(index).dequantize(dtype)
+
+    def take(self, index: slice | Tensor) -> QTensor:
+        """The QTensor of some rows of a matrix whose rows are apart.
+
+        Raises:
+            IndexError: as `rows`.
+        """
         packed, scale, zero_point = _take(self.packed, index), self.scale, self.zero_point
         if self.scheme.axis == 0:
             scale = _take(scale, index)
             zero_point = None if zero_point is None else _take(zero_point, index)
         shape = (packed.shape[0], self.shape[1])
-        return QTensor(packed, scale, zero_point, self.scheme, shape, self.dtype).dequantize(dtype)
+        return QTensor(packed, scale, zero_point, self.scheme, shape, self.dtype)
 
 
 def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Key:
 
 
 _MODELS: ByteLRU[str, Loaded] = ByteLRU(SETTINGS.model_bytes)
-_RESULTS: ByteLRU[tuple[Key, Variant], Outcome] = ByteLRU(SETTINGS.result_bytes)
+_RESULTS: ByteLRU[tuple[Key, Variant], bytes] = ByteLRU(SETTINGS.result_bytes)
 _WEIGHTS: ByteLRU[tuple[str, Variant], dict[str, WeightError]] = ByteLRU(SETTINGS.result_bytes)
 _LOADING = threading.Lock()
 
@@ -79,11 +80,21 @@ class Results:
 
     def get(self, variant: Variant) -> Outcome | None:
         """What was kept of that variant, unless all is to be computed."""
-        return None if self._fresh else _RESULTS.get((self._key, variant))
+        held = None if self._fresh else _RESULTS.get((self._key, variant))
+        if held is None:
+            return None
+        outcome: Outcome = pickle.loads(held)
+        if outcome.logits is not None:  # the reference, which has no errors
+            return outcome
+        errors = self.get_weights(variant)
+        return replace(outcome, result=replace(outcome.result, weights=errors)) if errors else None
 
     def put(self, variant: Variant, outcome: Outcome) -> None:
-        """Keep it, as long as there is room."""
-        _RESULTS.put((self._key, variant), outcome, outcome.n_bytes)
+        """Keep it, as long as there is room, without the errors of the weights, which are kept
+        once for all inputs. As bytes: so their number is known, and they leave no gaps behind."""
+        alone = replace(outcome, result=replace(outcome.result, weights=None))
+        held = pickle.dumps(alone)
+        _RESULTS.put((self._key, variant), held, len(held))
 
     def get_weights(self, variant: Variant) -> dict[str, WeightError] | None:
         """The errors of that variant's weights, which are the same each time."""

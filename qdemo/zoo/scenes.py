@@ -235,13 +235,17 @@ def _stacked(rider: str, support: str, rng: random.Random) -> list[Spot]:
     return [base, Spot(rider, base.x + rng.uniform(-0.03, 0.03), seat, rng.uniform(0.33, 0.38))]
 
 
-@cache
 def _tile(name: str) -> Image.Image:
+    return _sheet().crop(_box(name))
+
+
+@cache
+def _box(name: str) -> tuple[int, int, int, int]:
+    """Where the object lies on the sheet."""
     index = json.loads(GLYPH_INDEX.read_text(encoding="utf-8"))
     side, position = index["tile"], list(glyphs()).index(glyph(name).name)
     row, column = divmod(position, index["columns"])
-    box = (column * side, row * side, (column + 1) * side, (row + 1) * side)
-    return _sheet().crop(box)
+    return column * side, row * side, (column + 1) * side, (row + 1) * side
 
 
 @cache

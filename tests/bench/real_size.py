@@ -21,9 +21,10 @@ WRITERS = {FLAN: (write_flan_t5_small, "text2text"), BLIP: (write_blip_base, "ca
 def run(folder, task):
     """One comparison as the page makes it; the largest variant, and the formats that ran."""
     from qdemo.request import Request
-    from qdemo.ui import jobs
+    from qdemo.ui import heap, jobs
     from qdemo.zoo.availability import MODELS, allowed
 
+    heap.few_arenas()  # as the app does
     entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
     MODELS[entry.name] = entry
     request = Request.parse("t5-tiny", FORMATS, "What is 59 + 64?", max_tokens=16)

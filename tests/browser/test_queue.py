@@ -43,4 +43,6 @@ def test_a_full_queue_is_told_and_the_page_stays_of_use(page):
     ).to_be_visible()
     assert cards(page) == before
     expect(page.locator("#compare")).to_be_enabled()
-    COMPLAINTS[:] = [one for one in COMPLAINTS if not re.search("503|AbortError|Connection errored", one)]  # gradio's
+    COMPLAINTS[:] = [
+        one for one in COMPLAINTS if not re.search("503|AbortError|Connection errored", one)
+    ]  # gradio's
