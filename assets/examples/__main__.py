@@ -1,8 +1,8 @@
 """Compute the example that the page opens with: python -m assets.examples."""
 
 from qdemo import compare
-from qdemo.results import Finished
 from qdemo.report import as_json
+from qdemo.results import Finished
 from qdemo.ui.example import FILE
 from qdemo.views.files import as_json_text
 
