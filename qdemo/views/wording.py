@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
     """A time to wait, as exact as one cares.
 
     >>> duration(9.7), duration(75), duration(4000)
-    ('10 s', '1 min 15 s', '1 h 7 min')
+    ('10 s', '1 min 15 s', '1 h 6 min')
     """
     whole = round(seconds)
     if whole < 60:

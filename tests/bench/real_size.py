@@ -12,10 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from qdemo.ui.own_format import FORMATS
-from tests.hub_checkpoints import BLIP, FLAN, write_blip_base, write_flan_t5_small
 
 AROUND = 600_000_000
-WRITERS = {FLAN: (write_flan_t5_small, "text2text"), BLIP: (write_blip_base, "captioning")}
 
 
 def run(folder, task):
@@ -49,11 +47,15 @@ def peak():
 
 
 def main():
+    # Not for the processes that are measured: the app has none of it.
+    from tests.hub_checkpoints import BLIP, FLAN, write_blip_base, write_flan_t5_small
+
+    writers = {FLAN: (write_flan_t5_small, "text2text"), BLIP: (write_blip_base, "captioning")}
     print(
         f"{'model':40}{'formats':>8}{'fp32, MB':>10}{'largest':>9}{'peak':>8}{'allowed':>9}{'s':>6}"
     )
     with TemporaryDirectory() as folder:
-        for name, (write, task) in WRITERS.items():
+        for name, (write, task) in writers.items():
             write(Path(folder) / name.rpartition("/")[2])
             start = time.monotonic()
             command = [sys.executable, "-m", "tests.bench.real_size"]

@@ -27,7 +27,9 @@ ARGUMENTS = [
 ]  # fmt: skip
 IGNORED = (
     "warning: Method not implemented.",  # gradio's, of every upload
+    "error: Response",  # gradio's, where an upload was through before its progress was asked for
 )
+THROUGH = "/gradio_api/upload_progress?"  # the address of that question
 COMPLAINTS: list[str] = []  # of all pages; no test may leave one
 WIDE = {"width": 1920, "height": 1080}
 
@@ -135,12 +137,16 @@ def listen(context, origin):
     def on(event, tell):
         context.on(event, lambda what: note(tell(what)))
 
-    def note(said):
-        if said and said not in IGNORED:
-            COMPLAINTS.append(said)
+    def note(what):
+        if what and what not in IGNORED and THROUGH not in what:
+            COMPLAINTS.append(what)
+
+    def said(message):
+        failed = message.text.startswith("Failed to load resource")
+        return f"{message.text} {message.location['url']}" if failed else message.text
 
     allowed = (f"{origin}/", "data:", "blob:")
-    on("console", lambda m: m.type in ("error", "warning") and f"{m.type}: {m.text}")
+    on("console", lambda m: m.type in ("error", "warning") and f"{m.type}: {said(m)}")
     on("weberror", lambda e: f"page error: {e.error}")
     on("response", lambda r: r.status >= 400 and f"{r.status}: {r.url}")
     on("request", lambda r: not r.url.startswith(allowed) and f"outside: {r.url}")
