@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from qdemo.comparison import run
 from qdemo.progress import Progress
 from qdemo.request import InputError, Request
-from qdemo.results import Event, Started, Written
+from qdemo.results import Done, Event, Failed, Started, Written
 from qdemo.settings import SETTINGS
 from qdemo.ui import heap
 from qdemo.ui.gpu import on_gpu
@@ -70,16 +70,14 @@ def progress(request: Request) -> Iterator[Progress]:
 
 def _told(request: Request) -> Iterator[Progress]:
     known: Progress | None = None
-    last: type[Event] | None = None
     began = shown_at = time.monotonic()
     with closing(_events(request)) as events:
         for event in events:
             known = Progress.begin(event) if isinstance(event, Started) else known
             assert known is not None
             known = known.after(event)
-            if type(event) is not last:  # a variant is built, or is through
+            if isinstance(event, Done | Failed):  # never between tokens, whose time is measured
                 heap.give_back()
-                last = type(event)
             now = time.monotonic()
             if now - began > SETTINGS.deadline_s and not known.finished:
                 yield known.stopped(f"stopped after {SETTINGS.deadline_s} s, the longest here")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import pickle
 import threading
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from qdemo.modeling.variant import Variant
 from qdemo.request import Request
 from qdemo.results import Outcome
 from qdemo.settings import SETTINGS
+from qdemo.ui import heap
 from qdemo.zoo.access import load
 from qdemo.zoo.availability import UnavailableError
 from qdemo.zoo.catalogue import Entry
@@ -65,7 +65,7 @@ def _make_room(entry: Entry, parameters: int) -> None:
         except UnavailableError:
             if not _MODELS.forget_oldest():
                 raise
-            gc.collect()  # a model's modules refer to each other
+            heap.collect()
 
 
 class Results:

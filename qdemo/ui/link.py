@@ -40,14 +40,16 @@ def connect(blocks: gr.Blocks, controls: Controls, start: gr.State) -> None:
 def _restore(controls: Controls, start: gr.State, query: Mapping[str, str]) -> Updates:
     """What is wrong with a link is said at the control that it is about; the rest is taken."""
     asked = from_query(query)
-    # What is downloaded may be more than when the page was built.
-    updates: Updates = {controls.model: gr.update(choices=model_choices())}
+    updates: Updates = {}
     problems: dict[str, str] = {}
     for field in _fields(asked):
         try:
             updates |= _TAKE[field](controls, asked[field])
         except InputError as error:
             problems[error.field] = str(error)
+    # What is downloaded may be more than when the page was built.
+    chosen = {"value": updates[controls.model]} if controls.model in updates else {}
+    updates[controls.model] = gr.update(choices=model_choices(), **chosen)
     updates |= {controls.problems[name]: problem_html(text) for name, text in problems.items()}
     return updates | {start: int(query.get("run") == "1" and not problems)}
 
@@ -64,8 +66,7 @@ def _fields(asked: Mapping[str, Any]) -> list[str]:
 def _model(controls: Controls, name: str) -> Updates:
     entry = parse_model(name)
     text, picture = parts_of(entry.name)
-    chosen = gr.update(choices=model_choices(), value=entry.name)
-    return {controls.model: chosen, controls.text_part: text, controls.picture_part: picture}
+    return {controls.model: entry.name, controls.text_part: text, controls.picture_part: picture}
 
 
 def _formats(controls: Controls, texts: list[str]) -> Updates:

@@ -188,7 +188,7 @@ def place(name: str) -> Place:
     return PLACES[name]
 
 
-@lru_cache(maxsize=8)  # a quarter of a megabyte each
+@lru_cache(maxsize=256)
 def _painted(name: str, variant: int, size: int) -> Image.Image:
     rng = random.Random(variant)
     picture = place(name).paint(rng).picture
