@@ -1,9 +1,18 @@
 import pytest
 import torch
+from gradio_client import Client
 from hypothesis import settings
 
 settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    """A client of the app at `url`, which the file says; no proxy of the machine knows of it."""
+    client = Client(url, verbose=False, httpx_kwargs={"trust_env": False})
+    yield client
+    client.close()
 
 
 @pytest.fixture(autouse=True)

@@ -1,66 +1,31 @@
 """The HTTP API of the dashboard as people start it: app.py, in a process of its own."""
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 import qdemo
 from qdemo.report import as_json
 from qdemo.zoo.pictures import gallery, read_picture
+from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent
 PROMPT = "What is 23 + 45?"
 FILE = gallery()["gallery:a-panda-in-the-mountains"]
 UPLOADED = {"_type": "gradio.FileData"}
 WITHOUT_PROXY = {"trust_env": False}
-ALONE = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 NOT_A_PICTURE = ROOT / "pyproject.toml"
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("gradio")
-    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)} | ALONE
-    with (folder / "log.txt").open("w") as log:
-        command = [sys.executable, "app.py"]
-        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stdout=log, stderr=log)
-    try:
-        _wait(f"http://127.0.0.1:{port}/", server, folder / "log.txt")
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait(url, server, log):
-    for _ in range(600):
-        assert server.poll() is None, f"it ended with {server.returncode}: {log.read_text()}"
-        try:
-            if httpx.get(f"{url}config", **WITHOUT_PROXY).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the dashboard did not come up in a minute")
-
-
-@pytest.fixture(scope="module")
-def client(url):
-    client = Client(url, verbose=False, httpx_kwargs=WITHOUT_PROXY)
-    yield client
-    client.close()
+    with serving("app.py", GRADIO_TEMP_DIR=str(tmp_path_factory.mktemp("gradio"))) as url:
+        yield f"{url}/"
 
 
 def compared(client, **asked):

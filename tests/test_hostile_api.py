@@ -1,15 +1,13 @@
 """What a stranger may send to the server: it answers in a sentence, tells nothing, and lives on."""
 
 import json
-import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from unittest.mock import patch
 
 import httpx
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 
 from tests.bombs import BOMBS
 from tests.browser.conftest import serving
@@ -48,15 +46,8 @@ ODD_PROMPTS = {
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     own = {"QDEMO_CANARY": CANARY, "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("uploads"))}
-    with patch.dict(os.environ, own), serving("app.py") as url:
+    with serving("app.py", **own) as url:
         yield f"{url}/"
-
-
-@pytest.fixture(scope="module")
-def client(url):
-    client = Client(url, verbose=False, httpx_kwargs=WITHOUT_PROXY)
-    yield client
-    client.close()
 
 
 def is_one_sentence(message):

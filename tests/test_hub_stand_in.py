@@ -20,7 +20,7 @@ from huggingface_hub.utils import tqdm
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-from tests.hub import Hub, online, without_waiting
+from tests.hub import Hub
 from tests.hub_checkpoints import (
     as_pickle,
     truncate,
@@ -28,6 +28,7 @@ from tests.hub_checkpoints import (
     without_key,
     write_tiny_t5,
 )
+from tests.hub_client import online, without_waiting
 
 NAME, WEIGHTS, SHA = "google/flan-t5-small", "model.safetensors", "0123456789" * 4
 

@@ -1,15 +1,13 @@
 """What is uploaded or made for a page goes to one folder, within bounds, and is gone in an hour."""
 
-import os
 import socket
 import time
 from pathlib import Path
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 
 from qdemo.views import files
 from qdemo.zoo.pictures import gallery
@@ -37,18 +35,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(folder):
-    with (
-        patch.dict(os.environ, {"GRADIO_TEMP_DIR": str(folder)}),
-        serving("-c", SCRIPT) as url,
-    ):
+    with serving("-c", SCRIPT, GRADIO_TEMP_DIR=str(folder)) as url:
         yield f"{url}/"
-
-
-@pytest.fixture(scope="module")
-def client(url):
-    client = Client(url, verbose=False, httpx_kwargs=WITHOUT_PROXY)
-    yield client
-    client.close()
 
 
 def post(url, path, **asked):

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from qdemo.ui.own_format import FORMATS
+from tests.bench.memory import memory_of
 
 AROUND = 600_000_000
 
@@ -32,18 +33,13 @@ def run(folder, task):
     for failure in last.comparison.failures:
         print("failed", failure.variant, failure.reason, file=sys.stderr)
     largest = max(result.footprint.total for result in others)
-    print(reference.footprint.total, largest, len(others), peak())
+    print(reference.footprint.total, largest, len(others), memory_of("self", "VmHWM"))
 
 
 def _scene():
     from qdemo.zoo.pictures import scene_picture
 
     return scene_picture(7)
-
-
-def peak():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def main():

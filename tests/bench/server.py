@@ -1,18 +1,15 @@
 """The app in a process of its own, and what it takes: memory, files, words in its log."""
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx2
+from tests.bench.memory import memory_of
+from tests.browser.conftest import started
 
-ROOT = Path(__file__).parents[2]
 DIRECT = {"trust_env": False}  # a proxy of the machine knows nothing of this app
 
 
@@ -26,8 +23,7 @@ class Server:
 
     def memory(self, what="VmRSS"):
         """Bytes that the process holds; `VmHWM` is the most it ever held."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(what))
+        return memory_of(self.pid, what)
 
     def settled(self):
         """Bytes held once that no longer changes."""
@@ -51,30 +47,11 @@ class Server:
 
 @contextmanager
 def serving(**environment):
-    """An app as a person starts it, on a port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with TemporaryDirectory() as folder:
-        own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": f"{folder}/files"}
-        with (Path(folder) / "log.txt").open("w") as log:
-            app = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=ROOT, stdout=log, stderr=log,
-                env=os.environ | {"HF_HUB_OFFLINE": "1"} | own | environment,
-            )  # fmt: skip
-        try:
-            server = Server(f"http://127.0.0.1:{port}/", app.pid, Path(folder))
-            _wait(server, app)
-            yield server
-        finally:
-            app.terminate()
-            app.wait()
-
-
-def _wait(server, app):
-    while app.poll() is None:
-        try:
-            return httpx2.get(f"{server.url}config", **DIRECT)
-        except httpx2.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the app ended: {server.said()}")
+    """An app as a person starts it, with all threads, on a port of its own."""
+    own = {"OMP_NUM_THREADS": str(os.cpu_count())} | environment
+    with (
+        TemporaryDirectory() as folder,
+        (Path(folder) / "log.txt").open("w") as log,
+        started("app.py", output=log, GRADIO_TEMP_DIR=f"{folder}/files", **own) as (url, app),
+    ):
+        yield Server(f"{url}/", app.pid, Path(folder))

@@ -91,13 +91,22 @@ def _nothing_is_complained_of():
 @contextmanager
 def serving(*command, **more):
     """The address of an app that is run as a person runs it, with `more` in its environment."""
+    with started(*command, **more) as (url, _):
+        yield url
+
+
+@contextmanager
+def started(*command, output=None, **more):
+    """The same with its process, whose words go to the file `output` where there is one."""
     port = free_port()
     environment = os.environ | ENVIRONMENT | {"GRADIO_SERVER_PORT": str(port)} | more
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env=environment, stdout=output, stderr=output
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for_answer(f"{url}/config", process)
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait()

@@ -5,8 +5,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import serving, watched
 from tests.browser.steps import cards, open_page, problem
-from tests.hub import Hub, environment
+from tests.hub import Hub
 from tests.hub_checkpoints import FLAN, write_tiny_t5
+from tests.hub_client import environment
 
 LINK = f"?model={FLAN}&formats=int8&input=one%20two&max_tokens=3"
 

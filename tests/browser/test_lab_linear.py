@@ -13,7 +13,6 @@ from tests.browser.lab_steps import (
     computed,
     lines,
     open_lab,
-    rows,
     slide,
     tab_to,
     wait_for_lab,
@@ -23,8 +22,6 @@ from tests.browser.steps import choose, problem
 
 START = "bits=4&range=symmetric&scales=a+row&clip=1"
 SMALL = "0.5 -1.25 2\n-0.75 3.5 0.25"
-THROUGH = "int2, trained through rounding"
-AFTER = "int2, rounded after training"
 
 
 @pytest.fixture(scope="module")
@@ -292,66 +289,6 @@ def test_a_link_opens_the_same(page):
         expect(page.locator(f"#{name}").get_by_label(label, exact=True)).to_be_checked()
     expect_link(page, "bits=3&range=affine&scales=a+column&clip=0.9")
     expect_integers(page, matrix(page), **scheme)
-
-
-def test_another_layer_changes_the_chart_beside(linear):
-    name, before = matrices.LAYERS[3], lines(linear, "beside-chart")
-    choose(linear, "A weight of t5-tiny", name)
-    expect(linear.locator("#beside-table caption")).to_have_text(name)
-    wait_until_drawn_anew(linear, "beside-chart", before)
-    w, found = matrices.layer(name), {row[0]: row for row in rows(linear, "beside-table")}
-    for way, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
-        error = w.to(dtype).float() - w
-        assert found[way][1] == f"{2 * w.numel():,}"
-        assert float(found[way][3]) == pytest.approx(error.square().mean().sqrt().item(), rel=0.01)
-        assert float(found[way][4]) == pytest.approx(error.abs().max().item(), rel=0.01)
-
-
-def wait_until_trained(page):
-    expect(page.locator("#train")).to_be_enabled()
-    page.wait_for_function(
-        """name => document.querySelector("#training-chart .js-plotly-plot")?.data
-          .find(line => line.name == name)?.y.length == 200""",
-        arg=THROUGH,
-    )
-
-
-def test_training_through_rounding_beats_rounding_after(linear):
-    wait_until_trained(linear)
-    before = lines(linear, "training-chart")
-    slide(linear, "train-seed", 1)
-    linear.locator("#train").click()
-    wait_until_drawn_anew(linear, "training-chart", before)
-    wait_until_trained(linear)
-    found = dict(lines(linear, "training-chart"))
-    assert found[THROUGH][-1] < found[AFTER][-1]
-    assert len(dict(lines(linear, "flips-chart"))["integers that changed"]) == 200
-    shown = linear.locator("#train-integers td").all_text_contents()
-    assert len(shown) == 64
-    assert {int(text) for text in shown} <= {-1, 0, 1}
-
-
-def test_stop_stops_the_training(linear):
-    wait_until_trained(linear)
-    slide(linear, "train-seed", 2)
-    linear.locator("#train").click()
-    linear.evaluate(  # in the page, so that the training has no time to come to its end
-        """() => new Promise(stopped => {
-          const look = () => {
-            const stop = document.querySelector("#train-stop");
-            const begun = document.querySelector("#training-chart .js-plotly-plot");
-            if (stop.disabled || begun?.data.length != 1) return requestAnimationFrame(look);
-            stop.click();
-            stopped();
-          };
-          look();
-        })"""
-    )
-    expect(linear.locator("#train")).to_be_enabled()
-    expect(linear.locator("#train-stop")).to_be_disabled()
-    assert len(dict(lines(linear, "training-chart")).get(THROUGH, [])) < 200
-    linear.locator("#train").click()
-    wait_until_trained(linear)
 
 
 def test_the_figures_of_the_course_are_there(linear):

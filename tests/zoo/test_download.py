@@ -14,7 +14,8 @@ from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.download import Downloading, download
 from qdemo.zoo.loading import load
 from tests import hub_checkpoints as checkpoints
-from tests.hub import Hub, online
+from tests.hub import Hub
+from tests.hub_client import online
 
 NAME = "someone/a-small-t5"
 WEIGHTS = "model.safetensors"
