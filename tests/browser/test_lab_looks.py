@@ -3,19 +3,21 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import watched
 from tests.browser.lab_steps import open_lab
 from tests.browser.steps import choose, problem
-from tests.browser.test_looks import LOOKS, faults
+from tests.browser.test_looks import LOOKS, faults_in
 
 
 @pytest.fixture(scope="module", params=LOOKS)
-def found(request, browser, app):
-    """What is found wrong in each state of the pages, gathered on one walk through them."""
+def found(request, tab):
+    """What is found wrong in each state of the pages, in both themes, on one walk through them."""
     size, theme = LOOKS[request.param]
-    with watched(browser, app) as page:
-        page.set_viewport_size(size)
-        return {state: faults(page) for state in walk(page, f"?__theme={theme}")}
+    tab.set_viewport_size(size)
+    return {
+        f"{state}, {shade}": faults_in(tab, shade)
+        for state in walk(tab, f"?__theme={theme}")
+        for shade in ("light", "dark")
+    }
 
 
 def walk(page, theme):

@@ -10,10 +10,8 @@ from tests.browser.steps import ask, choose_blip, compare, open_page, problem, t
 PHONE = {"width": 390, "height": 844}
 LONG = "What is the capital of France? " * 30  # int2's answer is long too: both have to scroll
 LOOKS = {
-    "wide, light": (WIDE, "light"),
-    "wide, dark": (WIDE, "dark"),
-    "phone, light": (PHONE, "light"),
-    "phone, dark": (PHONE, "dark"),
+    "wide, opened light": (WIDE, "light"),
+    "phone, opened dark": (PHONE, "dark"),
 }
 _OUTSIDE = """() => {
   const width = document.documentElement.clientWidth;
@@ -33,7 +31,7 @@ _OUTSIDE = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=["wide, light", "phone, dark"])
+@pytest.fixture(scope="module", params=LOOKS)
 def found(request, tab):
     """What is found wrong in each state of the app, in both themes, on one walk through it."""
     size, theme = LOOKS[request.param]
