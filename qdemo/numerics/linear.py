@@ -21,7 +21,7 @@ from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, to_blocks
 from qdemo.numerics.formats import Format
-from qdemo.numerics.packing import pack, packed_length, unpack
+from qdemo.numerics.packing import New, pack, packed_length, unpack
 from qdemo.numerics.scheme import Scheme
 
 
@@ -46,10 +46,15 @@ class QTensor:
     @property
     def data(self) -> Tensor:
         """The stored numbers, one an element, of shape `shape`."""
+        return self.numbers()
+
+    def numbers(self, new: New = torch.empty) -> Tensor:
+        """`data`; where it has to be unpacked, in memory from `new`."""
         if self.scheme.bits == 8:
             return self.packed
-        numbers = unpack(self.packed, self.scheme.bits, self.shape[-1] if self.shape else 1)
-        return (numbers - _offset(self.scheme)).to(self.scheme.storage.dtype).reshape(self.shape)
+        length = self.shape[-1] if self.shape else 1
+        codes = unpack(self.packed, self.scheme.bits, length, new).sub_(_offset(self.scheme))
+        return codes.view(self.scheme.storage.dtype).reshape(self.shape)
 
     @property
     def device(self) -> torch.device:
@@ -62,14 +67,17 @@ class QTensor:
         zero_point = 0 if self.zero_point is None else self.zero_point.nbytes
         return self.packed.nbytes + self.scale.nbytes + zero_point
 
-    def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
-        """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype."""
-        q = _blocks(self.data, self.scheme)
-        x = torch.empty(q.shape, dtype=dtype or self.dtype, device=self.device)
+    def dequantize(self, dtype: torch.dtype | None = None, new: New = torch.empty) -> Tensor:
+        """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype.
+
+        In memory from `new`, unless numbers that share a scale lie apart.
+        """
+        q = _blocks(self.numbers(new), self.scheme)
+        x = new(tuple(q.shape), dtype=dtype or self.dtype, device=self.device)
         scale, zero_point = _columns(self.scale, self.zero_point)
         for rows, columns in tiles(q):
             own = None if zero_point is None else zero_point[rows]
-            x[rows, columns] = _values(q[rows, columns].to(scale.dtype), scale[rows], own)
+            _put_values(x[rows, columns], q[rows, columns], scale[rows], own)
         return from_blocks(x, self.shape, self.scheme.axis)
 
     @property
@@ -185,6 +193,16 @@ def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor |
 def _values(q: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
     """x̂ of blocks q (n, length), as floats, with scales and zero points (n, 1)."""
     return (q if zero_point is None else q - zero_point) * scale
+
+
+def _put_values(x: Tensor, q: Tensor, scale: Tensor, zero_point: Tensor | None) -> None:
+    """Make `x` the values of the stored numbers `q`, both (n, length)."""
+    wide = x.copy_(q) if x.dtype == scale.dtype else q.to(scale.dtype)
+    if zero_point is not None:
+        wide -= zero_point
+    wide *= scale
+    if wide is not x:
+        x.copy_(wide)
 
 
 def _columns(scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor | None]:

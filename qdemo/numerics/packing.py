@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import gcd
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+
+class New(Protocol):
+    """What gives memory for a tensor, as `torch.empty` does; what it holds does not matter."""
+
+    def __call__(
+        self, shape: tuple[int, ...], /, *, dtype: torch.dtype, device: torch.device
+    ) -> Tensor:
+        """A tensor of that shape."""
 
 
 def pack(numbers: Tensor, bits: int) -> Tensor:
@@ -33,8 +43,8 @@ def pack(numbers: Tensor, bits: int) -> Tensor:
     return packed.reshape(*lead, n_bytes * n_units)
 
 
-def unpack(packed: Tensor, bits: int, n: int) -> Tensor:
-    """Undo `pack`: the first `n` numbers of each row, uint8.
+def unpack(packed: Tensor, bits: int, n: int, new: New = torch.empty) -> Tensor:
+    """Undo `pack`: the first `n` numbers of each row, uint8, in memory from `new`.
 
     >>> unpack(torch.tensor([49, 66], dtype=torch.uint8), bits=4, n=4)
     tensor([1, 2, 3, 4], dtype=torch.uint8)
@@ -43,11 +53,16 @@ def unpack(packed: Tensor, bits: int, n: int) -> Tensor:
     *lead, length = packed.shape
     n_units = length // n_bytes
     by_byte = packed.reshape(*lead, n_bytes, n_units)
-    runs = packed.new_zeros(*lead, per_unit, n_units)
-    for i, j, shift in _overlaps(bits):
-        runs[..., i, :] |= _shift(by_byte[..., j, :], -shift)
-    runs &= 2**bits - 1
-    return runs.reshape(*lead, per_unit * n_units)[..., :n]
+    numbers = new((*lead, per_unit * n_units), dtype=packed.dtype, device=packed.device)
+    runs = numbers.view(*lead, per_unit, n_units)
+    for i in range(per_unit):
+        first, start = divmod(bits * i, 8)
+        run = torch.bitwise_right_shift(by_byte[..., first, :], start, out=runs[..., i, :])
+        if start + bits > 8:
+            run |= by_byte[..., first + 1, :] << 8 - start
+        if start + bits != 8:
+            run &= 2**bits - 1
+    return numbers[..., :n]
 
 
 def packed_length(n: int, bits: int) -> int:

@@ -1,0 +1,28 @@
+"""Memory that each thread uses again and again: a new large tensor costs more than the product
+that it is for, since the system has to find and clear every page of it."""
+
+from __future__ import annotations
+
+import threading
+from math import prod
+
+import torch
+from torch import Tensor
+
+
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.held: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+
+_OWN = _Own()
+
+
+def scratch(shape: tuple[int, ...], /, *, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Memory of this thread, whose next call for the same dtype and device overwrites it."""
+    memory = _OWN.held.get((dtype, device))
+    if memory is None or len(memory) < prod(shape):
+        with torch.inference_mode(False):  # such tensors could not be written to outside of it
+            memory = torch.empty(prod(shape), dtype=dtype, device=device)
+        _OWN.held[dtype, device] = memory
+    return memory[: prod(shape)].view(shape)
