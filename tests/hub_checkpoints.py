@@ -14,8 +14,9 @@ from torch import nn
 from transformers import BertTokenizer, BlipImageProcessor, BlipProcessor
 from transformers.initialization import no_init_weights
 
+from qdemo.zoo.building import BUILDING
 from qdemo.zoo.catalogue import CATALOGUE
-from qdemo.zoo.kinds import BUILDING, KINDS
+from qdemo.zoo.kinds import KINDS
 from tests.zoo.models import write_t5
 
 FLAN, BLIP = "google/flan-t5-small", "Salesforce/blip-image-captioning-base"
@@ -34,9 +35,7 @@ def write_flan_t5_small(folder, shards=1):
     """308 MB of random weights in the shapes of the real one, in so many files."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_t5_words(folder, CATALOGUE[FLAN].config["vocab_size"])
-    model = _model(FLAN, decoder_start_token_id=0, tie_word_embeddings=False)
-    model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight))
-    _fill(model)
+    model = random_t5(FLAN)
     # A file is full before it is of that size: a matrix goes into one file whole.
     most = int(4 * CATALOGUE[FLAN].parameters / shards * (1.15 if shards > 1 else 1.01))
     model.save_pretrained(folder, max_shard_size=most)
@@ -51,9 +50,7 @@ def write_blip_base(folder):
     tokenizer = BertTokenizer(vocab=str(folder / "vocab.txt"))
     images = BlipImageProcessor(size={"height": 384, "width": 384})
     BlipProcessor(images, tokenizer).save_pretrained(folder)
-    model = _model(BLIP)
-    _fill(model)
-    model.save_pretrained(folder)
+    random_blip(BLIP).save_pretrained(folder)
 
 
 def truncate(file, share=0.5):
@@ -139,6 +136,18 @@ def _write_t5_words(folder, size):
     (folder / "tokenizer.json").write_text(json.dumps(words))
 
 
+def random_t5(name):
+    """A FLAN-T5 of the catalogue with random weights: the output layer has its own matrix."""
+    model = _model(name, decoder_start_token_id=0, tie_word_embeddings=False)
+    model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight))
+    return _fill(model)
+
+
+def random_blip(name):
+    """A BLIP of the catalogue with random weights."""
+    return _fill(_model(name))
+
+
 def _model(name, **more):
     """A model of the catalogue, with whatever was in memory for weights."""
     entry = CATALOGUE[name]
@@ -158,6 +167,7 @@ def _fill(model):
                 parameter.normal_(std=0.05, generator=generator)
             else:  # of a norm, or a bias
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    return model.eval()
 
 
 def _save(folder, tensors):

@@ -30,7 +30,7 @@ PROMPT = "Sort these words: pig, onion, river, wolf"
 PICTURE = ASSETS / "images" / "gallery" / "a-wizard-on-an-elephant-in-the-snow.png"
 LIMITS = {"int8": 127, "int3": 3}  # t5-tiny parts from fp32 in int3
 FORMATS = ("fp16", "bf16", *LIMITS)
-ROUNDING = 1e-5  # of fp32 logits, which go up to 25 here: sums may run in another order
+ROUNDING = 2e-5  # of fp32 logits up to 25: plain ones are 8e-6 from those in fp64, ours 11e-6
 
 
 class PlainT5:

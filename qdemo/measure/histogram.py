@@ -25,14 +25,15 @@ class LinearHistogram:
     counts: Tensor
 
     @classmethod
-    def of(cls, values: Tensor) -> LinearHistogram:
-        """The histogram of `values`, fp64 and all finite, zeros left out."""
+    def of(cls, values: Tensor, zeros: int | None = None) -> LinearHistogram:
+        """The histogram of `values`, floats and all finite, of which `zeros` are left out."""
+        zeros = values.numel() - nonzero(values) if zeros is None else zeros
         largest = values.abs().max().item() if values.numel() else 0.0
         # largest = m · 2^power with m below 1; beyond the limit 2^-power would be infinite
         power = max(math.frexp(largest)[1], -1000)
-        places = (values * math.ldexp(BINS / 2, -power)).floor_() + BINS // 2  # both are exact
-        counts = _count(places, BINS)
-        counts[BINS // 2] -= values.numel() - int(torch.count_nonzero(values))
+        places = (values * math.ldexp(BINS / 2, -power)).floor_()  # exact; −128 … 127
+        counts = _count(places).roll(BINS // 2)
+        counts[BINS // 2] -= zeros
         return cls(power, counts)
 
     @property
@@ -58,17 +59,18 @@ class LinearHistogram:
         return LinearHistogram(power, counts)
 
 
-def log_counts(values: Tensor, unit: float) -> Tensor:
-    """Counts of log10(|value| / unit), (LOG_BINS,) over LOG_RANGE; zeros are left out.
+def log_counts(sizes: Tensor, unit: float, zeros: int | None = None) -> Tensor:
+    """Counts of log10(size / unit), (LOG_BINS,) over LOG_RANGE; sizes of zero are left out.
 
     The end bins take what is beyond. On this axis fp16, bf16, int8 and int4 are all readable in
-    one picture.
+    one picture. In fp32 about one size in a million falls into the bin beside its own.
     """
+    zeros = sizes.numel() - nonzero(sizes) if zeros is None else zeros
     low, high = LOG_RANGE
-    decades = values.abs().log10_().sub_(math.log10(unit) + low)
+    decades = sizes.log10().sub_(math.log10(unit) + low)
     places = decades.mul_(LOG_BINS / (high - low)).clamp_(0, LOG_BINS - 1)
-    counts = _count(places, LOG_BINS)
-    counts[0] -= values.numel() - int(torch.count_nonzero(values))  # log10(0) fell below
+    counts = _count(places)[:LOG_BINS]
+    counts[0] -= zeros  # log10(0) fell below
     return counts
 
 
@@ -77,6 +79,12 @@ def log_edges() -> Tensor:
     return torch.linspace(*LOG_RANGE, LOG_BINS + 1, dtype=torch.float64)
 
 
-def _count(places: Tensor, bins: int) -> Tensor:
-    """How often each of 0 … bins − 1 is the whole part; bytes are counted fastest."""
-    return torch.bincount(places.reshape(-1).to(torch.uint8), minlength=bins).cpu()
+def nonzero(values: Tensor) -> int:
+    """How many are not zero, NaN none of them. (torch's own count takes twice as long.)"""
+    return int(values.sign().abs_().sum(dtype=torch.float64).item())
+
+
+def _count(places: Tensor) -> Tensor:
+    """How often each byte occurs, (256,), negative ones last. torch makes floats signed bytes five
+    times as fast as unsigned ones, and counts bytes fastest."""
+    return torch.bincount(places.to(torch.int8).view(torch.uint8).reshape(-1), minlength=256).cpu()

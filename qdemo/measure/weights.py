@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
 import torch
 from torch import Tensor, nn
 
-from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts
+from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import TILE, tiles, to_blocks
 from qdemo.numerics.linear import QTensor
 
@@ -92,8 +92,13 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     """
     if tuple(w.shape) != tuple(w_hat.shape):
         raise ValueError(f"shapes differ: {tuple(w.shape)} and {tuple(w_hat.shape)}")
-    unit = _rms(w)
-    return pool(_piece(*piece, unit) for piece in _pieces(w.detach(), w_hat))
+    w = w.detach()
+    sum_sq, zeros = _size(w)
+    if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
+        return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
+    unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
+    pieces = (_piece(*piece, unit, may_be_zero=zeros > 0) for piece in _pieces(w, w_hat))
+    return replace(pool(pieces), sum_sq_weight=sum_sq)
 
 
 def model_weight_errors(
@@ -125,6 +130,9 @@ def _held(model: nn.Module, name: str) -> Tensor | QTensor:
     return held
 
 
+_Pair = tuple[Tensor, Tensor, torch.dtype, Tensor | None]
+"""Weights and what became of them, the dtype that is computed in, and the scales, if any."""
+
 _NOTHING = WeightError(
     0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0, 0.0,
     LinearHistogram(0, torch.zeros(BINS, dtype=torch.int64)),
@@ -132,14 +140,20 @@ _NOTHING = WeightError(
 )  # fmt: skip
 
 
-def _rms(w: Tensor) -> float:
-    blocks = w.detach().reshape(1, -1)
-    return math.sqrt(sum(_sum_sq(blocks[tile]) for tile in tiles(blocks)) / max(1, w.numel()))
+def _is_shared(a: Tensor, b: Tensor) -> bool:
+    """Whether both are the same memory seen the same way, as what a variant left alone is."""
+    same = a.data_ptr() == b.data_ptr() and a.stride() == b.stride() and a.dtype == b.dtype
+    return same and a.numel() > 0
 
 
-def _sum_sq(x: Tensor) -> float:
-    wide = x.reshape(-1).double()
-    return torch.dot(wide, wide).item()
+def _size(w: Tensor) -> tuple[float, int]:
+    """Σw², and how many are zero."""
+    blocks, sum_sq, others = w.reshape(1, -1), 0.0, 0
+    for tile in tiles(blocks):
+        wide = blocks[tile].reshape(-1).double()
+        sum_sq += torch.dot(wide, wide).item()
+        others += nonzero(blocks[tile])
+    return sum_sq, w.numel() - others
 
 
 def _larger(a: float, b: float) -> float:
@@ -147,14 +161,14 @@ def _larger(a: float, b: float) -> float:
     return a if a > b or math.isnan(a) else b
 
 
-def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Cut both into pieces of matching values, with their errors in steps where there are steps.
+def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[_Pair]:
+    """Cut both into pieces of matching values.
 
     A quantized matrix is dequantized some rows at a time, which stay in the cache.
     """
     if not isinstance(w_hat, QTensor):
         ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
-        yield from _matched(ours, theirs, w_hat.dtype, None)
+        yield from ((ours[tile], theirs[tile], theirs.dtype, None) for tile in tiles(ours))
     elif w.ndim == 2 and w_hat.rows_are_apart:
         height = max(1, TILE // max(1, w.shape[1]))
         for start in range(0, w.shape[0], height):
@@ -164,38 +178,94 @@ def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor
         yield from _quantized(w, w_hat)
 
 
-def _quantized(w: Tensor, w_hat: QTensor) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+def _quantized(w: Tensor, w_hat: QTensor) -> Iterator[_Pair]:
     scheme, exact = w_hat.scheme, w_hat.dequantize(w_hat.scale.dtype)
-    scale = None if scheme.storage.is_float else w_hat.scale.reshape(-1, 1).double()
+    scale = w_hat.scale.reshape(-1, 1).double()
     ours, theirs = (to_blocks(x, scheme.axis, scheme.group_size) for x in (w, exact))
-    yield from _matched(ours, theirs, w_hat.dtype, scale)
-
-
-def _matched(
-    ours: Tensor, theirs: Tensor, dtype: torch.dtype, scale: Tensor | None
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Steps are counted before the weights are rounded to the dtype that is computed in."""
     for tile in tiles(ours):
-        wanted, got = ours[tile].double(), theirs[tile]
-        steps = None if scale is None else (got.double() - wanted) / scale[tile[0]]
-        yield wanted, got.to(dtype).double(), steps
+        own = None if scheme.storage.is_float else scale[tile[0]]
+        yield ours[tile], theirs[tile], w_hat.dtype, own
 
 
-def _piece(w: Tensor, w_hat: Tensor, steps: Tensor | None, unit: float) -> WeightError:
-    error = w_hat - w
-    shown = error if torch.isfinite(error.sum()) else error[torch.isfinite(error)]
-    beyond = 0.5 + 2**-10  # a step's half, and the rounding of a product, which is no clipping
+def _piece(
+    w: Tensor, exact: Tensor, dtype: torch.dtype, scale: Tensor | None, unit: float,
+    may_be_zero: bool,
+) -> WeightError:  # fmt: skip
+    """Steps are counted before the weights are rounded to the dtype that is computed in."""
+    w_hat = exact.to(dtype)
+    error = _Difference.of(w_hat, w)
+    stepped = error if w_hat is exact or scale is None else _Difference.of(exact, w)
+    finite = error.are_finite()
+    shown = error if finite else error.of_finite()
+    zeros = shown.values.numel() - nonzero(shown.sizes)
     return WeightError(
         numel=w.numel(),
-        sum_sq_error=_sum_sq(error),
-        sum_sq_weight=_sum_sq(w),
-        max_abs=error.abs().max().item(),
-        zeroed=int(torch.count_nonzero((w_hat == 0) & (w != 0))),
-        overflowed=int(torch.count_nonzero(torch.isfinite(w) & ~torch.isfinite(w_hat))),
-        saturated=0 if steps is None else int(torch.count_nonzero(steps.abs() > beyond)),
-        exact=w.numel() - int(torch.count_nonzero(error)),
-        stepped=0 if steps is None else w.numel(),
-        sum_sq_steps=0.0 if steps is None else _sum_sq(steps),
-        histogram=LinearHistogram.of(shown),
-        log_histogram=log_counts(shown, unit or 1.0),
+        sum_sq_error=error.sum_sq.sum().item(),
+        sum_sq_weight=0.0,
+        max_abs=error.largest.max().item(),
+        zeroed=_zeroed(w, w_hat, may_be_zero or not finite),
+        overflowed=0 if finite else _overflowed(w, w_hat),
+        saturated=0 if scale is None else stepped.beyond(scale),
+        exact=zeros,
+        stepped=0 if scale is None else w.numel(),
+        sum_sq_steps=0.0 if scale is None else stepped.in_steps(scale),
+        histogram=LinearHistogram.of(shown.values, zeros),
+        log_histogram=log_counts(shown.sizes, unit, zeros),
     )
+
+
+def _zeroed(w: Tensor, w_hat: Tensor, may_be_zero: bool) -> int:
+    if may_be_zero:
+        return int(torch.count_nonzero((w_hat == 0) & (w != 0)))
+    return w.numel() - nonzero(w_hat)
+
+
+def _overflowed(w: Tensor, w_hat: Tensor) -> int:
+    return int(torch.count_nonzero(torch.isfinite(w) & ~torch.isfinite(w_hat)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Difference:
+    """ŵ − w of some blocks, (n, length), with the largest size and the sum of squares of each.
+
+    In fp32, which loses nothing: values that were rounded to the nearest are at most twice or half
+    as large as they were, and then their difference is exact (Sterbenz, 1974). In fp64 where an
+    input is, and where squares or bins could leave the range of fp32.
+    """
+
+    values: Tensor
+    sizes: Tensor
+    largest: Tensor
+    sum_sq: Tensor
+
+    @classmethod
+    def of(cls, w_hat: Tensor, w: Tensor) -> _Difference:
+        if torch.float64 not in (w_hat.dtype, w.dtype):
+            found = cls._of(w_hat.float() - w.float())
+            largest = found.largest.max().item()
+            if largest == 0 or 2.0**-40 < largest < 2.0**60:
+                return found
+        return cls._of(w_hat.double() - w.double())
+
+    @classmethod
+    def _of(cls, values: Tensor) -> _Difference:
+        sizes = values.abs()
+        return cls(values, sizes, sizes.amax(1), sizes.square().sum(1, dtype=torch.float64))
+
+    def are_finite(self) -> bool:
+        return bool(torch.isfinite(self.largest).all())
+
+    def of_finite(self) -> _Difference:
+        return self._of(self.values[torch.isfinite(self.values)][None])
+
+    def in_steps(self, scale: Tensor) -> float:
+        """Σ(e / scale)² for scales (n, 1)."""
+        return (self.sum_sq / scale[:, 0].square()).sum().item()
+
+    def beyond(self, scale: Tensor) -> int:
+        """How many are off by more than half a step, and the rounding of a product, which is no
+        clipping."""
+        limit = scale * (0.5 + 2**-10)
+        if (self.largest <= limit[:, 0]).all():
+            return 0
+        return int(torch.count_nonzero(self.sizes > limit))

@@ -12,8 +12,7 @@ A scale that a whole row shares is applied to the product, which is shorter than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from math import isfinite
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,11 +22,11 @@ from torch.autograd.function import once_differentiable
 from qdemo.modeling import slices
 from qdemo.modeling.scratch import scratch
 from qdemo.numerics.linear import QTensor
-from qdemo.numerics.scheme import Scheme
 
-FEW = {torch.bfloat16: 16, torch.float32: 24}
+FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""
 
+_IN_FP32 = (torch.float32, torch.float16)  # whose product is computed in fp32
 _PACKED = 32  # weights that torch's packed kernel reads at once; it reads on behind a shorter row
 _BLOCK = 1 << 20  # weights that are floats, or sums that are integers, at a time
 
@@ -39,7 +38,7 @@ def quantized_linear(x: Tensor, weight: QTensor, bias: Tensor | None) -> Tensor:
     (..., out_features). The gradient reaches `x` and `bias`.
     """
     flat = x.flatten(0, -2) if x.ndim > 1 else x[None]
-    if torch.is_grad_enabled() and x.requires_grad:
+    if x.requires_grad and torch.is_grad_enabled():
         out: Tensor = _Product.apply(flat, weight)  # type: ignore[no-untyped-call]
     else:
         out = _product(flat, weight)
@@ -65,56 +64,79 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: QTensor) -> Tensor:
-    if x.dtype == torch.float16 and x.device.type == "cpu":  # which multiplies fp16 slowly
-        return _product(x.float(), weight).half()
-    out = x.new_empty(len(x), weight.shape[0])
-    if not _has_row_scales(weight.scheme):
-        new = scratch if weight.rows_are_apart else torch.empty  # which are not held on to
-        for rows, part in _blocks(weight):
-            torch.mm(x, part.dequantize(x.dtype, new).t(), out=out[:, rows])
-        return out
-    _multiply_numbers(x, weight, out)
+    if not weight.has_row_scales:
+        return _by_values(x, weight)
+    if x.shape[0] <= FEW and x.is_cpu and not weight.scheme.storage.is_float:
+        out = _packed(x, weight) if x.dtype == torch.bfloat16 else _in_slices(x, weight)
+        if out is not None:
+            return out
+    return _by_numbers(x, weight)
+
+
+def _packed(x: Tensor, weight: QTensor) -> Tensor | None:
+    """By torch's kernel for few rows of bf16. Scales are rounded to bf16, as it expects."""
+    if x.shape[1] % _PACKED or not x.numel():
+        return None
+    x = x.contiguous()
+    parts = [
+        torch._weight_int8pack_mm(
+            x, part.numbers(scratch), part.scale.to(x.dtype).expand(part.shape[0])
+        )
+        for _, part in _blocks(weight, len(x))
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _in_slices(x: Tensor, weight: QTensor) -> Tensor | None:
+    """In integers, exactly. None where that is slow or would not be exact."""
+    if x.dtype not in _IN_FP32 or x.shape[1] not in slices.LENGTHS or not slices.is_fast():
+        return None
+    cut = slices.cut(x.float()) if x.shape[0] else None
+    if cut is None:
+        return None
+    sums = slices.SLICES * cut.rows
+    parts = [cut.times(part.numbers(scratch)) for _, part in _blocks(weight, sums)]
+    product = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    return product.mul_(weight.scale).to(x.dtype)
+
+
+def _by_numbers(x: Tensor, weight: QTensor) -> Tensor:
+    """With the stored numbers as floats, some rows at a time; the scales come last."""
+    if _is_slow(x):
+        return _by_numbers(x.float(), weight).to(x.dtype)
+    out = x.new_empty(x.shape[0], weight.shape[0])
+    for rows, part in _blocks(weight):
+        numbers = part.numbers(scratch)
+        floats = scratch(part.shape, dtype=x.dtype, device=x.device).copy_(numbers)
+        torch.mm(x, floats.t(), out=out[:, rows])
     return out.mul_(weight.scale)
 
 
-def _multiply_numbers(x: Tensor, weight: QTensor, out: Tensor) -> None:
-    """The product with the stored numbers, all scales taken for 1."""
-    multiply = _by_integers(x, weight.scheme)
-    no_floats = multiply is not None and weight.scheme.bits == 8
-    for rows, part in _blocks(weight, _BLOCK // (slices.SLICES * len(x)) if no_floats else 0):
-        numbers = part.numbers(scratch)
-        if multiply is None:
-            floats = scratch(tuple(numbers.shape), dtype=x.dtype, device=x.device).copy_(numbers)
-            torch.mm(x, floats.t(), out=out[:, rows])
-        else:
-            out[:, rows] = multiply(numbers)
+def _by_values(x: Tensor, weight: QTensor) -> Tensor:
+    """With the weights dequantized, some rows at a time."""
+    if _is_slow(x):
+        return _by_values(x.float(), weight).to(x.dtype)
+    out = x.new_empty(x.shape[0], weight.shape[0])
+    new = scratch if weight.rows_are_apart else torch.empty  # which is not held on to
+    for rows, part in _blocks(weight):
+        torch.mm(x, part.dequantize(x.dtype, new).t(), out=out[:, rows])
+    return out
 
 
-def _by_integers(x: Tensor, scheme: Scheme) -> Callable[[Tensor], Tensor] | None:
-    """What multiplies the few rows of `x` with int8 rows, (n, length) to (rows, n), if anything."""
-    few = x.numel() > 0 and len(x) <= FEW.get(x.dtype, 0) and x.device.type == "cpu"
-    if not few or scheme.storage.is_float:
-        return None
-    if x.dtype == torch.bfloat16 and x.shape[1] % _PACKED == 0:
-        own = x.contiguous()
-        return lambda numbers: torch._weight_int8pack_mm(own, numbers, x.new_ones(len(numbers)))
-    if x.shape[1] not in slices.LENGTHS or not slices.is_fast():
-        return None
-    cut, unit = slices.cut(x.float())
-    if not isfinite(unit.sum().item()):
-        return None
-    return lambda numbers: slices.product(cut, unit, numbers)
+def _is_slow(x: Tensor) -> bool:
+    """Whether fp32 is faster, once making the weights floats is counted: a CPU multiplies fp16
+    slowly, and a few rows of bf16 don't make up for rounding the weights once more."""
+    few = x.dtype == torch.bfloat16 and x.shape[0] <= FEW
+    return x.is_cpu and (few or x.dtype == torch.float16)
 
 
-def _has_row_scales(scheme: Scheme) -> bool:
-    return scheme.symmetric and scheme.group_size is None and scheme.axis in (0, None)
-
-
-def _blocks(weight: QTensor, rows: int = 0) -> Iterator[tuple[slice, QTensor]]:
-    """The weight some rows at a time: `rows`, or as many as fill a block."""
+def _blocks(weight: QTensor, sums: int = 0) -> Iterator[tuple[slice, QTensor]]:
+    """The weight some rows at a time. A block has so many numbers that are made floats or have to
+    be unpacked; where neither is done, so many `sums`, of which each row needs that many."""
     n_rows, length = weight.shape
-    step = max(1, rows or _BLOCK // max(1, length))
-    if not weight.rows_are_apart:
+    each = sums if sums and weight.scheme.bits == 8 else length
+    step = max(1, _BLOCK // max(1, each))
+    if step >= n_rows or not weight.rows_are_apart:
         yield slice(None), weight
         return
     for start in range(0, n_rows, step):

@@ -18,6 +18,8 @@ from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.linear import QTensor, fake_quantize, quantize_tensor
 from qdemo.numerics.scheme import Scheme
 
+_HELD = ("packed", "scale", "zero_point")
+
 
 class QWeight(nn.Module):
     """A frozen weight: the buffers of a QTensor. Modules that are tied hold one and the same."""
@@ -30,15 +32,22 @@ class QWeight(nn.Module):
         """Hold the tensors of `held`."""
         super().__init__()
         self.scheme, self.shape = held.scheme, held.shape
-        for name in ("packed", "scale", "zero_point"):
+        self._last: QTensor | None = None  # each token asks for it at every layer
+        for name in _HELD:
             self.register_buffer(name, getattr(held, name))
 
     def tensor(self, dtype: torch.dtype) -> QTensor:
         """The QTensor, which dequantizes to `dtype`."""
-        return QTensor(self.packed, self.scale, self.zero_point, self.scheme, self.shape, dtype)
+        last, held = self._last, self._buffers
+        if last is None or last.dtype != dtype or last.packed is not held["packed"]:
+            zero_point, scheme, shape = self.zero_point, self.scheme, self.shape
+            last = QTensor(self.packed, self.scale, zero_point, scheme, shape, dtype)
+            self._last = last
+        return last
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move to a device; a cast changes what is computed in, never what is held."""
+        self._last = None
         kept = {name: _moved(t, fn) for name, t in self._buffers.items() if t is not None}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update(kept)

@@ -10,6 +10,7 @@ products are added up in fp32.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 SLICES = 4
 LENGTHS = range(2, (1 << 16) + 1)
-"""Of rows that `product` takes. 255 · 127 · 2^16 fits into int32 (255, as oneDNN adds 128 to one
+"""Of rows that can be multiplied. 255 · 127 · 2^16 fits into int32 (255, as oneDNN adds 128 to one
 side); with single columns torch 2.13's `_int_mm` is wrong."""
 
 _TOP_BIT = 30
@@ -31,23 +32,36 @@ def is_fast() -> bool:
     return any(has.get(name) for name in ("avx512_vnni", "avx_vnni_int8", "amx_int8"))
 
 
-def cut(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The slices of `x` (rows, length), fp32: int8 (SLICES · rows, length), and the unit (rows, 1).
+@dataclass(frozen=True, eq=False)
+class Sliced:
+    """Activations x, (rows, length): int8 `slices` (4 · rows, length), and a `unit` for each row.
 
-    The unit of a row that holds an infinity or NaN is infinite or NaN, and its slices say nothing.
+    The unit is a number where there is one row: arithmetic with it is over sooner.
     """
-    largest = torch.linalg.vector_norm(x, torch.inf, -1, keepdim=True).clamp_(min=2.0**-126)
-    scaled = (x / largest).contiguous().mul_(2.0**_TOP_BIT)
-    whole = scaled.to(torch.int32).add_(_CENTRED).bitwise_xor_(_CENTRED)
+
+    slices: Tensor
+    unit: Tensor | float
+    rows: int
+
+    def times(self, weights: Tensor) -> Tensor:
+        """x · weightsᵀ for int8 `weights` (n, length): (rows, n), fp32."""
+        sums = torch._int_mm(self.slices, weights.t()).float()
+        return torch.mm(_PLACES, sums.view(SLICES, -1)).view(self.rows, -1).mul_(self.unit)
+
+
+def cut(x: Tensor) -> Sliced | None:
+    """Cut x, (rows, length) fp32, into slices; None where a row is too small or not finite."""
+    largest = torch.linalg.vector_norm(x, torch.inf, 1, keepdim=True)
+    one = largest.item() if len(x) == 1 else None
+    low, high = (one, one) if one is not None else (end.item() for end in largest.aminmax())
+    if not 2.0**-90 < low <= high < torch.inf:
+        return None
+    unit = largest if one is None else one
+    whole = (x * (2.0**_TOP_BIT / unit)).to(torch.int32, memory_format=torch.contiguous_format)
+    whole.add_(_CENTRED).bitwise_xor_(_CENTRED)
     by_value = whole.view(torch.int8).view(*x.shape, SLICES)
-    return by_value.movedim(-1, 0).reshape(-1, x.shape[1]), largest
+    return Sliced(by_value.movedim(-1, 0).reshape(-1, x.shape[1]), unit, len(x))
 
 
-def product(slices: Tensor, unit: Tensor, weights: Tensor) -> Tensor:
-    """x · weightsᵀ for int8 `weights` (n, length) and the slices of x: (rows, n), fp32."""
-    sums = torch._int_mm(slices, weights.t()).float().view(SLICES, -1)
-    return (_PLACES @ sums).view(len(unit), -1).mul_(unit)
-
-
-_PLACES = torch.tensor([2.0 ** (8 * i - _TOP_BIT) for i in range(SLICES)])
+_PLACES = torch.tensor([[2.0 ** (8 * i - _TOP_BIT) for i in range(SLICES)]])
 """What a one in each slice is worth, beginning with the least."""

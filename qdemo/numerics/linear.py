@@ -14,6 +14,7 @@ both ends still come back within scale / 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -84,6 +85,12 @@ class QTensor:
     def rows_are_apart(self) -> bool:
         """Whether a matrix's rows can be dequantized one by one; groups down a column join them."""
         return self.scheme.axis != 1 or self.scheme.group_size is None
+
+    @cached_property
+    def has_row_scales(self) -> bool:
+        """Whether a matrix's rows have one scale each, or all the same, and no zero points."""
+        scheme = self.scheme
+        return scheme.symmetric and scheme.group_size is None and scheme.axis in (0, None)
 
     def rows(self, index: slice | Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """`dequantize(dtype)[index]` of a matrix, without dequantizing rows that are apart.

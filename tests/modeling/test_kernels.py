@@ -38,7 +38,7 @@ def assert_is_the_product(ours, x, weight):
 @pytest.fixture(params=["as it is", "without integers", "in small blocks"])
 def _ways(request, monkeypatch):
     if request.param == "without integers":
-        monkeypatch.setattr(kernels, "FEW", {})
+        monkeypatch.setattr(kernels, "FEW", -1)
     if request.param == "in small blocks":
         monkeypatch.setattr(kernels, "_BLOCK", 200)  # several, the last one shorter
 

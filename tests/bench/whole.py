@@ -1,0 +1,127 @@
+"""A whole comparison beside what cannot be left out of it, and a model from disk to its answer."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from qdemo import Variant
+from qdemo.comparison import run
+from qdemo.progress import Progress
+from qdemo.results import Started
+from qdemo.ui import charts
+from tests.bench.memory import memory_of
+from tests.bench.models import BLIP, FLAN, subject
+from tests.bench.table import Line
+from tests.bench.timing import medians
+
+FORMATS = ("fp16", "bf16", "int8")
+TOKENS = 32
+
+
+class Runner:
+    """A subject as a comparison wants it; its tokens have no text."""
+
+    def __init__(self, given):
+        self.given, self.name, self.shown, self.model = given, "t5-tiny", "", given.model
+
+    def generate(self, model, max_tokens):
+        yield from self.given.generate(model, max_tokens)
+
+    def score(self, model, tokens):
+        return self.given.score(model, tokens)
+
+    def decode(self, tokens):
+        return " ".join(map(str, tokens))
+
+    def pieces(self, tokens):
+        return [str(token) for token in tokens]
+
+
+def comparison(rounds):
+    """Building, a warm-up, tokens, scoring, all measures and charts, and the bare passes of it."""
+    given = subject(FLAN)
+    variants = [Variant.parse(name) for name in FORMATS]
+    models = [given.model, *(variant.build(given.model) for variant in variants)]
+    tokens = given.generate(given.model, TOKENS)
+
+    def bare():
+        for model in models:
+            given.generate(model, TOKENS)
+            given.score(model, tokens)
+
+    found = medians({"bare": bare, "whole": lambda: whole(given, variants)}, rounds)
+    task = f"fp32, fp16, bf16 and int8, {TOKENS} tokens"
+    yield Line(task, "the four generations and scoring passes alone", found["bare"], 1.0)
+    ratio = found["whole"] / found["bare"]
+    yield Line(task, "qdemo, the whole comparison", found["whole"], ratio, goal="ratio 1.25")
+
+
+def formats(rounds):
+    """How a comparison grows with the number of formats."""
+    given = subject(FLAN)
+    names = ("bf16", "int8", "fp16", "int8@bf16", "int4-g64", "int4", "int3", "int2")
+    several = {n: [Variant.parse(name) for name in names[:n]] for n in (1, 2, 4, 8)}
+    ways = {n: lambda v=variants: whole(given, v) for n, variants in several.items()}
+    found = medians(ways, min(rounds, 3))
+    for count, took in found.items():
+        task = f"fp32 and {count} more, {TOKENS} tokens"
+        yield Line(task, "qdemo, the whole comparison", took, took / found[1])
+
+
+def whole(given, variants):
+    """The charts of a comparison, from nothing."""
+    progress = None
+    for event in run(Runner(given), variants, TOKENS):
+        progress = Progress.begin(event) if isinstance(event, Started) else progress.after(event)
+    return charts.values(progress.document())
+
+
+def loading():
+    """From disk to the first answer, each in a process of its own, with what that holds at most."""
+    from tests.hub_checkpoints import write_blip_base, write_flan_t5_small
+
+    for name, write in ((FLAN, write_flan_t5_small), (BLIP, write_blip_base)):
+        with TemporaryDirectory() as folder:
+            own = Path(folder) / "model"
+            write(own)
+            for how in ("transformers", "qdemo"):
+                command = [sys.executable, "-m", "tests.bench.whole", str(own), name, how]
+                out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+                took, more, size = map(float, out.split()[-3:])
+                task = f"load {name.rpartition('/')[2]}, first token"
+                yield Line(task, how, took, more / size, int(more), goal="ratio: memory / weights")
+
+
+def first_answer(folder, name, how):
+    """Print seconds, the growth of the most memory that was held, and the bytes of the weights."""
+    from qdemo.zoo.allowed import allowed
+    from qdemo.zoo.kinds import KINDS
+    from qdemo.zoo.loading import load
+    from qdemo.zoo.pictures import scene_picture
+
+    task = "captioning" if name == BLIP else "text2text"
+    entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
+    load(allowed("t5-tiny")["t5-tiny"])  # imports what any model needs
+    before, start = memory_of("self", "VmHWM"), time.perf_counter()
+    asked = scene_picture(7) if name == BLIP else "What is 59 + 64?"
+    if how == "qdemo":
+        given = load(entry).given(asked)
+        next(given.generate(given.model, 1))
+        model = given.model
+    else:
+        kind = KINDS[entry.task]
+        model = kind.model.from_pretrained(folder, dtype="float32").eval()
+        prepare = kind.prepare.from_pretrained(folder)
+        asked = prepare(images=asked.image, return_tensors="pt") if name == BLIP else prepare(
+            asked, return_tensors="pt"
+        )  # fmt: skip
+        model.generate(**asked, max_new_tokens=1)
+    took = time.perf_counter() - start
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    print(took, memory_of("self", "VmHWM") - before, size)
+
+
+if __name__ == "__main__":
+    first_answer(*sys.argv[1:])
