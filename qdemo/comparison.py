@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -167,14 +168,19 @@ def _run(
     runner: Runner, variant: Variant, max_tokens: int, reference: Outcome | None, kept: Kept
 ) -> Generator[Event, None, Outcome]:
     model = runner.model if reference is None else variant.build(runner.model)
-    next(runner.generate(model, 1))  # a warm-up: the first pass pays for pages and caches
+    # The first pass pays for pages and caches; no token's time should have that in it.
+    if reference is None:
+        next(runner.generate(model, 1))
+    else:
+        logits = runner.score(model, reference.result.tokens)
     tokens: list[int] = []
     seconds: list[float] = []
     for token, took in _timed(runner.generate(model, max_tokens)):
         tokens.append(token)
         seconds.append(took)
         yield Written(variant, runner.decode(tokens))
-    logits = runner.score(model, tokens if reference is None else reference.result.tokens)
+    if reference is None:
+        logits = runner.score(model, tokens)
     result = _alone(runner, variant, model, tokens, seconds, logits)
     if reference is None:
         return Outcome(result, logits)
@@ -239,11 +245,17 @@ def _beside(
 
 
 def _bytes_with_embeddings(reference: nn.Module, variant: Variant) -> int | None:
-    """Found without quantizing anything, on shapes alone."""
+    """Found without quantizing anything, on shapes alone, and once for a model."""
     if variant.scheme is None or variant.embeddings:
         return None
-    shapes = rebuild(reference, device="meta")
-    return footprint(replace(variant, embeddings=True).build(shapes)).total
+    found = _BYTES.setdefault(reference, {})
+    if variant not in found:
+        shapes = rebuild(reference, device="meta")
+        found[variant] = footprint(replace(variant, embeddings=True).build(shapes)).total
+    return found[variant]
+
+
+_BYTES: WeakKeyDictionary[nn.Module, dict[Variant, int]] = WeakKeyDictionary()
 
 
 def _top(runner: Runner, logits: Tensor) -> tuple[tuple[tuple[str, float], ...], ...]:

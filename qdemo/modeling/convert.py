@@ -64,7 +64,7 @@ def rebuild(
     """
     memo: dict[int, Tensor] = {}
     seen: dict[object, Tensor] = {}
-    for tensor, to_cast in _tensors(model):
+    for tensor, to_cast in tensors(model):
         alias = alias_of(tensor), type(tensor)
         if alias not in seen:
             wanted = dtype if dtype is not None and to_cast else tensor.dtype
@@ -135,7 +135,7 @@ def freeze(model: nn.Module) -> None:
         module.freeze(shared[key])
 
 
-def _tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
+def tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
     """Every parameter and buffer, and whether a cast changes its dtype."""
     for module in model.modules():
         for parameter in module.parameters(recurse=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qdemo.modeling.convert import Model, cast, freeze, quantize, rebuild
+from qdemo.modeling.convert import Model, cast, freeze, quantize, rebuild, tensors
 from qdemo.numerics.formats import FORMATS
 from qdemo.numerics.scheme import STORED_FORMATS, Scheme
 
@@ -82,4 +82,5 @@ class Variant:
         variant = rebuild(reference)
         quantize(variant, self.scheme, embeddings=self.embeddings)
         freeze(variant)
-        return rebuild(variant, compute.dtype)
+        in_it = all(t.dtype == compute.dtype for t, to_cast in tensors(variant) if to_cast)
+        return variant if in_it else rebuild(variant, compute.dtype)

@@ -63,7 +63,7 @@ def _tensors(model):
         for tensor in (*module._parameters.values(), *module._buffers.values()):
             if tensor is not None:
                 yield from _inner(tensor)
-        if hasattr(module, "_weight_bias"):  # of torch's own: neither parameters nor buffers
+        if type(module).__name__ == "LinearPackedParams":  # torch's own, no parameter or buffer
             weight, bias = module._weight_bias()
             yield weight.int_repr()
             if bias is not None:
