@@ -2,12 +2,15 @@
 
 import contextlib
 
-with contextlib.suppress(ImportError):
-    import spaces  # noqa: F401 - on ZeroGPU it has to come before torch
+from qdemo.ui import heap
 
-from qdemo.ui.dashboard import build, serve
+with heap.for_good():
+    with contextlib.suppress(ImportError):
+        import spaces  # noqa: F401 - on ZeroGPU it has to come before torch
 
-demo = build()
+    from qdemo.ui.dashboard import build, serve
+
+    demo = build()
 
 if __name__ == "__main__":
     serve(demo)

@@ -1,19 +1,7 @@
 """qdemo: what reduced precision does to a real model, measured and shown."""
+# ruff: noqa: F405 - what `public` has of these, a test looks at
 
-from qdemo.by_name import compare
-from qdemo.measure.logits import LogitDifference, logit_difference
-from qdemo.measure.outputs import first_divergence
-from qdemo.measure.weights import WeightError, model_weight_errors, pool, weight_error
-from qdemo.modeling.convert import cast, cast_counts, freeze, quantize
-from qdemo.modeling.footprint import Footprint, footprint
-from qdemo.modeling.modules import QEmbedding, QLinear
-from qdemo.modeling.saving import load_quantized, save_quantized
-from qdemo.modeling.variant import Variant
-from qdemo.numerics.bits import Bits, from_pattern, from_value
-from qdemo.numerics.casting import CastCount, cast_tensor, count_cast
-from qdemo.numerics.formats import FORMATS, Format
-from qdemo.numerics.linear import QTensor, choose_qparams, quantize_tensor
-from qdemo.numerics.scheme import Scheme
+from typing import TYPE_CHECKING
 
 __all__ = [
     "FORMATS",
@@ -48,3 +36,20 @@ __all__ = [
     "save_quantized",
     "weight_error",
 ]
+
+if TYPE_CHECKING:
+    from qdemo.public import *  # noqa: F403 - so that editors and mypy know the names
+else:
+
+    def __getattr__(name):
+        """What is public, imported when the first of it is asked for: torch takes a second."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from qdemo import public
+
+        globals()[name] = found = getattr(public, name)  # found without asking here from now on
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

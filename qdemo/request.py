@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from qdemo.modeling.variant import Variant
+from qdemo.importing import IMPORTING
 from qdemo.zoo.availability import offered
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.pictures import Picture, named_picture, read_picture
+
+if TYPE_CHECKING:
+    from qdemo.modeling.variant import Variant
 
 MAX_FORMATS = 8
 MAX_CHARACTERS = 4000
@@ -72,11 +75,21 @@ class Request:
         given = self.given.name if isinstance(self.given, Picture) else self.given
         if isinstance(self.given, Picture) and not given.startswith(("gallery:", "scene:")):
             return None
-        asked = {"model": self.entry.name, "formats": ",".join(map(str, self.variants))}
-        asked["input"] = given
-        if self.max_tokens != DEFAULT_TOKENS:
-            asked["max_tokens"] = str(self.max_tokens)
-        return urlencode(asked | {"run": "1"}, safe=":,@")
+        return as_query(self.entry.name, map(str, self.variants), given, self.max_tokens)
+
+
+def as_query(
+    model: str, formats: Iterable[str], given: str, max_tokens: int = DEFAULT_TOKENS
+) -> str:
+    """The part of a link that asks for a comparison.
+
+    >>> as_query("t5-tiny", ["int8", "int4-g64"], "Hello")
+    'model=t5-tiny&formats=int8,int4-g64&input=Hello&run=1'
+    """
+    asked = {"model": model, "formats": ",".join(formats), "input": given}
+    if max_tokens != DEFAULT_TOKENS:
+        asked["max_tokens"] = str(max_tokens)
+    return urlencode(asked | {"run": "1"}, safe=":,@")
 
 
 def from_query(query: Mapping[str, str]) -> dict[str, Any]:
@@ -120,7 +133,7 @@ def parse_formats(formats: Any) -> tuple[Variant, ...]:
     if not isinstance(texts, Iterable):
         raise InputError("formats", f"expected a list of formats, got {texts!r:.40}")
     try:
-        variants = tuple(dict.fromkeys(Variant.parse(_text(text)[:60]) for text in texts))
+        variants = tuple(dict.fromkeys(parse_variant(_text(text)[:60]) for text in texts))
     except ValueError as error:
         raise InputError("formats", str(error)) from None
     if not variants:
@@ -128,6 +141,17 @@ def parse_formats(formats: Any) -> tuple[Variant, ...]:
     if len(variants) > MAX_FORMATS:
         raise InputError("formats", f"{len(variants)} formats; at most {MAX_FORMATS} at a time")
     return variants
+
+
+def parse_variant(text: str) -> Variant:
+    """`Variant.parse`; torch, which comes with it, is imported when a variant is first asked for.
+
+    Raises:
+        ValueError: says which part is wrong, and what is allowed.
+    """
+    with IMPORTING:
+        from qdemo.modeling.variant import Variant
+    return Variant.parse(text)
 
 
 def parse_prompt(prompt: Any) -> str:

@@ -14,21 +14,23 @@ MAY_IMPORT = {
     "numerics": {"numerics"},
     "modeling": {"numerics", "modeling"},
     "measure": {"numerics", "measure"},
+    "public": {"by_name", "measure", "modeling", "numerics"},
+    "importing": set(),
     "by_name": {"comparison", "results", "modeling", "zoo"},
     "results": {"modeling", "measure"},
     "comparison": {"results", "modeling", "measure"},
     "document": set(),
     "report": {"document", "results", "measure", "numerics"},
     "progress": {"document", "report", "results"},
-    "request": {"modeling", "zoo"},
+    "request": {"importing", "modeling", "zoo"},
     "views": {"document", "views", "measure"},
     "settings": set(),
     "lru": set(),
-    "zoo": {"zoo", "settings"},
-    "lab": {"lab", "zoo", "modeling", "measure", "numerics"},
+    "zoo": {"zoo", "importing", "settings"},
+    "lab": {"lab", "importing", "zoo", "modeling", "measure", "numerics"},
     "ui": {
-        "ui", "lab", "views", "results", "request", "progress", "report", "document", "zoo",
-        "comparison", "measure", "modeling", "numerics", "settings", "lru",
+        "ui", "lab", "importing", "views", "results", "request", "progress", "report", "document",
+        "zoo", "comparison", "measure", "modeling", "numerics", "settings", "lru",
     },
 }  # fmt: skip
 ONLY_IN = {"transformers": {"zoo"}, "gradio": {"ui"}, "plotly": {"views"}, "jinja2": {"views"}}
@@ -40,13 +42,20 @@ def layer_of(path):
     return first.removesuffix(".py")
 
 
+def module_of(package, name):
+    """What `from package import name` imports: a module of ours, or a name in `package`."""
+    place = ROOT / package.replace(".", "/") / name
+    is_module = place.is_dir() or place.with_suffix(".py").is_file()
+    return f"{package}.{name}" if is_module else package
+
+
 def imports_of(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            yield node.module
+            yield from {module_of(node.module, alias.name) for alias in node.names}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -90,15 +99,36 @@ def test_everything_public_is_there_and_told():
         assert getattr(qdemo, name).__doc__, name
 
 
-def test_importing_qdemo_loads_nothing_heavy():
-    script = """
-import sys, torch
-before = set(sys.modules)
-import qdemo
-heavy = {"transformers", "gradio", "plotly", "pandas", "PIL", "sentencepiece", "jinja2"}
-print(sorted(heavy & {name.partition(".")[0] for name in set(sys.modules) - before}))
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+def test_the_public_names_are_those_of_public():
+    import qdemo.public
+
+    given = {name for name in vars(qdemo.public) if not name.startswith("_")}
+    assert given - set(vars(qdemo)) - {"qdemo"} == set()
+    assert set(qdemo.__all__) <= given & set(dir(qdemo))
+    everything = {}
+    exec("from qdemo import *", everything)
+    assert all(everything[name] is getattr(qdemo, name) for name in qdemo.__all__)
+    with pytest.raises(AttributeError, match="'qdemo' has no attribute 'nothing'"):
+        qdemo.nothing  # noqa: B018
+
+
+HEAVY = {"torch", "transformers", "tokenizers", "sentencepiece", "safetensors", "scipy", "sklearn"}
+NOT_ITS_OWN = {"numpy", "gradio", "plotly", "pandas", "PIL", "jinja2"}
+"""gradio needs most of these itself."""
+
+
+@pytest.mark.parametrize(
+    ("script", "heavy"),
+    [
+        ("import qdemo", HEAVY | NOT_ITS_OWN),
+        ("import qdemo; qdemo.Scheme", (HEAVY | NOT_ITS_OWN) - {"torch", "safetensors", "numpy"}),
+        ("import app; from qdemo.ui.theme import launch_settings; launch_settings()", HEAVY),
+    ],
+    ids=["the package", "a name of it", "the page"],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(script, heavy):
+    found = f"import sys; {script}; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, cwd=ROOT)
     assert run.stdout.strip() == "[]", run.stderr
 
 

@@ -5,13 +5,14 @@ q = clamp(round(w / scale) + zero_point, qmin, qmax), ŵ = scale · (q − zero_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, to_blocks
-from qdemo.numerics.linear import QTensor, choose_qparams, quantize_tensor
+from qdemo.numerics.linear import choose_qparams, quantize_tensor
+from qdemo.numerics.qtensor import QTensor
 from qdemo.numerics.scheme import Scheme
 
 CLIPS = tuple(i / 100 for i in range(20, 101))
@@ -69,8 +70,10 @@ class ByHand:
         ]
 
 
-def by_hand(w: Tensor, scheme: Scheme, clip: float = 1.0) -> ByHand:
+def by_hand(w: Tensor, scheme: Scheme, clip: float | Tensor = 1.0) -> ByHand:
     """Quantize `w`, the range of each block cut to the share `clip` of what would just hold it.
+
+    `clip` is one number, or one for each scale.
 
     Raises:
         ValueError: the scheme does not fit the matrix.
@@ -100,9 +103,19 @@ def _spread(values: Tensor, q: QTensor) -> Tensor:
 
 
 def clip_errors(w: Tensor, scheme: Scheme) -> list[tuple[float, float, float]]:
-    """(clip, rounding error, clipping error) for each of `CLIPS`."""
-    tried = [(clip, by_hand(w, scheme, clip)) for clip in CLIPS]
-    return [(clip, found.rounding, found.clipping) for clip, found in tried]
+    """(clip, rounding error, clipping error) for each of `CLIPS`.
+
+    All are tried at once, in a tall matrix: a row is what shares a scale, under one of them.
+    """
+    blocks = to_blocks(w, scheme.axis, scheme.group_size)  # (n_blocks, size)
+    clips = torch.tensor(CLIPS).repeat_interleave(len(blocks))
+    rows = replace(scheme, axis=0, group_size=None)
+    found = by_hand(blocks.repeat(len(CLIPS), 1), rows, clips)
+    squares = found.error.double().square()
+    rounding, clipping = (
+        (squares * kept).reshape(len(CLIPS), -1).sum(1) for kept in (~found.clipped, found.clipped)
+    )
+    return list(zip(CLIPS, rounding.tolist(), clipping.tolist(), strict=True))
 
 
 def best_clip(errors: list[tuple[float, float, float]]) -> float:

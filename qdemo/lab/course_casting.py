@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 from qdemo.lab.course import Ours
-from qdemo.lab.dummy import Cast, casts, default_dtype
+from qdemo.lab.dummy import DEFAULT_DTYPE, Cast, casts
 from qdemo.modeling.convert import cast
 from qdemo.modeling.footprint import Footprint, footprint
 from qdemo.zoo.access import skeleton
@@ -36,8 +36,7 @@ def _fp16() -> str:
 
 
 def _default_dtype() -> str:
-    under, _ = default_dtype("bfloat16")
-    _, before = default_dtype("float32")
+    under, before = DEFAULT_DTYPE
     return (
         f"a model built after it has {under} parameters; setting {before} again does not change "
         "that model"

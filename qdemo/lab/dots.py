@@ -67,11 +67,15 @@ def running_sums(x: Tensor) -> list[float]:
     A sum that has grown to 256 times what is added to it no longer grows.
     """
     low = cast_tensor(x, "bf16")
+    products = (low * low).tolist()
+    largest = max(products, default=0.0)
     sums, total = [], 0.0
-    for product in (low * low).tolist():
+    for product in products:
+        if _bf16(total + largest) == total:  # nor does anything smaller change it
+            break
         total = _bf16(total + product)
         sums.append(total)
-    return sums
+    return sums + [total] * (len(products) - len(sums))
 
 
 def _bf16(value: float) -> float:

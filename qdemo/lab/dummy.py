@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from qdemo.lab.choices import CASTS
+from qdemo.lab.drawing import drawn_from
 from qdemo.measure.logits import LogitDifference, logit_difference
 from qdemo.modeling.convert import cast
 
-FORMATS = ("fp32", "fp16", "bf16")
 IDS = ((1, 0), (0, 1))
 """The course's input: two sentences of two tokens."""
+
+DEFAULT_DTYPE = ("bfloat16", "float32")
+"""What `default_dtype("bfloat16")` finds. It is written down, since to try it out is to change
+torch for all that this process computes meanwhile."""
 
 
 class Dummy(nn.Module):
@@ -21,8 +26,7 @@ class Dummy(nn.Module):
     def __init__(self) -> None:
         """Draw the parameters; the random state outside is left as it was."""
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(123)
+        with drawn_from(123):
             self.token_embedding = nn.Embedding(2, 2)
             self.linear_1 = nn.Linear(2, 2)
             self.layernorm_1 = nn.LayerNorm(2)
@@ -51,7 +55,7 @@ class Cast:
 
 @torch.inference_mode()
 def casts() -> list[Cast]:
-    """The dummy model in each of `FORMATS`, beside fp32.
+    """The dummy model in each of `CASTS`, beside fp32.
 
     >>> [f"{c.format}: {c.difference.max_abs}" for c in casts()][2]
     'bf16: 0.0016907453536987305'
@@ -59,7 +63,7 @@ def casts() -> list[Cast]:
     model = Dummy()
     reference = _logits(model)
     found = []
-    for name in FORMATS:
+    for name in CASTS:
         low = cast(model, name)
         logits = _logits(low)
         dtypes = {key: _short(p.dtype) for key, p in low.named_parameters()}
@@ -71,8 +75,8 @@ def casts() -> list[Cast]:
 def default_dtype(name: str) -> tuple[str, str]:
     """`torch.set_default_dtype`: the dtypes of a model built under it, and of one built before it.
 
-    >>> default_dtype("bfloat16")
-    ('bfloat16', 'float32')
+    >>> default_dtype("bfloat16") == DEFAULT_DTYPE
+    True
     """
     before, usual = Dummy(), torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, name))

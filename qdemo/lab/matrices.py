@@ -11,22 +11,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from qdemo.lab.choices import COURSE, NORMAL, PRESETS, UNIFORM
 from qdemo.zoo.availability import get_entry
 
 MOST_ROWS, MOST_COLUMNS = 12, 16
 OUTLIER = 20
-LAYERS = (
-    "encoder.block.0.layer.0.SelfAttention.q.weight",
-    "encoder.block.0.layer.1.DenseReluDense.wo.weight",
-    "decoder.block.2.layer.2.DenseReluDense.wo.weight",
-    "lm_head.weight",
-)
-"""Weights of t5-tiny that a block of is taken from."""
-
-COURSE = "the course: 0 1 2 3"
-NORMAL = "drawn from a normal distribution"
-UNIFORM = "drawn evenly from −1 … 1"
-PRESETS = (NORMAL, UNIFORM, COURSE, *(f"t5-tiny: {name}" for name in LAYERS))
 
 
 def preset(name: str, seed: int = 0) -> Tensor:

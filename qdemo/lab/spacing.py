@@ -9,6 +9,11 @@ from qdemo.numerics.formats import FORMATS, Format
 SHOWN = ("fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
 
 
+def formats() -> list[Format]:
+    """Every format that there is, of floats and of integers."""
+    return list(FORMATS.values())
+
+
 def relative_spacing(name: str) -> tuple[list[float], list[float]]:
     """Powers of two that the format holds, and at each the step to the next number, relative.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from qdemo.lab.drawing import drawn_from
 from qdemo.modeling.convert import quantize
 from qdemo.modeling.modules import QLinear
 
@@ -88,8 +89,7 @@ def _through_rounding(
 
 def network(seed: int) -> nn.Sequential:
     """Two hidden layers of 16; the random state outside is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawn_from(seed):
         return nn.Sequential(
             nn.Linear(2, _WIDTH), nn.Tanh(),
             nn.Linear(_WIDTH, _WIDTH), nn.Tanh(),

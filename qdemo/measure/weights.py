@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import TILE, tiles, to_blocks
-from qdemo.numerics.linear import QTensor
+from qdemo.numerics.qtensor import QTensor
 
 IDEAL_STEPS = 1 / math.sqrt(12)
 """RMS of a rounding error that is evenly spread over one step (Bennett, 1948)."""

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from qdemo.modeling import slices
 from qdemo.modeling.scratch import scratch
-from qdemo.numerics.linear import QTensor
+from qdemo.numerics.qtensor import QTensor
 
 FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from qdemo.modeling.kernels import quantized_linear
 from qdemo.numerics.blocks import scale_shape
-from qdemo.numerics.linear import QTensor, fake_quantize, quantize_tensor
+from qdemo.numerics.linear import fake_quantize, quantize_tensor
+from qdemo.numerics.qtensor import QTensor
 from qdemo.numerics.scheme import Scheme
 
 _HELD = ("packed", "scale", "zero_point")

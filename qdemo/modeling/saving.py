@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from qdemo.modeling.convert import alias_of, quantize
 from qdemo.modeling.modules import QModule, QWeight
 from qdemo.numerics.formats import get_format
-from qdemo.numerics.linear import QTensor
+from qdemo.numerics.qtensor import QTensor
 from qdemo.numerics.scheme import Scheme
 
 _KEY = "qdemo"

@@ -13,107 +13,16 @@ both ends still come back within scale / 2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, to_blocks
+from qdemo.numerics.blocks import from_blocks, scale_shape, tiles
 from qdemo.numerics.formats import Format
-from qdemo.numerics.packing import New, pack, packed_length, unpack
+from qdemo.numerics.packing import pack, packed_length
+from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of, offset
 from qdemo.numerics.scheme import Scheme
-
-
-@dataclass(frozen=True, eq=False)
-class QTensor:
-    """A quantized tensor.
-
-    `packed` is what is held: the numbers in the scheme's storage dtype, or uint8 with several
-    numbers a byte along the last axis where they have fewer than 8 bits. `scale`, and
-    `zero_point` where the scheme is affine, have the shape () per tensor, (C,) per channel,
-    (C, G) per group. `shape` is that of the tensor that was quantized; `dtype` is what
-    `dequantize` returns unless it is told otherwise.
-    """
-
-    packed: Tensor
-    scale: Tensor
-    zero_point: Tensor | None
-    scheme: Scheme
-    shape: tuple[int, ...]
-    dtype: torch.dtype = torch.float32
-
-    @property
-    def data(self) -> Tensor:
-        """The stored numbers, one an element, of shape `shape`."""
-        return self.numbers()
-
-    def numbers(self, new: New = torch.empty) -> Tensor:
-        """`data`; where it has to be unpacked, in memory from `new`."""
-        if self.scheme.bits == 8:
-            return self.packed
-        length = self.shape[-1] if self.shape else 1
-        codes = unpack(self.packed, self.scheme.bits, length, new).sub_(_offset(self.scheme))
-        return codes.view(self.scheme.storage.dtype).reshape(self.shape)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the numbers lie."""
-        return self.packed.device
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held: numbers, scales and zero points."""
-        zero_point = 0 if self.zero_point is None else self.zero_point.nbytes
-        return self.packed.nbytes + self.scale.nbytes + zero_point
-
-    def dequantize(self, dtype: torch.dtype | None = None, new: New = torch.empty) -> Tensor:
-        """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype.
-
-        In memory from `new`, unless numbers that share a scale lie apart.
-        """
-        q = _blocks(self.numbers(new), self.scheme)
-        x = new(tuple(q.shape), dtype=dtype or self.dtype, device=self.device)
-        scale, zero_point = _columns(self.scale, self.zero_point)
-        for rows, columns in tiles(q):
-            own = None if zero_point is None else zero_point[rows]
-            _put_values(x[rows, columns], q[rows, columns], scale[rows], own)
-        return from_blocks(x, self.shape, self.scheme.axis)
-
-    @property
-    def rows_are_apart(self) -> bool:
-        """Whether a matrix's rows can be dequantized one by one; groups down a column join them."""
-        return self.scheme.axis != 1 or self.scheme.group_size is None
-
-    @cached_property
-    def has_row_scales(self) -> bool:
-        """Whether a matrix's rows have one scale each, or all the same, and no zero points."""
-        scheme = self.scheme
-        return scheme.symmetric and scheme.group_size is None and scheme.axis in (0, None)
-
-    def rows(self, index: slice | Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """`dequantize(dtype)[index]` of a matrix, without dequantizing rows that are apart.
-
-        Raises:
-            IndexError: a row does not exist; they are not counted from the end.
-        """
-        if not self.rows_are_apart:
-            return _take(self.dequantize(dtype), index)
-        return self.take(index).dequantize(dtype)
-
-    def take(self, index: slice | Tensor) -> QTensor:
-        """The QTensor of some rows of a matrix whose rows are apart.
-
-        Raises:
-            IndexError: as `rows`.
-        """
-        packed, scale, zero_point = _take(self.packed, index), self.scale, self.zero_point
-        if self.scheme.axis == 0:
-            scale = _take(scale, index)
-            zero_point = None if zero_point is None else _take(zero_point, index)
-        shape = (packed.shape[0], self.shape[1])
-        return QTensor(packed, scale, zero_point, self.scheme, shape, self.dtype)
 
 
 def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
@@ -129,7 +38,7 @@ def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
         ValueError: `x` is not of a float dtype of 16 bits or more, a value is NaN or infinite, or
             the scheme does not fit the shape of `x`.
     """
-    low, high = _ranges(_blocks(x, scheme))  # (n_blocks,)
+    low, high = _ranges(blocks_of(x, scheme))  # (n_blocks,)
     span = torch.maximum(-low, high) if scheme.symmetric else high - low
     scale = _scale(span, scheme, torch.promote_types(x.dtype, torch.float32))
     shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
@@ -158,8 +67,8 @@ def quantize_tensor(
         scale, zero_point = choose_qparams(x, scheme)
     else:
         _check_given(x, scheme, scale, zero_point)
-    blocks = _blocks(x, scheme)
-    steps, zeros = _columns(scale, zero_point)
+    blocks = blocks_of(x, scheme)
+    steps, zeros = as_columns(scale, zero_point)
     q = torch.empty(blocks.shape, dtype=scheme.storage.dtype, device=x.device)
     for rows, columns in tiles(blocks):
         own = None if zeros is None else zeros[rows]
@@ -179,14 +88,10 @@ def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
     Raises:
         ValueError: as `choose_qparams`.
     """
-    scale, zero_point = _columns(*choose_qparams(x, scheme))
-    q = _numbers(_blocks(x, scheme), scheme, scale, zero_point)
+    scale, zero_point = as_columns(*choose_qparams(x, scheme))
+    q = _numbers(blocks_of(x, scheme), scheme, scale, zero_point)
     values = _values(q, scale, zero_point).to(x.dtype)
     return from_blocks(values, tuple(x.shape), scheme.axis)
-
-
-def _blocks(x: Tensor, scheme: Scheme) -> Tensor:
-    return to_blocks(x, scheme.axis, scheme.group_size)
 
 
 def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> Tensor:
@@ -200,25 +105,6 @@ def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor |
 def _values(q: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
     """x̂ of blocks q (n, length), as floats, with scales and zero points (n, 1)."""
     return (q if zero_point is None else q - zero_point) * scale
-
-
-def _put_values(x: Tensor, q: Tensor, scale: Tensor, zero_point: Tensor | None) -> None:
-    """Make `x` the values of the stored numbers `q`, both (n, length)."""
-    wide = x.copy_(q) if x.dtype == scale.dtype else q.to(scale.dtype)
-    if zero_point is not None:
-        wide -= zero_point
-    wide *= scale
-    if wide is not x:
-        x.copy_(wide)
-
-
-def _columns(scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Scales and zero points as (n_blocks, 1), to stand beside their blocks."""
-    return scale.reshape(-1, 1), None if zero_point is None else zero_point.reshape(-1, 1)
-
-
-def _take(x: Tensor, index: slice | Tensor) -> Tensor:
-    return x[index] if isinstance(index, slice) else x.index_select(0, index)
 
 
 def _without_storage(x: Tensor, scheme: Scheme) -> QTensor:
@@ -272,17 +158,12 @@ def _scale(span: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
 def _pack(numbers: Tensor, scheme: Scheme) -> Tensor:
     if scheme.bits == 8:
         return numbers.contiguous()
-    codes = (numbers.contiguous() + _offset(scheme)).to(torch.uint8)
+    codes = (numbers.contiguous() + offset(scheme)).to(torch.uint8)
     return pack(codes.reshape(1) if codes.ndim == 0 else codes, scheme.bits)
 
 
-def _offset(scheme: Scheme) -> int:
-    """What makes signed numbers count from 0, so that they can be packed."""
-    return 2 ** (scheme.bits - 1) if scheme.storage.signed else 0
-
-
 def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> None:
-    _ranges(_blocks(x, scheme))  # refuses NaN and infinities
+    _ranges(blocks_of(x, scheme))  # refuses NaN and infinities
     shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
     for name, given in (("scale", scale), ("zero_point", zero_point)):
         if given is not None and tuple(given.shape) != shape:

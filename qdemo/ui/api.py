@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 from gradio.components.api_component import Api
 
-from qdemo.modeling.footprint import footprint as measure
 from qdemo.request import DEFAULT_TOKENS, InputError, Request, parse_formats, parse_model
 from qdemo.ui import jobs
 from qdemo.ui.picture_input import is_upload
@@ -105,7 +104,9 @@ def download(model: str) -> Iterator[Json]:
 def footprint(model: str, formats: list[str]) -> list[Json]:
     """The bytes that a model holds in each format, by kind; found without weights."""
     try:
-        shapes = skeleton(parse_model(model))
+        shapes = skeleton(parse_model(model))  # torch is here from now on
+        from qdemo.modeling.footprint import footprint as measure
+
         variants = parse_formats(formats)
         held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
     except InputError as error:

@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from qdemo.lab import beside, matrices
+from qdemo import lab
+from qdemo.lab import choices
 from qdemo.ui import parts
 from qdemo.ui.charts import plot
 from qdemo.views import lab_plots
@@ -15,7 +16,7 @@ from qdemo.views.tables import Table
 from qdemo.views.wording import significant
 
 
-def build() -> None:
+def build(blocks: gr.Blocks) -> None:
     """Lay it out and connect it; the caller is inside its page."""
     parts.section(
         "Downcasting against linear quantization",
@@ -25,25 +26,25 @@ def build() -> None:
         "better bargain, as long as no outlier stretches the range.",
     )
     name = gr.Dropdown(
-        list(matrices.LAYERS), value=matrices.LAYERS[0], label="A weight of t5-tiny",
+        list(choices.LAYERS), value=choices.LAYERS[0], label="A weight of t5-tiny",
         elem_id="beside-layer", filterable=False,
     )  # fmt: skip
-    first = _parts(matrices.LAYERS[0])
     with gr.Row(equal_height=False):
         with gr.Column(scale=6, min_width=320):
-            chart = parts.plot(first[0], "beside-chart")
+            chart = parts.plot(None, "beside-chart")
         with gr.Column(scale=5, min_width=320):
-            table = parts.html(first[1], "beside-table")
+            table = parts.html("", "beside-table")
+    blocks.load(_parts, name, [chart, table], **parts.OPENED)
     name.change(_parts, name, [chart, table], **parts.QUICK)
 
 
 def _parts(name: str) -> tuple[Any, str]:
-    found = beside.errors(name)
+    found = lab.beside.errors(name)
     rows = tuple(
         (way, f"{size:,}", significant(error.sqnr_db), significant(error.rms),
          significant(error.max_abs))
         for way, (error, size) in found.items()
     )  # fmt: skip
     head = ("way", "bytes", "SQNR, dB", "RMS error", "max error")
-    lines = {way: beside.histogram(error) for way, (error, _) in found.items()}
+    lines = {way: lab.beside.histogram(error) for way, (error, _) in found.items()}
     return plot(lab_plots.error_sizes(lines)), table_html(Table(name, head, rows))

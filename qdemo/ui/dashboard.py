@@ -39,7 +39,8 @@ def build() -> gr.Blocks:
 
 
 def serve(dashboard: gr.Blocks) -> None:
-    """Launch, and load the first model while the page is being looked at."""
+    """Launch, and then load the first model, while the page is being looked at."""
     heap.few_arenas()
+    dashboard.launch(prevent_thread_lock=True, **launch_settings())
     jobs.warm_up("t5-tiny")
-    dashboard.launch(**launch_settings())
+    dashboard.block_thread()

@@ -16,6 +16,9 @@ QUICK: dict[str, Any] = {
 }
 """Settings of events that only look: answered at once, the last move counts."""
 
+OPENED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Settings of what fills a page when it is opened: what takes torch is not there before."""
+
 
 def html(
     value: str, name: str | None = None, classes: str | None = None, js: str | None = None

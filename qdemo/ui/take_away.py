@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
 from qdemo.document import Document
-from qdemo.request import Request
+from qdemo.request import Request, as_query
 from qdemo.ui import example, parts
 from qdemo.views import files
 from qdemo.views.templates import fill
@@ -65,16 +65,19 @@ def connect(
 
 def link_html(request: Request) -> str:
     """The link, or why there is none."""
-    reason = "A link can't carry your own picture; keep the file to compare it again."
-    text = "A link that opens this comparison again"
-    return fill("link", page="", query=request.query(), text=text, reason=reason)
+    return _link(request.query())
 
 
 def example_link() -> str:
     """The link of the example."""
     document = example.example()
-    asked = Request.parse(document["model"], document["formats"][1:], document["input"])
-    return link_html(asked)
+    return _link(as_query(document["model"], document["formats"][1:], document["input"]))
+
+
+def _link(query: str | None) -> str:
+    reason = "A link can't carry your own picture; keep the file to compare it again."
+    text = "A link that opens this comparison again"
+    return fill("link", page="", query=query, text=text, reason=reason)
 
 
 def _write(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo.lab import training
+from qdemo import lab
+from qdemo.importing import IMPORTING
 from qdemo.ui import parts
 from qdemo.ui.charts import plot
-from qdemo.ui.threads import on_threads
-from qdemo.views import lab, lab_plots
+from qdemo.views import lab as lab_html
+from qdemo.views import lab_plots
+
+if TYPE_CHECKING:
+    from qdemo.lab.training import Lesson
 
 _TEXT = (
     "A small classifier of two spirals is trained in fp32 and then rounded. Trained on with the "
@@ -52,16 +56,22 @@ def build(blocks: gr.Blocks) -> None:
 @cache
 def _first() -> tuple[Any, ...]:
     """The end of a training with what the sliders begin with; trained when someone first looks."""
-    *_, last = on_threads(1, training.lessons(2, 0))
+    *_, last = _lessons(2, 0)
     return _shown(last)
 
 
 def _train(bits: float, seed: float) -> Iterator[tuple[Any, ...]]:
-    for lesson in on_threads(1, training.lessons(int(bits), int(seed))):
+    for lesson in _lessons(int(bits), int(seed)):
         yield _shown(lesson)
 
 
-def _shown(lesson: training.Lesson) -> tuple[Any, ...]:
+def _lessons(bits: int, seed: int) -> Iterator[Lesson]:
+    with IMPORTING:
+        from qdemo.ui.threads import on_threads  # here, as torch comes with it
+    return on_threads(1, lab.training.lessons(bits, seed))
+
+
+def _shown(lesson: Lesson) -> tuple[Any, ...]:
     return (
         plot(lab_plots.training(lesson.losses)),
         plot(lab_plots.flips(lesson.flips)) if lesson.flips else gr.skip(),
@@ -71,5 +81,5 @@ def _shown(lesson: training.Lesson) -> tuple[Any, ...]:
     )
 
 
-def _integers(lesson: training.Lesson) -> str:
-    return lab.integers_html(lesson.integers.tolist(), lesson.flipped.tolist())
+def _integers(lesson: Lesson) -> str:
+    return lab_html.integers_html(lesson.integers.tolist(), lesson.flipped.tolist())

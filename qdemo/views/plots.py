@@ -1,4 +1,7 @@
-"""Figures of a document. Backgrounds are clear and text has no colour of its own: CSS sets both."""
+"""Figures of a document. Backgrounds are clear and text has no colour of its own: CSS sets both.
+
+A figure is made of plain dictionaries at once: piece by piece, plotly takes ten times as long.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,17 @@ _SHAPES = {
     "float weights": "/",
     "buffers": ".",
 }
-_DECADES = range(-9, 3)
+LOG: dict[str, Any] = {"type": "log", "exponentformat": "power"}
+DECADES: dict[str, Any] = {
+    "tickvals": list(range(-9, 3)),
+    "ticktext": [f"10<sup>{n}</sup>" for n in range(-9, 3)],
+}
+"""An axis on which there are logarithms already."""
+
+_MARGIN = {"l": 66, "r": 26, "t": 44, "b": 84}
+"""Room for numbers, titles and a row of names. A figure that needs more grows it by itself, but
+then a browser draws it twice: by far the longest part of a click on another layer."""
+
 _SMALLEST_KL = 1e-12
 """What is less is drawn here: a log axis has no zero, and fp64 knows no less of a KL."""
 
@@ -63,95 +76,105 @@ def script() -> str:
 def memory(document: Document) -> go.Figure:
     """Bytes held, by kind, one stacked bar a format."""
     results = document["results"][::-1]  # plotly draws from below
-    figure = go.Figure()
+    bars = []
     for kind, colour in _KINDS.items():
         sizes = [result["footprint"]["by_kind"][kind] for result in results]
         if any(sizes):
-            figure.add_bar(
-                name=kind,
-                y=[result["format"] for result in results],
-                x=[size / 1e6 for size in sizes],
-                orientation="h",
-                marker={"color": colour, "pattern": _PATTERN | {"shape": _SHAPES[kind]}},
-                customdata=[megabytes(size) for size in sizes],
-                hovertemplate=f"%{{y}}: %{{customdata}} of {kind}<extra></extra>",
+            bars.append(
+                {
+                    "type": "bar",
+                    "name": kind,
+                    "y": [result["format"] for result in results],
+                    "x": [size / 1e6 for size in sizes],
+                    "orientation": "h",
+                    "marker": {"color": colour, "pattern": _PATTERN | {"shape": _SHAPES[kind]}},
+                    "customdata": [megabytes(size) for size in sizes],
+                    "hovertemplate": f"%{{y}}: %{{customdata}} of {kind}<extra></extra>",
+                }
             )
-    figure.update_layout(barmode="stack", bargap=0.35)
-    return styled(figure, "Memory held", "MB (1,000,000 bytes)", "", height=110 + 42 * len(results))
+    return styled(
+        bars,
+        ("Memory held", "MB (1,000,000 bytes)", ""),
+        height=110 + 42 * len(results),
+        barmode="stack",
+        bargap=0.35,
+    )
 
 
 def logits(document: Document) -> go.Figure:
     """KL divergence at each position of fp32's answer."""
-    figure = go.Figure()
     pieces = document["results"][0]["pieces"] if document["results"] else []
-    for result, style in zip(variants(document), _styles(document), strict=True):
-        values = result["kl_by_position"]
-        figure.add_scatter(
-            name=result["format"],
-            x=list(range(1, len(values) + 1)),
-            y=[value if value is None else max(value, _SMALLEST_KL) for value in values],
-            mode="lines+markers",
-            customdata=[
-                [escape(piece), significant(value)]
-                for piece, value in zip(pieces, values, strict=True)
+    lines = [
+        {
+            "name": result["format"],
+            "x": list(range(1, len(pieces) + 1)),
+            "y": [None if kl is None else max(kl, _SMALLEST_KL) for kl in result["kl_by_position"]],
+            "mode": "lines+markers",
+            "customdata": [
+                [escape(piece), significant(kl)]
+                for piece, kl in zip(pieces, result["kl_by_position"], strict=True)
             ],
-            hovertemplate="token %{x} %{customdata[0]}: %{customdata[1]} nats",
+            "hovertemplate": "token %{x} %{customdata[0]}: %{customdata[1]} nats",
             **style,
-        )
-    figure.update_yaxes(type="log", exponentformat="power")
-    figure.update_xaxes(tickformat="d", dtick=_tick(len(pieces)), range=[0.5, len(pieces) + 0.5])
+        }
+        for result, style in zip(variants(document), _styles(document), strict=True)
+    ]
     return styled(
-        figure, "Difference from fp32 at each token", "token of fp32's answer", "KL, nats"
+        lines,
+        ("Difference from fp32 at each token", "token of fp32's answer", "KL, nats"),
+        xaxis={
+            "tickformat": "d",
+            "dtick": _tick(len(pieces)),
+            "range": [0.5, len(pieces) + 0.5],
+        },
+        yaxis=LOG,
     )
 
 
 def weight_sizes(document: Document, parameter: str) -> go.Figure:
     """How large the errors are beside the weights: a histogram of log10(|error| / rms(weights))."""
-    figure = go.Figure()
-    for result, style in zip(variants(document), _styles(document), strict=True):
-        _add_steps(figure, result, parameter, "log_histogram", style)
-    figure.update_xaxes(tickvals=list(_DECADES), ticktext=[f"10<sup>{n}</sup>" for n in _DECADES])
     return styled(
-        figure,
-        "Size of the errors",
-        "|error| / RMS of the weights",
-        "weights per tenth of a decade",
+        _stairs(document, parameter, "log_histogram"),
+        ("Size of the errors", "|error| / RMS of the weights", "weights per tenth of a decade"),
+        xaxis=DECADES,
     )
 
 
 def weight_errors(document: Document, parameter: str) -> go.Figure:
     """The errors themselves, around zero, counted per bin of each format's own width."""
-    figure = go.Figure()
-    for result, style in zip(variants(document), _styles(document), strict=True):
-        _add_steps(figure, result, parameter, "histogram", style, per_width=True)
-    figure.update_yaxes(type="log", exponentformat="power")
-    figure.update_xaxes(exponentformat="power")
-    return styled(figure, "Errors around zero", "error, unit of the weights", "weights per 0.001")
+    return styled(
+        _stairs(document, parameter, "histogram", per_width=True),
+        ("Errors around zero", "error, unit of the weights", "weights per 0.001"),
+        xaxis={"exponentformat": "power"},
+        yaxis=LOG,
+    )
 
 
 def sqnr_map(document: Document) -> go.Figure:
     """The SQNR of each matrix in each format: what is dark was kept well."""
     results = variants(document)[::-1]
     names = matrices(document)
-    values = [[_sqnr(result, name) for name in names] for result in results]
-    figure = go.Figure(
-        go.Heatmap(
-            x=names,
-            y=[result["format"] for result in results],
-            z=values,
-            colorscale="Viridis",
-            colorbar={"title": {"text": "dB", "side": "top"}, "thickness": 14, "outlinewidth": 0},
-            hovertemplate="%{x}<br>%{y}: %{z:.1f} dB<extra></extra>",
-            hoverongaps=False,
-            xgap=1,
-            ygap=2,
-        )
-    )
-    figure.update_xaxes(showticklabels=False, showgrid=False, ticks="")
-    figure.update_yaxes(showgrid=False, ticks="")
+    cells = {
+        "type": "heatmap",
+        "x": names,
+        "y": [result["format"] for result in results],
+        "z": [[_sqnr(result, name) for name in names] for result in results],
+        "colorscale": "Viridis",
+        "colorbar": {"title": {"text": "dB", "side": "top"}, "thickness": 14, "outlinewidth": 0},
+        "hovertemplate": "%{x}<br>%{y}: %{z:.1f} dB<extra></extra>",
+        "hoverongaps": False,
+        "xgap": 1,
+        "ygap": 2,
+    }
     title = "Signal to quantization noise, matrix by matrix"
-    height = 130 + 34 * len(results)
-    return styled(figure, title, f"{len(names)} matrices, from input to output", "", height)
+    return styled(
+        [cells],
+        (title, f"{len(names)} matrices, from input to output", ""),
+        height=130 + 34 * len(results),
+        xaxis={"showticklabels": False, "showgrid": False, "ticks": ""},
+        yaxis={"showgrid": False, "ticks": ""},
+        margin=_MARGIN | {"b": 36},  # it has no numbers and no names below
+    )
 
 
 def _sqnr(result: dict[str, Any], name: str) -> float | None:
@@ -169,57 +192,59 @@ def _styles(document: Document) -> list[dict[str, Any]]:
     ]
 
 
-def _add_steps(
-    figure: go.Figure,
-    result: dict[str, Any],
-    parameter: str,
-    key: str,
-    style: dict[str, Any],
-    per_width: bool = False,
-) -> None:
-    """One histogram as a stair; `per_width` makes bins of unlike widths comparable."""
-    if parameter not in result["weights"]:
-        return
-    histogram = result["weights"][parameter][key]
+def _stairs(
+    document: Document, parameter: str, key: str, per_width: bool = False
+) -> list[dict[str, Any]]:
+    """A histogram of each variant; `per_width` makes bins of unlike widths comparable."""
+    return [
+        {
+            "name": result["format"],
+            **_stair(result["weights"][parameter][key], per_width),
+            "mode": "lines",
+            "hovertemplate": "%{y:.3s} weights",
+            "line": style["line"] | {"shape": "hv"},
+        }
+        for result, style in zip(variants(document), _styles(document), strict=True)
+        if parameter in result["weights"]
+    ]
+
+
+def _stair(histogram: dict[str, Any], per_width: bool) -> dict[str, list[float | None]]:
+    """Where each bin begins and how much it holds, its last value twice: so it has a width too."""
     start, width, counts = (histogram[name] for name in ("start", "bin_width", "counts"))
     unit = 1000 * width if per_width else 1
-    x = [start + width * i for i in range(len(counts) + 1)]
-    y: Sequence[float | None] = [(count or None) and count / unit for count in counts]
-    figure.add_scatter(
-        name=result["format"],
-        x=x,
-        y=[*y, y[-1]] if y else [],
-        line_shape="hv",
-        mode="lines",
-        hovertemplate="%{y:.3s} weights",
-        **style,
-    )
+    y: list[float | None] = [(count or None) and count / unit for count in counts]
+    return {"x": [start + width * i for i in range(len(counts) + 1)], "y": [*y, *y[-1:]]}
 
 
 def _tick(count: int) -> int:
     return max(1, round(count / 12))
 
 
-def styled(figure: go.Figure, title: str, x: str, y: str, height: int = 330) -> go.Figure:
-    """The look that all figures share."""
+def styled(
+    traces: Sequence[dict[str, Any]],
+    titles: tuple[str, str, str],
+    height: int = 330,
+    xaxis: dict[str, Any] | None = None,
+    yaxis: dict[str, Any] | None = None,
+    **layout: Any,
+) -> go.Figure:
+    """The traces with the look that all figures share; `titles` are the figure's and its axes'."""
+    title, x, y = titles
     clear = "rgba(0,0,0,0)"
-    grid = "rgba(128,128,128,0.25)"
-    figure.update_layout(
-        template="none",
-        title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 17}},
-        height=height,
-        margin={"l": 10, "r": 10, "t": 44, "b": 10},
-        paper_bgcolor=clear,
-        plot_bgcolor=clear,
-        font={"family": "Source Sans Pro, sans-serif", "size": 14},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-        hovermode="closest",
-    )
-    figure.update_xaxes(
-        title={"text": x, "standoff": 8}, automargin=True, gridcolor=grid, zeroline=False
-    )
-    figure.update_yaxes(
-        title={"text": y, "standoff": 8}, automargin=True, gridcolor=grid, zeroline=False
-    )
-    return figure
+    axis = {"automargin": True, "gridcolor": "rgba(128,128,128,0.25)", "zeroline": False}
+    look = {
+        "template": "none",
+        "title": {"text": title, "x": 0, "xanchor": "left", "font": {"size": 17}},
+        "height": height,
+        "margin": _MARGIN,
+        "paper_bgcolor": clear,
+        "plot_bgcolor": clear,
+        "font": {"family": "Source Sans Pro, sans-serif", "size": 14},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        "showlegend": True,
+        "hovermode": "closest",
+        "xaxis": axis | {"title": {"text": x, "standoff": 8}} | (xaxis or {}),
+        "yaxis": axis | {"title": {"text": y, "standoff": 8}} | (yaxis or {}),
+    }
+    return go.Figure({"data": list(traces), "layout": look | layout})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 from transformers import (
@@ -32,7 +31,3 @@ KINDS: dict[Task, Kind] = {
     "captioning": Kind(BlipForConditionalGeneration, BlipProcessor, Captioning),
 }
 """A new kind of task is one more line."""
-
-BUILDING = Lock()
-"""Held while a model is built: transformers changes torch's initializers meanwhile, for everyone,
-and two at once come out with weights missing."""

@@ -20,9 +20,10 @@ from transformers.utils.logging import (
 )
 
 from qdemo.zoo.availability import UnavailableError, folder_of
+from qdemo.zoo.building import BUILDING
 from qdemo.zoo.catalogue import Entry
 from qdemo.zoo.decoding import Adapter, Inputs, generate, score
-from qdemo.zoo.kinds import BUILDING, KINDS, Kind
+from qdemo.zoo.kinds import KINDS, Kind
 from qdemo.zoo.pictures import Picture
 
 

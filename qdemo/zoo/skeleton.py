@@ -8,8 +8,9 @@ from transformers import PreTrainedModel
 
 from qdemo.zoo import checkpoint
 from qdemo.zoo.availability import folder_of
+from qdemo.zoo.building import BUILDING
 from qdemo.zoo.catalogue import Entry
-from qdemo.zoo.kinds import BUILDING, KINDS
+from qdemo.zoo.kinds import KINDS
 
 
 def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:

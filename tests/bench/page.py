@@ -13,16 +13,22 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from tests.bench.looks import ROUNDS as LOOKS
+from tests.bench.looks import looks
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = 7
-EMPTY = """
+EMPTY_APP = """
 import gradio
 with gradio.Blocks() as demo:
     gradio.HTML("<p id='there'>empty</p>")
 demo.launch(quiet=True)
 """
+EMPTY = [sys.executable, "-c", EMPTY_APP]
 OURS = [sys.executable, "app.py"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+WIDE = {"width": 1920, "height": 1080}
+FORMATS = ("fp16", "bf16", "int8", "int4-g64")
 
 
 @contextmanager
@@ -53,9 +59,15 @@ def _answered(url, start):
             time.sleep(0.02)
 
 
+def started(command):
+    """Seconds from the start to the first answer."""
+    with served(command) as (_, seconds):
+        return seconds
+
+
 def painted(browser, url, selector):
     """Seconds from asking for the page to `selector` being on it, in a browser without a cache."""
-    context = browser.new_context(viewport={"width": 1920, "height": 1080})
+    context = browser.new_context(viewport=WIDE)
     page = context.new_page()
     start = time.perf_counter()
     page.goto(url, wait_until="commit")
@@ -65,22 +77,56 @@ def painted(browser, url, selector):
     return took
 
 
-def compared(browser, url, model):
-    """Seconds from the click on Compare to the last chart, the model not loaded before."""
-    page = browser.new_page(viewport={"width": 1920, "height": 1080})
+def opened(browser, url):
+    """The Compare page, ready to use."""
+    page = browser.new_page(viewport=WIDE)
     page.goto(url)
     page.wait_for_selector("#map-chart .main-svg")
-    if model != "t5-tiny":
-        page.get_by_role("combobox", name="Model").click()
-        page.get_by_role("option", name=model).click()
-    page.wait_for_timeout(500)
-    start = time.perf_counter()
+    return page
+
+
+def compare(page):
+    """Press Compare and wait for the last chart."""
     page.click("#compare")
     page.wait_for_selector("#status .busy")
     page.wait_for_function("document.querySelector('#status').innerText.includes('Done.')")
+
+
+def compared(browser, url, model):
+    """Seconds from the page being ready to the end of a first comparison of `model`."""
+    page = opened(browser, url)
+    start = time.perf_counter()
+    if model != "t5-tiny":
+        page.get_by_role("combobox", name="Model").click()
+        page.get_by_role("option", name=model).click()
+    compare(page)
     took = time.perf_counter() - start
     page.close()
     return took
+
+
+def received(browser, url):
+    """Bytes that a comparison of fp32 with `FORMATS` brings to the browser, as they are sent."""
+    page = opened(browser, url)
+    for box in page.locator("#formats").get_by_role("checkbox").all():
+        box.set_checked(box.get_attribute("name") in FORMATS)
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    sizes = []
+    network.on("Network.dataReceived", lambda data: sizes.append(data["encodedDataLength"]))
+    compare(page)
+    so_far = 0
+    while so_far != sum(sizes):  # gradio sends the last picture once more
+        so_far = sum(sizes)
+        page.wait_for_timeout(2000)
+    page.close()
+    return sum(sizes)
+
+
+def of_starts():
+    """Medians over interleaved rounds: an empty app's start, ours."""
+    rounds = [(started(EMPTY), started(OURS)) for _ in range(3)]
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 
 def paints(browser, empty, ours):
@@ -90,26 +136,34 @@ def paints(browser, empty, ours):
     return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 
-def line(task, ours, empty=None):
-    beside = f"{empty:10.2f}{ours / empty:8.2f}" if empty else ""
-    print(f"{task:44}{ours:10.2f}{beside}", flush=True)
+def line(task, ours, beside=None, unit="s"):
+    """One of the table; `beside` is what an empty app takes, or what is to be reached."""
+    digits = 2 if unit == "s" else 0
+    more = f"{beside:11.{digits}f}{ours / beside:8.2f}" if beside else ""
+    print(f"{f'{task}, {unit}':52}{ours:10.{digits}f}{more}", flush=True)
 
 
 def main():
-    print(f"{'task':44}{'ours, s':>10}{'empty, s':>10}{'ratio':>8}")
+    print(f"{'task':52}{'ours':>10}{'empty app':>11}{'ratio':>8}")
+    empty, ours = of_starts()
+    line("start to the first answer, median of 3", ours, empty)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        with (
-            served([sys.executable, "-c", EMPTY]) as (empty, empty_start),
-            served(OURS) as (ours, our_start),
-        ):
-            line("start to the first answer", our_start, empty_start)
+        with served(EMPTY) as (empty, _), served(OURS) as (ours, _):
             nothing, first, ready = paints(browser, empty, ours)
             line(f"first paint, median of {ROUNDS}", first, nothing)
             line(f"ready to use, median of {ROUNDS}", ready, nothing)
+            print(f"\n{'task':52}{'ours':>10}{'goal':>11}{'ratio':>8}")
+            line(
+                f"a comparison with {', '.join(FORMATS)}", received(browser, ours) / 1e3, 300, "KB"
+            )
+            page = browser.new_page(viewport=WIDE)
+            for what, took in looks(page, ours):
+                line(f"{what}, median of {LOOKS}", took, 150, "ms")
+            page.close()
         for model in ("t5-tiny", "blip-tiny"):
             with served(OURS) as (url, _):
-                line(f"first Compare of a fresh server, {model}", compared(browser, url, model))
+                line(f"first Compare of a fresh server, {model}", compared(browser, url, model), 3)
         browser.close()
 
 

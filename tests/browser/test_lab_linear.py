@@ -6,7 +6,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from qdemo.lab import course_linear, matrices
+from qdemo.lab import choices, course_linear, matrices
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import (
     check_course,
@@ -35,7 +35,7 @@ def opened(browser, app):
 @pytest.fixture
 def linear(opened):
     """Each test begins with what the page begins with."""
-    box(opened).fill(matrices.write(matrices.preset(matrices.NORMAL)))
+    box(opened).fill(matrices.write(matrices.preset(choices.NORMAL)))
     expect(problem(opened, "matrix")).to_have_count(0)
     opened.locator("#bits input[type=range]").press("Home")
     expect_link(opened, "bits=2")
@@ -106,7 +106,7 @@ def expect_integers(page, w, **scheme):
 
 def test_the_example_of_the_course(linear):
     set_scheme(linear, 2, "affine", "the whole matrix")
-    choose(linear, "Matrix", matrices.COURSE)
+    choose(linear, "Matrix", choices.COURSE)
     expect(grid(linear, "Integers")).to_have_text(["0", "1", "2", "3"])
     expect(grid(linear, "Dequantized")).to_have_text(["0.0000", "1.0000", "2.0000", "3.0000"])
 
@@ -141,7 +141,7 @@ def test_half_is_rounded_to_even(linear):
     expect(grid(linear, "Integers")).to_have_text(["7", "0", "2", "2", "0", "-2"])
 
 
-@pytest.mark.parametrize("kind", [matrices.UNIFORM, *matrices.PRESETS[3:]])
+@pytest.mark.parametrize("kind", [choices.UNIFORM, *choices.PRESETS[3:]])
 def test_every_preset_can_be_chosen(linear, kind):
     choose(linear, "Matrix", kind)
     w = matrices.read(matrices.write(matrices.preset(kind)))
@@ -150,7 +150,7 @@ def test_every_preset_can_be_chosen(linear, kind):
 
 
 def test_draw_again_draws_another(linear):
-    choose(linear, "Matrix", matrices.UNIFORM)
+    choose(linear, "Matrix", choices.UNIFORM)
     before = box(linear).input_value()
     linear.locator("#again-matrix").click()
     expect(box(linear)).not_to_have_value(before)

@@ -5,7 +5,8 @@ import torch
 
 from qdemo import Scheme, quantize_tensor
 from qdemo.lab.beside import CASTS, SCHEMES, WAYS, errors, histogram
-from qdemo.lab.matrices import LAYERS, layer
+from qdemo.lab.choices import LAYERS
+from qdemo.lab.matrices import layer
 from qdemo.measure.histogram import LOG_BINS, LOG_RANGE
 
 NAME = LAYERS[0]

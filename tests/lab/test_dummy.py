@@ -1,7 +1,11 @@
+from threading import Thread
+
 import pytest
 import torch
 
-from qdemo.lab.dummy import FORMATS, IDS, Dummy, casts, default_dtype
+from qdemo.lab.choices import CASTS
+from qdemo.lab.dummy import DEFAULT_DTYPE, IDS, Dummy, casts, default_dtype
+from qdemo.zoo.building import BUILDING
 from tests.modeling.models import Dummy as Course
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -26,13 +30,13 @@ def test_building_it_leaves_the_random_state_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("at", range(len(FORMATS)))
+@pytest.mark.parametrize("at", range(len(CASTS)))
 def test_each_cast_is_torch_s_own(at):
-    found, dtype = casts()[at], DTYPES[FORMATS[at]]
+    found, dtype = casts()[at], DTYPES[CASTS[at]]
     model = Course().to(dtype)
     with torch.no_grad():
         logits = model(torch.tensor(IDS)).reshape(4, 2)
-    assert found.format == FORMATS[at]
+    assert found.format == CASTS[at]
     assert found.logits == logits.double().tolist()
     names = [name for name, _ in model.named_parameters()]
     assert found.dtypes == dict.fromkeys(names, str(dtype).removeprefix("torch."))
@@ -51,6 +55,7 @@ def test_the_differences_are_those_of_the_logits():
 @pytest.mark.parametrize("name", ["bfloat16", "float16", "float64", "float32"])
 def test_the_default_dtype_is_that_of_what_is_built_under_it(name):
     assert default_dtype(name) == (name, "float32")
+    assert default_dtype(DEFAULT_DTYPE[0]) == DEFAULT_DTYPE
     assert torch.get_default_dtype() == torch.float32
 
 
@@ -67,3 +72,15 @@ def test_the_default_dtype_comes_back_after_an_error(monkeypatch):
     with pytest.raises(RuntimeError, match="no memory"):
         default_dtype("bfloat16")
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_it_is_not_built_while_another_model_is():
+    """Meanwhile transformers may have changed how layers are drawn."""
+    built = []
+    thread = Thread(target=lambda: built.append(Dummy()))
+    with BUILDING:
+        thread.start()
+        thread.join(0.05)
+        assert built == []
+    thread.join()
+    assert len(built) == 1

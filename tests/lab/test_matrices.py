@@ -5,12 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qdemo.lab.choices import COURSE, LAYERS, NORMAL, PRESETS, START
 from qdemo.lab.matrices import (
-    COURSE,
-    LAYERS,
     MOST_COLUMNS,
     MOST_ROWS,
-    PRESETS,
     layer,
     preset,
     read,
@@ -24,6 +22,10 @@ NUMBERS = st.floats(-(2.0**99), 2.0**99, width=32)
 MATRICES = st.integers(1, MOST_COLUMNS).flatmap(
     lambda n: st.lists(st.lists(NUMBERS, min_size=n, max_size=n), min_size=1, max_size=MOST_ROWS)
 )
+
+
+def test_the_page_begins_with_the_first_matrix():
+    assert write(preset(NORMAL)) == START
 
 
 @given(MATRICES)

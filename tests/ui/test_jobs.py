@@ -13,7 +13,7 @@ from qdemo.report import as_json
 from qdemo.request import InputError, Request
 from qdemo.results import Written
 from qdemo.settings import Settings
-from qdemo.ui import gpu, jobs, kept
+from qdemo.ui import gpu, jobs, kept, work
 from qdemo.zoo import memory
 from qdemo.zoo.availability import UnavailableError, get_entry
 from tests.test_comparison import Parrot
@@ -54,7 +54,7 @@ def test_every_variant_is_told_at_once_and_text_only_now_and_then(parrot):
 
 
 def test_text_is_told_where_it_grows_slowly(parrot, monkeypatch):
-    monkeypatch.setattr(jobs, "SECONDS_APART", -1)
+    monkeypatch.setattr(work, "SECONDS_APART", -1)
     told = [known.running for known in jobs.progress(REQUEST) if known.running]
     texts = [event.text for event in parrot if isinstance(event, Written)]
     assert [text for running in told for text in running.values()] == texts
@@ -207,7 +207,7 @@ def test_a_model_for_which_there_is_never_room_is_refused(nothing_loaded, monkey
 
 
 def test_after_its_time_what_is_done_stays_and_the_rest_says_so(nothing_loaded, monkeypatch):
-    monkeypatch.setattr(jobs, "SETTINGS", Settings(deadline_s=0))
+    monkeypatch.setattr(work, "SETTINGS", Settings(deadline_s=0))
     told = list(jobs.progress(REQUEST))
     assert told[-1].finished
     assert {failure.reason for failure in told[-1].comparison.failures} == {

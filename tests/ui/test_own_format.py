@@ -26,6 +26,11 @@ def test_the_choices_mean_the_variant_that_they_name(stored, affine, scales, emb
     assert made == Variant.parse(wanted)
 
 
+def test_every_format_that_there_is_can_be_chosen():
+    assert own_format.STORED == STORED_FORMATS
+    assert own_format.COMPUTED == COMPUTE_FORMATS
+
+
 def test_floats_have_no_zero_point():
     with pytest.raises(ValueError, match="fp8_e4m3"):
         own_format.variant("fp8_e4m3", "affine (with zero point)", "a row", False, "fp32")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo.lab import course, course_casting, dummy, headroom
+from qdemo import lab
+from qdemo.lab import choices
 from qdemo.request import InputError, Request
 from qdemo.ui import controls, jobs, parts
-from qdemo.views import lab
+from qdemo.views import lab as lab_html
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.wording import significant
 
+if TYPE_CHECKING:
+    from qdemo.lab.dummy import Cast
+
+_START = "bf16"
 _LEAD = (
     "A cast gives every float parameter another data type and leaves the rest alone. Here is what "
     "that does to a model of 30 numbers, and to a real one."
@@ -23,54 +29,76 @@ _LEAD = (
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
     parts.masthead("Casting", _LEAD)
-    found = {cast.format: cast for cast in dummy.casts()}
-    format = gr.Radio(list(found), value="bf16", label="Cast the model to", elem_id="cast-to")
+    format = gr.Radio(
+        list(choices.CASTS), value=_START, label="Cast the model to", elem_id="cast-to"
+    )
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            logits = parts.html(_logits_table(found, "bf16"), "cast-logits")
-            parts.html(_default_dtype_table(), "default-dtype")
+            logits = parts.html("", "cast-logits")
+            default = parts.html("", "default-dtype")
         with gr.Column(scale=1, min_width=320):
-            types = parts.html(_dtypes_table(found["bf16"]), "cast-dtypes")
-    format.change(
-        lambda name: (_logits_table(found, name), _dtypes_table(found[name])),
-        format, [logits, types], **parts.QUICK,
-    )  # fmt: skip
+            types = parts.html("", "cast-dtypes")
+    format.change(_cast, format, [logits, types], **parts.QUICK)
     _real_model()
     parts.section("The figures of the course", "Lesson 3, models. A tick: ours are the same.")
-    parts.html(lab.course_html(course.figures("casting", course_casting.OURS)), "course-casting")
+    figures = parts.html("", "course-casting")
     blip = parts.html("", "course-blip")
+    blocks.load(_first, None, [logits, types, default, figures], **parts.OPENED)
     blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")
 
 
+@cache
+def _first() -> tuple[str, ...]:
+    """What is there to begin with; of the figures, those that are computed at once."""
+    figures = lab.course.figures("casting", lab.course_casting.OURS)
+    return *_cast(_START), _default_dtype_table(), lab_html.course_html(figures)
+
+
 def _blip_figures() -> str:
-    return lab.course_html(course.figures("casting", course_casting.BLIP))
+    return lab_html.course_html(lab.course.figures("casting", lab.course_casting.BLIP))
 
 
-def _logits_table(found: dict[str, dummy.Cast], name: str) -> str:
-    reference, cast = found["fp32"], found[name]
+def _cast(name: str) -> tuple[str, str]:
+    found = _casts()
+    return _logits_table(found["fp32"], found[name]), _dtypes_table(found[name])
+
+
+@cache
+def _casts() -> dict[str, Cast]:
+    return {cast.format: cast for cast in lab.dummy.casts()}
+
+
+def _logits_table(reference: Cast, cast: Cast) -> str:
     rows = [
         (f"{i // 2 + 1}, {i % 2 + 1}", *(f"{z:.7f}" for z in (*wanted, *got)))
         for i, (wanted, got) in enumerate(zip(reference.logits, cast.logits, strict=True))
     ]
     rows.append(("mean |Δ|", "", "", f"{cast.difference.mean_abs:.10f}", ""))
     rows.append(("max |Δ|", "", "", f"{cast.difference.max_abs:.10f}", ""))
-    head = ("sentence, token", "fp32, 1st", "fp32, 2nd", f"{name}, 1st", f"{name}, 2nd")
+    head = (
+        "sentence, token",
+        "fp32, 1st",
+        "fp32, 2nd",
+        f"{cast.format}, 1st",
+        f"{cast.format}, 2nd",
+    )
     return table_html(Table("Logits of the dummy model", head, tuple(rows)))
 
 
-def _dtypes_table(cast: dummy.Cast) -> str:
+def _dtypes_table(cast: Cast) -> str:
     rows = tuple(cast.dtypes.items())
     return table_html(Table("Every parameter of it", ("parameter", "dtype"), rows))
 
 
 def _default_dtype_table() -> str:
-    """Run once, when the page is made: the setting is one for the whole process."""
-    under, before = dummy.default_dtype("bfloat16")
+    under, before = lab.dummy.DEFAULT_DTYPE
     rows = (
         ("built under set_default_dtype(torch.bfloat16)", under),
         ("built before it, looked at under it", before),
     )
-    return table_html(Table("torch.set_default_dtype, tried out", ("model", "dtype"), rows))
+    return table_html(
+        Table("torch.set_default_dtype, tried out beforehand", ("model", "dtype"), rows)
+    )
 
 
 def _real_model() -> None:
@@ -105,8 +133,8 @@ def _measure(model: str, format: str) -> tuple[Any, Any, Any, str]:
         given = jobs.given(request)
     except InputError as error:
         return gr.skip(), gr.skip(), gr.skip(), parts.problem_html(str(error))
-    found = headroom.dtypes(given.model, format)
-    wide = headroom.kept_wide(given.model)
+    found = lab.headroom.dtypes(given.model, format)
+    wide = lab.headroom.kept_wide(given.model)
     return _kinds_table(format, found), _kept_table(wide), _peaks_table(given), ""
 
 
@@ -125,7 +153,7 @@ def _kept_table(wide: list[str]) -> str:
 def _peaks_table(given: Any) -> str:
     rows = tuple(
         (peak.module, peak.kind, significant(peak.largest), f"{peak.share:.3%}")
-        for peak in headroom.headroom(given)[:10]
+        for peak in lab.headroom.headroom(given)[:10]
     )
     head = ("layer", "kind", "largest |number|", "of 65,504")
     return table_html(Table("The ten layers with the largest activations", head, rows))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qdemo.document import Document
-from qdemo.progress import Progress
 from qdemo.request import FIELDS, InputError, Request
 from qdemo.ui import charts, controls, example, jobs, link, parts, take_away
 from qdemo.views import panels
@@ -21,6 +20,7 @@ from qdemo.views.templates import fill
 from qdemo.zoo.availability import get_entry
 
 if TYPE_CHECKING:
+    from qdemo.progress import Progress
     from qdemo.zoo.download import Downloading
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
-from qdemo.lab import bitstrip, course, course_formats, dots, spacing
-from qdemo.numerics.formats import FORMATS
+from qdemo import lab
 from qdemo.ui import parts
 from qdemo.ui.charts import plot
-from qdemo.views import lab, lab_plots
+from qdemo.views import lab as lab_html
+from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.templates import asset
@@ -24,18 +25,19 @@ _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
     parts.masthead("Number formats", _LEAD)
-    _strip(blocks)
+    asked, strip = _strip()
     parts.section(
         "What each format can hold",
         "The step from one number to the next, beside its size: higher is finer, and a line ends "
         "where the format's numbers end. bf16 has fp32's range, fp16 eight times bf16's precision.",
     )
-    lines = {name: spacing.relative_spacing(name) for name in spacing.SHOWN}
-    parts.plot(plot(lab_plots.spacing(lines)), "spacing-chart")
-    parts.html(table_html(lab.formats_table(list(FORMATS.values()))), "formats-table")
-    _downcasting()
+    chart = parts.plot(None, "spacing-chart")
+    formats = parts.html("", "formats-table")
+    vector = _downcasting()
     parts.section("The figures of the course", "Lesson 2, data types. A tick: ours are the same.")
-    parts.html(lab.course_html(course.figures("formats", course_formats.OURS)), "course-formats")
+    figures = parts.html("", "course-formats")
+    shown = [*asked, strip, chart, formats, *vector, figures]
+    blocks.load(_opened, None, shown, **parts.OPENED)
 
 
 _LEAD = (
@@ -44,7 +46,8 @@ _LEAD = (
 )
 
 
-def _strip(blocks: gr.Blocks) -> None:
+def _strip() -> tuple[list[Any], gr.HTML]:
+    """What is asked, and what shows its bits."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
             value = gr.Textbox(
@@ -58,28 +61,17 @@ def _strip(blocks: gr.Blocks) -> None:
                 placeholder="0.01", info="adds a row: q = round(value / scale)",
             )  # fmt: skip
     gr.Examples([[text] for text in _EXAMPLES], value, label="Try", elem_id="values")
-    strip = parts.html(lab.bitstrip_html(bitstrip.rows(START)), "strip", js=asset("cells.js"))
+    strip = parts.html("", "strip", js=asset("cells.js"))
     link = parts.html(_link(START, ""), "link")
     shown = [strip, problem, link]
     gr.on([value.change, scale.change], _rows, [value, scale], shown, **parts.QUICK)
     strip.select(_flip, [value, scale], [value, problem], **parts.QUICK)
-    blocks.load(_restore, None, [value, scale], show_progress="hidden", api_visibility="private")
+    return [value, scale], strip
 
 
-def _rows(value: str, scale: str) -> tuple[Any, ...]:
-    """The strip for what was typed; what can't be read leaves the last one as it was."""
-    try:
-        found = bitstrip.rows(value, scale)
-    except ValueError as error:
-        return gr.skip(), parts.problem_html(str(error)), gr.skip()
-    return lab.bitstrip_html(found), "", _link(value, scale)
-
-
-def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
-    try:
-        return bitstrip.flip(value, event.format, int(event.bit), scale), ""
-    except ValueError as error:
-        return gr.skip(), parts.problem_html(str(error))
+def _opened(request: gr.Request) -> tuple[Any, ...]:
+    """What a link asks for, and everything that is there to begin with."""
+    return *_restore(request), *_first()
 
 
 def _restore(request: gr.Request) -> tuple[Any, Any]:
@@ -87,12 +79,41 @@ def _restore(request: gr.Request) -> tuple[Any, Any]:
     return query.get("value", gr.skip()), query.get("scale", gr.skip())
 
 
+@cache
+def _first() -> tuple[Any, ...]:
+    lines = {name: lab.spacing.relative_spacing(name) for name in lab.spacing.SHOWN}
+    return (
+        lab_html.bitstrip_html(lab.bitstrip.rows(START)),
+        plot(lab_plots.spacing(lines)),
+        table_html(lab_html.formats_table(lab.spacing.formats())),
+        *_dots(0),
+        lab_html.course_html(lab.course.figures("formats", lab.course_formats.OURS)),
+    )
+
+
+def _rows(value: str, scale: str) -> tuple[Any, ...]:
+    """The strip for what was typed; what can't be read leaves the last one as it was."""
+    try:
+        found = lab.bitstrip.rows(value, scale)
+    except ValueError as error:
+        return gr.skip(), parts.problem_html(str(error)), gr.skip()
+    return lab_html.bitstrip_html(found), "", _link(value, scale)
+
+
+def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
+    try:
+        return lab.bitstrip.flip(value, event.format, int(event.bit), scale), ""
+    except ValueError as error:
+        return gr.skip(), parts.problem_html(str(error))
+
+
 def _link(value: str, scale: str) -> str:
     asked = {"value": value} | ({"scale": scale} if scale.strip() else {})
     return parts.link("formats", urlencode(asked))
 
 
-def _downcasting() -> None:
+def _downcasting() -> list[Any]:
+    """What shows a vector and its dot product."""
     parts.section(
         "Downcasting a vector",
         "1,000 numbers between 0 and 1, and their dot product with themselves. torch adds bf16 up "
@@ -101,30 +122,33 @@ def _downcasting() -> None:
     seed = gr.Slider(0, 99, 0, step=1, label="Seed of the vector", elem_id="seed")
     with gr.Row(equal_height=False):
         with gr.Column(scale=6, min_width=320):
-            chart = parts.plot(
-                plot(lab_plots.dot_errors(dots.LENGTHS, dots.errors(0))), "dots-chart"
-            )
+            chart = parts.plot(None, "dots-chart")
         with gr.Column(scale=5, min_width=320):
-            table = parts.html(_dots_table(0), "dots-table")
-            values = parts.html(_values_table(0), "values-table")
-    seed.change(_dots, seed, [chart, table, values], **parts.QUICK)
+            table = parts.html("", "dots-table")
+            values = parts.html("", "values-table")
+    shown = [chart, table, values]
+    seed.change(_dots, seed, shown, **parts.QUICK)
+    return shown
 
 
 def _dots(seed: float) -> tuple[Any, str, str]:
-    errors = dots.errors(int(seed))
-    return plot(lab_plots.dot_errors(dots.LENGTHS, errors)), _dots_table(seed), _values_table(seed)
+    errors = lab.dots.errors(int(seed))
+    return (
+        plot(lab_plots.dot_errors(lab.dots.LENGTHS, errors)),
+        _dots_table(seed),
+        _values_table(seed),
+    )
 
 
 def _dots_table(seed: float) -> str:
-    found = dots.dots(dots.vector(1000, int(seed)))
+    found = lab.dots.dots(lab.dots.vector(1000, int(seed)))
     rows = [("exact (fp64)", f"{found[0].exact:.4f}", "–")]
     rows += [(dot.way, f"{dot.value:.4f}", f"{dot.error:.2g}") for dot in found]
     return table_html(Table("x · x of 1,000 numbers", ("way", "x · x", "error"), tuple(rows)))
 
 
 def _values_table(seed: float) -> str:
-    rows = tuple(
-        (name, *(f"{value:.4f}" for value in numbers)) for name, numbers in dots.first(int(seed))
-    )
+    found = lab.dots.first(int(seed))
+    rows = tuple((name, *(f"{value:.4f}" for value in numbers)) for name, numbers in found)
     head = ("format", "1st", "2nd", "3rd", "4th", "5th")
     return table_html(Table("The first five numbers, downcast", head, rows))

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
-from qdemo.lab import by_hand, course, course_linear, matrices
-from qdemo.numerics.scheme import Scheme
+from qdemo import lab
+from qdemo.importing import IMPORTING
+from qdemo.lab import choices
 from qdemo.ui import beside_part, parts, training_part
 from qdemo.ui.charts import plot
-from qdemo.views import lab, lab_plots
+from qdemo.views import lab as lab_html
+from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.templates import asset
 from qdemo.views.wording import significant
+
+if TYPE_CHECKING:
+    from qdemo.lab.by_hand import ByHand
+    from qdemo.numerics.scheme import Scheme
 
 _LEAD = (
     "q = clamp(round(w / scale) + zero_point, qmin, qmax), and back: ŵ = scale · (q − zero_point). "
@@ -30,6 +37,7 @@ _SCALES: dict[str, dict[str, Any]] = {
     "a column": {"axis": 1},
     "a group of 4": {"group_size": 4},
 }
+_START = (4, "symmetric", "a row", 1)  # bits, range, scales, and the part of the range kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,20 +70,24 @@ def build(blocks: gr.Blocks) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             kind = gr.Dropdown(
-                list(matrices.PRESETS), value=matrices.NORMAL, label="Matrix",
+                list(choices.PRESETS), value=choices.NORMAL, label="Matrix",
                 elem_id="matrix-kind", filterable=False,
             )  # fmt: skip
             text = gr.Textbox(
-                matrices.write(matrices.preset(matrices.NORMAL)), label="Its numbers, a row a line",
-                lines=6, max_lines=12, elem_id="matrix", max_length=5000,
+                choices.START, label="Its numbers, a row a line", lines=6, max_lines=12,
+                elem_id="matrix", max_length=5000,
             )  # fmt: skip
             problem = parts.problem("matrix")
         with gr.Column(scale=3, min_width=300):
-            bits = gr.Slider(2, 8, 4, step=1, label="Bits", elem_id="bits")
-            range_ = gr.Radio(list(_RANGES), value="symmetric", label="Range", elem_id="range")
-            scales = gr.Radio(list(_SCALES), value="a row", label="One scale for", elem_id="scales")
+            bits = gr.Slider(2, 8, _START[0], step=1, label="Bits", elem_id="bits")
+            range_ = gr.Radio(list(_RANGES), value=_START[1], label="Range", elem_id="range")
+            scales = gr.Radio(
+                list(_SCALES), value=_START[2], label="One scale for", elem_id="scales"
+            )
         with gr.Column(scale=3, min_width=300):
-            clip = gr.Slider(0.2, 1, 1, step=0.01, label="Part of the range kept", elem_id="clip")
+            clip = gr.Slider(
+                0.2, 1, _START[3], step=0.01, label="Part of the range kept", elem_id="clip"
+            )
             with gr.Row():
                 minmax = gr.Button("Min–max", elem_id="minmax", min_width=90, size="md")
                 percentile = gr.Button(
@@ -89,36 +101,46 @@ def build(blocks: gr.Blocks) -> None:
     inputs = page.chosen[:-1]
     gr.on([part.change for part in inputs], _show, page.chosen, page.outputs, **parts.QUICK)
     seed = gr.State(0)
-    kind.input(lambda name: matrices.write(matrices.preset(name)), kind, text, **parts.QUICK)
+    kind.input(_preset, kind, text, **parts.QUICK)
     again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
     outlier.click(_outlier, text, [text, problem], **parts.QUICK)
     best.click(_best, page.chosen[:-2], [clip, problem], **parts.QUICK)
     minmax.click(lambda: 1, None, clip, **parts.QUICK)
     percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
-    blocks.load(_restore, None, inputs, show_progress="hidden", api_visibility="private")
-    beside_part.build()
+    beside_part.build(blocks)
     training_part.build(blocks)
     parts.section("The figures of the course", "Lesson 4, linear quantization. A tick: the same.")
-    parts.html(lab.course_html(course.figures("linear", course_linear.OURS)), "course-linear")
+    figures = parts.html("", "course-linear")
+    blocks.load(_opened, None, [*inputs, *page.shown, figures], **parts.OPENED)
     flan = parts.html("", "course-flan")
     blocks.load(_flan_figures, None, flan, show_progress="hidden", api_visibility="private")
 
 
+def _opened(request: gr.Request) -> tuple[Any, ...]:
+    """What a link asks for, and everything that is there to begin with."""
+    return *_restore(request), *_first()
+
+
+@cache
+def _first() -> tuple[Any, ...]:
+    figures = lab.course.figures("linear", lab.course_linear.OURS)
+    return *_parts(choices.START, *_START, (0, 0)), lab_html.course_html(figures)
+
+
 def _flan_figures() -> str:
-    return lab.course_html(course.figures("linear", course_linear.FLAN))
+    return lab_html.course_html(lab.course.figures("linear", lab.course_linear.FLAN))
 
 
 def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: Any) -> Page:
     """The part of the page that shows what comes out."""
-    first = _parts(text.value, bits.value, range_.value, scales.value, clip.value, (0, 0))
     cell = gr.State((0, 0))
-    grids = parts.html(first[0], "grids", js=asset("cells.js"))
-    steps = parts.html(first[1], "steps")
+    grids = parts.html("", "grids", js=asset("cells.js"))
+    steps = parts.html("", "steps")
     with gr.Row():
-        stairs = parts.plot(first[2], "staircase-chart")
-        clipping = parts.plot(first[3], "clipping-chart")
-    table = parts.html(first[4], "by-hand-table")
-    link = parts.html(first[5], "link")
+        stairs = parts.plot(None, "staircase-chart")
+        clipping = parts.plot(None, "clipping-chart")
+    table = parts.html("", "by-hand-table")
+    link = parts.html("", "link")
     page = Page(
         text,
         bits,
@@ -147,41 +169,44 @@ def _choose(
     """What belongs to one cell; the rest of the page stays."""
     cell = (int(event.row), int(event.column))
     try:
-        found = by_hand.by_hand(matrices.read(text), _scheme(bits, range_, scales), clip)
+        w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
+        found = lab.by_hand.by_hand(w, scheme, clip)
     except ValueError as error:
         return cell, *(gr.skip() for _ in range(6)), parts.problem_html(str(error))
     return cell, *_of_cell(found, cell), gr.skip(), gr.skip(), gr.skip(), ""
 
 
 def _scheme(bits: float, range_: str, scales: str) -> Scheme:
+    with IMPORTING:
+        from qdemo.numerics.scheme import Scheme  # here, as torch comes with it
     return Scheme(f"int{int(bits)}", symmetric=_RANGES[range_], **_SCALES[scales])
 
 
 def _parts(
     text: str, bits: float, range_: str, scales: str, clip: float, cell: tuple[int, int]
 ) -> tuple[Any, ...]:
-    w, scheme = matrices.read(text), _scheme(bits, range_, scales)
-    found = by_hand.by_hand(w, scheme, clip)
-    errors = by_hand.clip_errors(w, scheme)
+    w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
+    found = lab.by_hand.by_hand(w, scheme, clip)
+    errors = lab.by_hand.clip_errors(w, scheme)
     return (
         *_of_cell(found, cell),
-        plot(lab_plots.clipping(errors, clip, by_hand.best_clip(errors))),
+        plot(lab_plots.clipping(errors, clip, lab.by_hand.best_clip(errors))),
         table_html(_table(found)),
         _link(text, bits, range_, scales, clip),
     )
 
 
-def _of_cell(found: by_hand.ByHand, cell: tuple[int, int]) -> tuple[Any, ...]:
+def _of_cell(found: ByHand, cell: tuple[int, int]) -> tuple[Any, ...]:
     """The grids with a cell chosen, its steps, and the weights that share its scale."""
     at = (min(cell[0], found.w.shape[0] - 1), min(cell[1], found.w.shape[1] - 1))
     return (
-        lab.grids_html(found, at),
-        lab.steps_html(by_hand.choice(found, *at), found.formula(*at), at),
-        plot(lab_plots.staircase(*by_hand.block(found, *at))),
+        lab_html.grids_html(found, at),
+        lab_html.steps_html(lab.by_hand.choice(found, *at), found.formula(*at), at),
+        plot(lab_plots.staircase(*lab.by_hand.block(found, *at))),
     )
 
 
-def _table(found: by_hand.ByHand) -> Table:
+def _table(found: ByHand) -> Table:
     error = found.error
     relative = error.norm() / found.w.norm() if found.w.norm() else error.norm()
     row = (
@@ -199,21 +224,28 @@ def _table(found: by_hand.ByHand) -> Table:
     return Table("What it costs", head, (row,))
 
 
+def _preset(kind: str, seed: int = 0) -> str:
+    return lab.matrices.write(lab.matrices.preset(kind, seed))
+
+
 def _draw(kind: str, seed: int) -> tuple[str, int]:
-    return matrices.write(matrices.preset(kind, seed + 1)), seed + 1
+    return _preset(kind, seed + 1), seed + 1
 
 
 def _outlier(text: str) -> tuple[Any, str]:
-    return _tried(lambda: matrices.write(matrices.with_outlier(matrices.read(text))))
+    m = lab.matrices
+    return _tried(lambda: m.write(m.with_outlier(m.read(text))))
 
 
 def _best(text: str, bits: float, range_: str, scales: str) -> tuple[Any, str]:
     scheme = _scheme(bits, range_, scales)
-    return _tried(lambda: by_hand.best_clip(by_hand.clip_errors(matrices.read(text), scheme)))
+    b = lab.by_hand
+    return _tried(lambda: b.best_clip(b.clip_errors(lab.matrices.read(text), scheme)))
 
 
 def _percentile(text: str) -> tuple[Any, str]:
-    return _tried(lambda: max(0.2, round(by_hand.percentile_clip(matrices.read(text)), 2)))
+    clip = lab.by_hand.percentile_clip
+    return _tried(lambda: max(0.2, round(clip(lab.matrices.read(text)), 2)))
 
 
 def _tried(compute: Any) -> tuple[Any, str]:

@@ -1,0 +1,41 @@
+import gc
+import weakref
+
+import pytest
+
+from qdemo.ui import heap
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_frozen():
+    yield
+    gc.unfreeze()
+
+
+def test_what_is_built_meanwhile_is_taken_for_good():
+    gc.unfreeze()
+    with heap.for_good():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+
+
+def test_after_an_error_garbage_is_looked_for_again():
+    with pytest.raises(ValueError, match="no port"), heap.for_good():
+        raise ValueError("no port")
+    assert gc.isenabled()
+
+
+def test_what_was_thrown_away_meanwhile_is_freed_in_the_end():
+    class Thing:
+        pass
+
+    gone = []
+    with heap.for_good():
+        thing = Thing()
+        thing.itself, thing.end = thing, weakref.finalize(thing, gone.append, True)
+        del thing
+    gc.collect()
+    assert not gone  # it was taken for good
+    heap.freeze()
+    assert gone
