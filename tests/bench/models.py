@@ -8,6 +8,7 @@ import torch
 
 from qdemo.zoo import decoding
 from qdemo.zoo.captioning import Captioning
+from qdemo.zoo.catalogue import CATALOGUE
 from qdemo.zoo.loading import load
 from qdemo.zoo.text2text import Text2Text
 from tests.hub_checkpoints import BLIP, FLAN, random_blip, random_t5
@@ -39,7 +40,7 @@ def subject(name):
         return Subject(
             name, random_blip(name), _endless(Captioning, 30522), {"pixel_values": pixels}
         )
-    model = load(name).model if name == TINY else random_t5(name)
+    model = load(CATALOGUE[name]).model if name == TINY else random_t5(name)
     ids = torch.randint(3, model.config.vocab_size - 100, (1, PROMPT))
     return Subject(name, model, _endless(Text2Text, 0), {
         "input_ids": ids, "attention_mask": torch.ones_like(ids)

@@ -97,13 +97,14 @@ def loading():
 def first_answer(folder, name, how):
     """Print seconds, the growth of the most memory that was held, and the bytes of the weights."""
     from qdemo.zoo.allowed import allowed
+    from qdemo.zoo.catalogue import CATALOGUE
     from qdemo.zoo.kinds import KINDS
     from qdemo.zoo.loading import load
     from qdemo.zoo.pictures import scene_picture
 
     task = "captioning" if name == BLIP else "text2text"
     entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
-    load(allowed("t5-tiny")["t5-tiny"])  # imports what any model needs
+    load(CATALOGUE["t5-tiny"])  # imports what any model needs
     before, start = memory_of("self", "VmHWM"), time.perf_counter()
     asked = scene_picture(7) if name == BLIP else "What is 59 + 64?"
     if how == "qdemo":
