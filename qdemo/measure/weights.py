@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
-from qdemo.numerics.blocks import TILE, tiles, to_blocks
-from qdemo.numerics.qtensor import QTensor
+from qdemo.numerics.blocks import TILE, tiles
+from qdemo.numerics.qtensor import QTensor, blocks_of
 
 IDEAL_STEPS = 1 / math.sqrt(12)
 """RMS of a rounding error that is evenly spread over one step (Bennett, 1948)."""
@@ -181,7 +181,7 @@ def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[_Pair]:
 def _quantized(w: Tensor, w_hat: QTensor) -> Iterator[_Pair]:
     scheme, exact = w_hat.scheme, w_hat.dequantize(w_hat.scale.dtype)
     scale = w_hat.scale.reshape(-1, 1).double()
-    ours, theirs = (to_blocks(x, scheme.axis, scheme.group_size) for x in (w, exact))
+    ours, theirs = (blocks_of(x, scheme) for x in (w, exact))
     for tile in tiles(ours):
         own = None if scheme.storage.is_float else scale[tile[0]]
         yield ours[tile], theirs[tile], w_hat.dtype, own

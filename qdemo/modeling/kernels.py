@@ -64,13 +64,14 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: QTensor) -> Tensor:
-    if not weight.has_row_scales:
-        return _by_values(x, weight)
-    if x.shape[0] <= FEW and x.is_cpu and not weight.scheme.storage.is_float:
+    out = None
+    if _has_integer_rows(weight) and x.shape[0] <= FEW and x.is_cpu:
         out = _packed(x, weight) if x.dtype == torch.bfloat16 else _in_slices(x, weight)
-        if out is not None:
-            return out
-    return _by_numbers(x, weight)
+    return _in_blocks(x, weight) if out is None else out
+
+
+def _has_integer_rows(weight: QTensor) -> bool:
+    return weight.has_row_scales and not weight.scheme.storage.is_float
 
 
 def _packed(x: Tensor, weight: QTensor) -> Tensor | None:
@@ -100,27 +101,22 @@ def _in_slices(x: Tensor, weight: QTensor) -> Tensor | None:
     return product.mul_(weight.scale).to(x.dtype)
 
 
-def _by_numbers(x: Tensor, weight: QTensor) -> Tensor:
-    """With the stored numbers as floats, some rows at a time; the scales come last."""
+def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:
+    """With the weights made floats, some rows at a time; scales that rows share come last."""
     if _is_slow(x):
-        return _by_numbers(x.float(), weight).to(x.dtype)
+        return _in_blocks(x.float(), weight).to(x.dtype)
     out = x.new_empty(x.shape[0], weight.shape[0])
     for rows, part in _blocks(weight):
+        torch.mm(x, _floats(part, x.dtype).t(), out=out[:, rows])
+    return out.mul_(weight.scale) if weight.has_row_scales else out
+
+
+def _floats(part: QTensor, dtype: torch.dtype) -> Tensor:
+    """The stored numbers, where a row's scale can come last, else the dequantized weights."""
+    if part.has_row_scales:
         numbers = part.numbers(scratch)
-        floats = scratch(part.shape, dtype=x.dtype, device=x.device).copy_(numbers)
-        torch.mm(x, floats.t(), out=out[:, rows])
-    return out.mul_(weight.scale)
-
-
-def _by_values(x: Tensor, weight: QTensor) -> Tensor:
-    """With the weights dequantized, some rows at a time."""
-    if _is_slow(x):
-        return _by_values(x.float(), weight).to(x.dtype)
-    out = x.new_empty(x.shape[0], weight.shape[0])
-    new = scratch if weight.rows_are_apart else torch.empty  # which is not held on to
-    for rows, part in _blocks(weight):
-        torch.mm(x, part.dequantize(x.dtype, new).t(), out=out[:, rows])
-    return out
+        return scratch(part.shape, dtype=dtype, device=part.device).copy_(numbers)
+    return part.dequantize(dtype, scratch if part.rows_are_apart else torch.empty)  # not held on to
 
 
 def _is_slow(x: Tensor) -> bool:

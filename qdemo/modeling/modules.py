@@ -19,8 +19,6 @@ from qdemo.numerics.linear import fake_quantize, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
 from qdemo.numerics.scheme import Scheme
 
-_HELD = ("packed", "scale", "zero_point")
-
 
 class QWeight(nn.Module):
     """A frozen weight: the buffers of a QTensor. Modules that are tied hold one and the same."""
@@ -34,7 +32,7 @@ class QWeight(nn.Module):
         super().__init__()
         self.scheme, self.shape = held.scheme, held.shape
         self._last: QTensor | None = None  # each token asks for it at every layer
-        for name in _HELD:
+        for name in ("packed", "scale", "zero_point"):
             self.register_buffer(name, getattr(held, name))
 
     def tensor(self, dtype: torch.dtype) -> QTensor:
