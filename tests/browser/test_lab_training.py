@@ -46,17 +46,16 @@ def test_stop_stops_the_training(linear):
     wait_until_trained(linear)
     slide(linear, "train-seed", 2)
     linear.locator("#train").click()
-    linear.evaluate(  # in the page, so that the training has no time to come to its end
-        """() => new Promise(stopped => {
-          const look = () => {
-            const stop = document.querySelector("#train-stop");
-            const begun = document.querySelector("#training-chart .js-plotly-plot");
-            if (stop.disabled || begun?.data.length != 1) return requestAnimationFrame(look);
-            stop.click();
-            stopped();
-          };
-          look();
-        })"""
+    linear.wait_for_function(  # in the page, so that the training has no time to come to its end
+        """name => {
+          const stop = document.querySelector("#train-stop");
+          const plot = document.querySelector("#training-chart .js-plotly-plot");
+          const line = plot?.data.find(line => line.name == name);
+          if (stop.disabled || !plot || line?.y.length == 200) return false;
+          stop.click();
+          return true;
+        }""",
+        arg=THROUGH,
     )
     expect(linear.locator("#train")).to_be_enabled()
     expect(linear.locator("#train-stop")).to_be_disabled()
