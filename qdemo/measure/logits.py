@@ -7,9 +7,12 @@ Everything is computed in fp64, so that a difference of nothing measures as noth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+_TOGETHER = 4  # positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,29 +56,62 @@ def logit_difference(
         ValueError: shapes differ, there is no position or no token, the reference is not finite.
     """
     z_ref, z = _positions(reference, other)
-    difference = z - z_ref
-    by_position = difference.abs().amax(1)
-    centred = (difference - difference.mean(1, keepdim=True)).abs()
-    log_ref, log_p = z_ref.log_softmax(1), z.log_softmax(1)
-    kl = (log_ref.exp() * (log_ref - log_p)).sum(1).clamp(min=0)  # rounding can dip below 0
-    valid = torch.isfinite(z).all(1)
-    same = (z.argmax(1) == z_ref.argmax(1)) & valid  # argmax would take a NaN for the largest
-    share = same.double().mean().item()
+    index = z_ref.argmax(1) if tokens is None else tokens.reshape(-1)
+    if len(index) != len(z):
+        raise ValueError(f"got {len(index)} tokens for {len(z)} positions")
+    parts = zip(*(x.split(_TOGETHER) for x in (z_ref, z, index)), strict=True)
+    at = _Positions(*map(torch.cat, zip(*(_positions_of(*part) for part in parts), strict=True)))
+    share = at.same.double().mean().item()
     return LogitDifference(
-        mean_abs=difference.abs().mean().item(),
-        max_abs=by_position.max().item(),
-        mean_abs_centred=centred.mean().item(),
-        max_abs_centred=centred.max().item(),
-        kl_mean=kl.mean().item(),
-        kl_p90=kl.quantile(0.9).item(),
-        kl_max=kl.max().item(),
+        mean_abs=at.mean_abs.mean().item(),
+        max_abs=at.max_abs.max().item(),
+        mean_abs_centred=at.mean_abs_centred.mean().item(),
+        max_abs_centred=at.max_abs_centred.max().item(),
+        kl_mean=at.kl.mean().item(),
+        kl_p90=at.kl.quantile(0.9).item(),
+        kl_max=at.kl.max().item(),
         same_top=share,
-        same_top_error=(share * (1 - share) / len(same)) ** 0.5,
-        token_probability_rms=_probability_change(log_ref, log_p, tokens),
-        invalid_positions=int((~valid).sum()),
-        kl=kl,
-        max_abs_by_position=by_position,
-        same=same,
+        same_top_error=(share * (1 - share) / len(z)) ** 0.5,
+        token_probability_rms=at.probability_change.square().mean().sqrt().item(),
+        invalid_positions=int((~at.valid).sum()),
+        kl=at.kl,
+        max_abs_by_position=at.max_abs,
+        same=at.same,
+    )
+
+
+class _Positions(NamedTuple):
+    """One value a position, (T,)."""
+
+    mean_abs: Tensor
+    max_abs: Tensor
+    mean_abs_centred: Tensor
+    max_abs_centred: Tensor
+    kl: Tensor
+    probability_change: Tensor
+    valid: Tensor
+    same: Tensor
+
+
+def _positions_of(z_ref: Tensor, z: Tensor, tokens: Tensor) -> _Positions:
+    """Some positions at a time: of all together, fp64 would take nine times the logits' memory."""
+    z_ref, z = z_ref.double(), z.double()
+    difference = z - z_ref
+    sizes = difference.abs()
+    centred = (difference - difference.mean(1, keepdim=True)).abs_()
+    log_ref, log_p = z_ref.log_softmax(1), z.log_softmax(1)
+    p_ref = log_ref.exp()
+    valid = torch.isfinite(z).all(1)
+    chosen = tokens[:, None]
+    return _Positions(
+        mean_abs=sizes.mean(1),
+        max_abs=sizes.amax(1),
+        mean_abs_centred=centred.mean(1),
+        max_abs_centred=centred.amax(1),
+        kl=log_ref.sub_(log_p).mul_(p_ref).sum(1).clamp_(min=0),  # rounding can dip below 0
+        probability_change=(log_p.gather(1, chosen).exp() - p_ref.gather(1, chosen))[:, 0],
+        valid=valid,
+        same=(z.argmax(1) == z_ref.argmax(1)) & valid,  # argmax would take a NaN for the largest
     )
 
 
@@ -87,13 +123,4 @@ def _positions(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     if not torch.isfinite(reference).all():
         raise ValueError("the reference's logits are not all finite")
     n_tokens = reference.shape[-1]
-    flat = (z.detach().reshape(-1, n_tokens).double() for z in (reference, other))
-    return next(flat), next(flat)
-
-
-def _probability_change(log_ref: Tensor, log_p: Tensor, tokens: Tensor | None) -> float:
-    index = log_ref.argmax(1) if tokens is None else tokens.reshape(-1)
-    if len(index) != len(log_ref):
-        raise ValueError(f"got {len(index)} tokens for {len(log_ref)} positions")
-    p_ref, p = (log.gather(1, index[:, None]).exp() for log in (log_ref, log_p))
-    return (p - p_ref).square().mean().sqrt().item()
+    return reference.detach().reshape(-1, n_tokens), other.detach().reshape(-1, n_tokens)

@@ -40,7 +40,7 @@ def build() -> gr.Blocks:
 
 def serve(dashboard: gr.Blocks) -> None:
     """Launch, and then load the first model, while the page is being looked at."""
-    heap.few_arenas()
+    heap.keep_little()
     dashboard.launch(prevent_thread_lock=True, **launch_settings())
     jobs.warm_up("t5-tiny")
     dashboard.block_thread()

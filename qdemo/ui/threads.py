@@ -1,9 +1,16 @@
-"""How many threads compute: one for small work, which more threads only hold up."""
+"""One thread of ours computes, with one thread of torch's for small work, which more only hold up.
+
+The server has forty, and each that computes keeps 10 to 20 MB for the next time: buffers of torch,
+of its libraries and of ours. So work is done where that is already, one step of it at a time.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -18,21 +25,31 @@ _ALL = torch.get_num_threads()
 
 
 def for_size(parameters: int) -> int:
-    """The number of threads for a model of that size."""
+    """The number of torch's threads for a model of that size."""
     return 1 if parameters < SMALL else _ALL
 
 
 def on_threads(count: int, items: Generator[Item]) -> Generator[Item]:
-    """The same items, each computed with `count` threads.
+    """The same items, each computed in the thread that computes, with `count` of torch's.
 
-    torch keeps the number for each thread that asks, and each step of a generator that gradio
-    runs can be in another one.
+    Several that are under way take turns, item by item.
     """
+
+    def step() -> Item | None:
+        torch.set_num_threads(count)  # as torch keeps the number for the thread that asks
+        return next(items, None)
+
     with closing(items):
-        while True:
-            torch.set_num_threads(count)
-            try:
-                item = next(items)
-            except StopIteration:
-                return
+        while (item := _computing().submit(step).result()) is not None:
             yield item
+
+
+@cache
+def _computing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "computing")
+
+
+_computing()  # here, and not by two at once
+# A Space with a GPU computes in a fork, which has the memory of this process and not its threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_computing.cache_clear)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageEnhance
+
+from qdemo.lru import ByteLRU
 
 UNIT = 384
 VARIANTS = 6  # shades and arrangements of each place
@@ -188,12 +189,19 @@ def place(name: str) -> Place:
     return PLACES[name]
 
 
-@lru_cache(maxsize=256)
+# Pictures to train on are small and all fit; of large ones, all would be 80 MB.
+_PAINTED: ByteLRU[tuple[str, int, int], Image.Image] = ByteLRU(4_000_000)
+
+
 def _painted(name: str, variant: int, size: int) -> Image.Image:
-    rng = random.Random(variant)
-    picture = place(name).paint(rng).picture
-    picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.06))
-    return picture.resize((size, size), Image.Resampling.LANCZOS)
+    found = _PAINTED.get((name, variant, size))
+    if found is None:
+        rng = random.Random(variant)
+        picture = place(name).paint(rng).picture
+        picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.06))
+        found = picture.resize((size, size), Image.Resampling.LANCZOS)
+        _PAINTED.put((name, variant, size), found, 4 * size * size)
+    return found
 
 
 def background(name: str, number: int, size: int) -> Image.Image:

@@ -23,7 +23,7 @@ def run(folder, task):
     from qdemo.ui import heap, jobs
     from qdemo.zoo.availability import MODELS, allowed
 
-    heap.few_arenas()  # as the app does
+    heap.keep_little()  # as the app does
     entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
     MODELS[entry.name] = entry
     request = Request.parse("t5-tiny", FORMATS, "What is 59 + 64?", max_tokens=16)

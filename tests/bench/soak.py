@@ -15,7 +15,7 @@ COUNT, EVERY = 300, 30
 def main(count=COUNT):
     tally = Tally()
     with serving(QDEMO_RESULT_CACHE_MB="3") as server:
-        one, first, held = client(server), None, 0
+        one, first, held, before = client(server), None, 0, server.files()
         print(f"{'comparisons':>12}{'resident, MB':>14}{'since the first 30':>20}")
         for done, job in enumerate(jobs(count, seed=3), 1):
             compare(one, job, tally)
@@ -24,7 +24,7 @@ def main(count=COUNT):
                 first = first or held
                 print(f"{done:12}{held / 1e6:14.0f}{held / first - 1:20.1%}", flush=True)
         one.close()
-        print(f"answered {tally.counts['answered']}, files left behind {len(server.files())}")
+        print(f"answered {tally.counts['answered']}, files left behind {len(server.files() - before)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-from threading import Thread
+import os
+from threading import Thread, current_thread
 
 import pytest
 import torch
@@ -20,6 +21,10 @@ def numbers(closed, count=4):
             yield torch.get_num_threads()
     finally:
         closed.append(True)
+
+
+def iter_of(values):
+    yield from values
 
 
 def in_a_thread(work):
@@ -49,6 +54,26 @@ def test_steps_in_different_threads_have_that_many_threads_too():
         torch.set_num_threads(2)
         seen.append(in_a_thread(lambda: next(items)))
     assert seen == [3] * 4
+
+
+def test_whoever_asks_the_same_thread_computes():
+    items = threads.on_threads(1, (current_thread().name for _ in range(3)))
+    assert len({in_a_thread(lambda: next(items)) for _ in range(3)} - {current_thread().name}) == 1
+
+
+def test_several_take_turns():
+    one, other = (threads.on_threads(n, numbers([])) for n in (1, 2))
+    assert [next(items) for _ in range(4) for items in (one, other)] == [1, 2] * 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_computes_too():
+    assert list(threads.on_threads(1, numbers([]))) == [1] * 4  # so that there is a thread
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if list(threads.on_threads(1, iter_of("abc"))) == ["a", "b", "c"] else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_another_number_set_in_between_is_set_again():
