@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdemo.numerics.scratch import scratch_like
+
 BINS = 256
 LOG_RANGE = (-9.0, 2.0)
 LOG_BINS = 110  # tenths of a decade
@@ -25,13 +27,21 @@ class LinearHistogram:
     counts: Tensor
 
     @classmethod
-    def of(cls, values: Tensor, zeros: int | None = None) -> LinearHistogram:
-        """The histogram of `values`, floats and all finite, of which `zeros` are left out."""
+    def of(
+        cls, values: Tensor, zeros: int | None = None, largest: float | None = None
+    ) -> LinearHistogram:
+        """The histogram of `values`, floats and all finite, of which `zeros` are left out.
+
+        `largest` is the largest size, where it is known already.
+        """
         zeros = values.numel() - nonzero(values) if zeros is None else zeros
-        largest = values.abs().max().item() if values.numel() else 0.0
+        if largest is None:
+            largest = values.abs().max().item() if values.numel() else 0.0
         # largest = m · 2^power with m below 1; beyond the limit 2^-power would be infinite
         power = max(math.frexp(largest)[1], -1000)
-        places = (values * math.ldexp(BINS / 2, -power)).floor_()  # exact; −128 … 127
+        places = torch.mul(
+            values, math.ldexp(BINS / 2, -power), out=scratch_like(values, "passing")
+        ).floor_()  # exact; −128 … 127
         counts = _count(places).roll(BINS // 2)
         counts[BINS // 2] -= zeros
         return cls(power, counts)
@@ -67,7 +77,7 @@ def log_counts(sizes: Tensor, unit: float, zeros: int | None = None) -> Tensor:
     """
     zeros = sizes.numel() - nonzero(sizes) if zeros is None else zeros
     low, high = LOG_RANGE
-    decades = sizes.log10().sub_(math.log10(unit) + low)
+    decades = torch.log10(sizes, out=scratch_like(sizes, "passing")).sub_(math.log10(unit) + low)
     places = decades.mul_(LOG_BINS / (high - low)).clamp_(0, LOG_BINS - 1)
     counts = _count(places)[:LOG_BINS]
     counts[0] -= zeros  # log10(0) fell below
@@ -81,10 +91,19 @@ def log_edges() -> Tensor:
 
 def nonzero(values: Tensor) -> int:
     """How many are not zero, NaN none of them. (torch's own count takes twice as long.)"""
-    return int(values.sign().abs_().sum(dtype=torch.float64).item())
+    counts_all = torch.float32 if values.numel() < _EXACT else torch.float64
+    wide = torch.promote_types(values.dtype, counts_all)
+    signs = scratch_like(values, "passing", wide)
+    signs = torch.sign(values, out=signs) if values.dtype == wide else signs.copy_(values).sign_()
+    return int(signs.abs_().sum().item())
+
+
+_EXACT = 2**24
+"""Up to here fp32 counts without a gap."""
 
 
 def _count(places: Tensor) -> Tensor:
     """How often each byte occurs, (256,), negative ones last. torch makes floats signed bytes five
     times as fast as unsigned ones, and counts bytes fastest."""
-    return torch.bincount(places.to(torch.int8).view(torch.uint8).reshape(-1), minlength=256).cpu()
+    as_bytes = scratch_like(places, "bytes", torch.int8).copy_(places).view(torch.uint8)
+    return torch.bincount(as_bytes.reshape(-1), minlength=256).cpu()

@@ -11,9 +11,11 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
+from qdemo.measure.difference import Difference, sum_of_squares
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import TILE, tiles
 from qdemo.numerics.qtensor import QTensor, blocks_of
+from qdemo.numerics.scratch import scratch
 
 IDEAL_STEPS = 1 / math.sqrt(12)
 """RMS of a rounding error that is evenly spread over one step (Bennett, 1948)."""
@@ -93,12 +95,13 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     if tuple(w.shape) != tuple(w_hat.shape):
         raise ValueError(f"shapes differ: {tuple(w.shape)} and {tuple(w_hat.shape)}")
     w = w.detach()
-    sum_sq, zeros = _size(w)
+    flat = w.reshape(1, -1)
+    sum_sq = sum(sum_of_squares(flat[tile]) for tile in tiles(flat))
     if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
         return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
     unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
-    pieces = (_piece(*piece, unit, may_be_zero=zeros > 0) for piece in _pieces(w, w_hat))
-    return replace(pool(pieces), sum_sq_weight=sum_sq)
+    found = pool(_of_piece(*piece, unit) for piece in _pieces(w, w_hat))
+    return replace(found, sum_sq_weight=sum_sq)
 
 
 def model_weight_errors(
@@ -130,9 +133,6 @@ def _held(model: nn.Module, name: str) -> Tensor | QTensor:
     return held
 
 
-_Pair = tuple[Tensor, Tensor, torch.dtype, Tensor | None]
-"""Weights and what became of them, the dtype that is computed in, and the scales, if any."""
-
 _NOTHING = WeightError(
     0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0, 0.0,
     LinearHistogram(0, torch.zeros(BINS, dtype=torch.int64)),
@@ -146,55 +146,52 @@ def _is_shared(a: Tensor, b: Tensor) -> bool:
     return same and a.numel() > 0
 
 
-def _size(w: Tensor) -> tuple[float, int]:
-    """Σw², and how many are zero."""
-    blocks, sum_sq, others = w.reshape(1, -1), 0.0, 0
-    for tile in tiles(blocks):
-        wide = blocks[tile].reshape(-1).double()
-        sum_sq += torch.dot(wide, wide).item()
-        others += nonzero(blocks[tile])
-    return sum_sq, w.numel() - others
-
-
 def _larger(a: float, b: float) -> float:
     """The larger one, and NaN where either is: Python's max would lose it."""
     return a if a > b or math.isnan(a) else b
 
 
-def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[_Pair]:
-    """Cut both into pieces of matching values.
-
-    A quantized matrix is dequantized some rows at a time, which stay in the cache.
-    """
+def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor | QTensor]]:
+    """Cut both into pieces of matching values, which stay in the cache."""
     if not isinstance(w_hat, QTensor):
         ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
-        yield from ((ours[tile], theirs[tile], theirs.dtype, None) for tile in tiles(ours))
-    elif w.ndim == 2 and w_hat.rows_are_apart:
+        yield from ((ours[tile], theirs[tile]) for tile in tiles(ours))
+    elif _has_rows_apart(w_hat):
         height = max(1, TILE // max(1, w.shape[1]))
         for start in range(0, w.shape[0], height):
             rows = slice(start, start + height)
-            yield from _quantized(w[rows], w_hat.take(rows))
+            yield w[rows], w_hat.take(rows)
     else:
-        yield from _quantized(w, w_hat)
+        yield w, w_hat
 
 
-def _quantized(w: Tensor, w_hat: QTensor) -> Iterator[_Pair]:
-    scheme, exact = w_hat.scheme, w_hat.dequantize(w_hat.scale.dtype)
-    scale = w_hat.scale.reshape(-1, 1).double()
+def _has_rows_apart(w_hat: QTensor) -> bool:
+    return len(w_hat.shape) == 2 and w_hat.rows_are_apart
+
+
+def _of_piece(w: Tensor, w_hat: Tensor | QTensor, unit: float) -> WeightError:
+    if isinstance(w_hat, Tensor):
+        return _of_blocks(w, w_hat, w_hat.dtype, None, unit)
+    scheme, scale = w_hat.scheme, w_hat.scale
+    exact = w_hat.dequantize(scale.dtype, scratch if _has_rows_apart(w_hat) else torch.empty)
     ours, theirs = (blocks_of(x, scheme) for x in (w, exact))
-    for tile in tiles(ours):
-        own = None if scheme.storage.is_float else scale[tile[0]]
-        yield ours[tile], theirs[tile], w_hat.dtype, own
+    steps = None if scheme.storage.is_float else scale.reshape(-1, 1).double()
+    return pool(
+        _of_blocks(ours[t], theirs[t], w_hat.dtype, None if steps is None else steps[t[0]], unit)
+        for t in tiles(ours)
+    )
 
 
-def _piece(
-    w: Tensor, exact: Tensor, dtype: torch.dtype, scale: Tensor | None, unit: float,
-    may_be_zero: bool,
-) -> WeightError:  # fmt: skip
-    """Steps are counted before the weights are rounded to the dtype that is computed in."""
+def _of_blocks(
+    w: Tensor, exact: Tensor, dtype: torch.dtype, scale: Tensor | None, unit: float
+) -> WeightError:
+    """Of blocks (n, length), whose scales are (n, 1). Steps are counted before the weights are
+    rounded to the dtype that is computed in."""
+    error = Difference.of(exact, w)
+    saturated = 0 if scale is None else error.beyond(scale)
+    sum_sq_steps = 0.0 if scale is None else error.in_steps(scale)
     w_hat = exact.to(dtype)
-    error = _Difference.of(w_hat, w)
-    stepped = error if w_hat is exact or scale is None else _Difference.of(exact, w)
+    error = error if w_hat is exact else Difference.of(w_hat, w)
     finite = error.are_finite()
     shown = error if finite else error.of_finite()
     zeros = shown.values.numel() - nonzero(shown.sizes)
@@ -203,69 +200,23 @@ def _piece(
         sum_sq_error=error.sum_sq.sum().item(),
         sum_sq_weight=0.0,
         max_abs=error.largest.max().item(),
-        zeroed=_zeroed(w, w_hat, may_be_zero or not finite),
+        zeroed=_zeroed(w, w_hat),
         overflowed=0 if finite else _overflowed(w, w_hat),
-        saturated=0 if scale is None else stepped.beyond(scale),
+        saturated=saturated,
         exact=zeros,
         stepped=0 if scale is None else w.numel(),
-        sum_sq_steps=0.0 if scale is None else stepped.in_steps(scale),
-        histogram=LinearHistogram.of(shown.values, zeros),
+        sum_sq_steps=sum_sq_steps,
+        histogram=LinearHistogram.of(shown.values, zeros, shown.largest.max().item()),
         log_histogram=log_counts(shown.sizes, unit, zeros),
     )
 
 
-def _zeroed(w: Tensor, w_hat: Tensor, may_be_zero: bool) -> int:
-    if may_be_zero:
-        return int(torch.count_nonzero((w_hat == 0) & (w != 0)))
-    return w.numel() - nonzero(w_hat)
+def _zeroed(w: Tensor, w_hat: Tensor) -> int:
+    zeros = w_hat.numel() - nonzero(w_hat)
+    if zeros == 0 or nonzero(w) == w.numel():
+        return zeros
+    return int(torch.count_nonzero((w_hat == 0) & (w != 0)))
 
 
 def _overflowed(w: Tensor, w_hat: Tensor) -> int:
     return int(torch.count_nonzero(torch.isfinite(w) & ~torch.isfinite(w_hat)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Difference:
-    """ŵ − w of some blocks, (n, length), with the largest size and the sum of squares of each.
-
-    In fp32, which loses nothing: values that were rounded to the nearest are at most twice or half
-    as large as they were, and then their difference is exact (Sterbenz, 1974). In fp64 where an
-    input is, and where squares or bins could leave the range of fp32.
-    """
-
-    values: Tensor
-    sizes: Tensor
-    largest: Tensor
-    sum_sq: Tensor
-
-    @classmethod
-    def of(cls, w_hat: Tensor, w: Tensor) -> _Difference:
-        if torch.float64 not in (w_hat.dtype, w.dtype):
-            found = cls._of(w_hat.float() - w.float())
-            largest = found.largest.max().item()
-            if largest == 0 or 2.0**-40 < largest < 2.0**60:
-                return found
-        return cls._of(w_hat.double() - w.double())
-
-    @classmethod
-    def _of(cls, values: Tensor) -> _Difference:
-        sizes = values.abs()
-        return cls(values, sizes, sizes.amax(1), sizes.square().sum(1, dtype=torch.float64))
-
-    def are_finite(self) -> bool:
-        return bool(torch.isfinite(self.largest).all())
-
-    def of_finite(self) -> _Difference:
-        return self._of(self.values[torch.isfinite(self.values)][None])
-
-    def in_steps(self, scale: Tensor) -> float:
-        """Σ(e / scale)² for scales (n, 1)."""
-        return (self.sum_sq / scale[:, 0].square()).sum().item()
-
-    def beyond(self, scale: Tensor) -> int:
-        """How many are off by more than half a step, and the rounding of a product, which is no
-        clipping."""
-        limit = scale * (0.5 + 2**-10)
-        if (self.largest <= limit[:, 0]).all():
-            return 0
-        return int(torch.count_nonzero(self.sizes > limit))

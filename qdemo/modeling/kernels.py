@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qdemo.modeling import slices
-from qdemo.modeling.scratch import scratch
 from qdemo.numerics.qtensor import QTensor
+from qdemo.numerics.scratch import scratch
 
 FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""

@@ -24,7 +24,9 @@ def main(count=COUNT):
                 first = first or held
                 print(f"{done:12}{held / 1e6:14.0f}{held / first - 1:20.1%}", flush=True)
         one.close()
-        print(f"answered {tally.counts['answered']}, files left behind {len(server.files() - before)}")
+        print(
+            f"answered {tally.counts['answered']}, files left behind {len(server.files() - before)}"
+        )
 
 
 if __name__ == "__main__":

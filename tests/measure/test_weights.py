@@ -246,3 +246,21 @@ def test_a_model_is_pooled():
     assert whole.numel == sum(p.numel() for p in reference.parameters())
     assert whole.max_abs == max(error.max_abs for error in errors.values())
     assert pool([]).numel == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_counts_reach_beyond_what_16_bits_can_count(dtype):
+    """65,504 is where a sum in fp16 ends, and 256 where one in bf16 stops growing."""
+    w = torch.ones(300_000, dtype=dtype)
+    w[1] = 0
+    error = weight_error(w, torch.where(torch.arange(len(w)) < 3, torch.zeros_like(w), w))
+    assert (error.zeroed, error.exact, error.overflowed) == (2, len(w) - 2, 0)
+
+
+def test_a_result_outlives_the_memory_it_was_made_in():
+    w, other = torch.randn(40, 50), torch.randn(40, 50)
+    error = weight_error(w, w.bfloat16())
+    counts, logs = error.histogram.counts.clone(), error.log_histogram.clone()
+    weight_error(other, other.half())
+    assert torch.equal(error.histogram.counts, counts)
+    assert torch.equal(error.log_histogram, logs)

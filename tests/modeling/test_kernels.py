@@ -173,7 +173,7 @@ def test_several_threads_at_once():
 
 def test_no_float_copy_is_held():
     """What stays is a block's memory, however large the weight."""
-    from qdemo.modeling.scratch import _OWN
+    from qdemo.numerics.scratch import _OWN
 
     for text in ("int8", "int4-g8", "int4-axis1-g50"):
         kernels.quantized_linear(torch.randn(40, 48), weights(text, 100_000, 48), None)

@@ -12,17 +12,24 @@ from torch import Tensor
 
 class _Own(threading.local):
     def __init__(self) -> None:
-        self.held: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        self.held: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
 
 _OWN = _Own()
 
 
-def scratch(shape: tuple[int, ...], /, *, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Memory of this thread, whose next call for the same dtype and device overwrites it."""
-    memory = _OWN.held.get((dtype, device))
+def scratch(
+    shape: tuple[int, ...], /, *, dtype: torch.dtype, device: torch.device, name: str = ""
+) -> Tensor:
+    """Memory of this thread, whose next call for the same name, dtype and device overwrites it."""
+    memory = _OWN.held.get((name, dtype, device))
     if memory is None or len(memory) < prod(shape):
         with torch.inference_mode(False):  # such tensors could not be written to outside of it
             memory = torch.empty(prod(shape), dtype=dtype, device=device)
-        _OWN.held[dtype, device] = memory
+        _OWN.held[name, dtype, device] = memory
     return memory[: prod(shape)].view(shape)
+
+
+def scratch_like(x: Tensor, name: str, dtype: torch.dtype | None = None) -> Tensor:
+    """The same for the shape and the device of `x`."""
+    return scratch(tuple(x.shape), dtype=dtype or x.dtype, device=x.device, name=name)

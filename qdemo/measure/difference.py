@@ -1,0 +1,80 @@
+"""The difference of two pieces of tensors, in memory that is used again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdemo.numerics.scratch import scratch_like
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """ŵ − w of some blocks, (n, length), with the largest size and the sum of squares of each.
+
+    In fp32, which loses nothing: values that were rounded to the nearest are at most twice or half
+    as large as they were, and then their difference is exact (Sterbenz, 1974). In fp64 where an
+    input is, and where squares or bins could leave the range of fp32. It holds until this thread
+    makes the next one.
+    """
+
+    values: Tensor
+    sizes: Tensor
+    largest: Tensor
+    sum_sq: Tensor
+
+    @classmethod
+    def of(cls, w_hat: Tensor, w: Tensor) -> Difference:
+        """Of tensors of one shape."""
+        if torch.float64 not in (w_hat.dtype, w.dtype):
+            found = cls._between(w_hat, w, torch.float32)
+            largest = found.largest.max().item()
+            if largest == 0 or 2.0**-40 < largest < 2.0**60:
+                return found
+        return cls._between(w_hat, w, torch.float64)
+
+    @classmethod
+    def _between(cls, w_hat: Tensor, w: Tensor, dtype: torch.dtype) -> Difference:
+        theirs = _wide(w_hat, dtype, "theirs")
+        return cls._of(
+            torch.sub(theirs, _wide(w, dtype, "ours"), out=scratch_like(theirs, "values"))
+        )
+
+    @classmethod
+    def _of(cls, values: Tensor) -> Difference:
+        sizes = torch.abs(values, out=scratch_like(values, "sizes"))
+        squares = torch.mul(values, values, out=scratch_like(values, "passing"))
+        sum_sq = _wide(squares, torch.float64, "ours").sum(1)  # its dtype= would make a new copy
+        return cls(values, sizes, sizes.amax(1), sum_sq)
+
+    def are_finite(self) -> bool:
+        """Whether all are."""
+        return bool(torch.isfinite(self.largest).all())
+
+    def of_finite(self) -> Difference:
+        """Those that are finite, in one block."""
+        return self._of(self.values[torch.isfinite(self.values)][None])
+
+    def in_steps(self, scale: Tensor) -> float:
+        """Σ(e / scale)² for scales (n, 1)."""
+        return (self.sum_sq / scale[:, 0].square()).sum().item()
+
+    def beyond(self, scale: Tensor) -> int:
+        """How many are off by more than half a step, and the rounding of a product, which is no
+        clipping."""
+        limit = scale * (0.5 + 2**-10)
+        if (self.largest <= limit[:, 0]).all():
+            return 0
+        return int(torch.count_nonzero(self.sizes > limit))
+
+
+def sum_of_squares(x: Tensor) -> float:
+    """Σx², in fp64."""
+    wide = _wide(x, torch.float64, "ours").reshape(-1)
+    return torch.dot(wide, wide).item()
+
+
+def _wide(x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    return x if x.dtype == dtype else scratch_like(x, name, dtype).copy_(x)
