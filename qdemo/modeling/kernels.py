@@ -79,13 +79,16 @@ def _packed(x: Tensor, weight: QTensor) -> Tensor | None:
     if x.shape[1] % _PACKED or not x.numel():
         return None
     x = x.contiguous()
-    parts = [
-        torch._weight_int8pack_mm(
-            x, part.numbers(scratch), part.scale.to(x.dtype).expand(part.shape[0])
-        )
-        for _, part in _blocks(weight, len(x))
-    ]
+    if weight.scheme.bits == 8:  # the way of every token, so it is the shortest
+        return _by_torch(x, weight)
+    parts = [_by_torch(x, part) for _, part in _blocks(weight)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _by_torch(x: Tensor, weight: QTensor) -> Tensor:
+    scale = weight.scale.to(x.dtype)
+    scale = scale if scale.ndim else scale.expand(weight.shape[0])
+    return torch._weight_int8pack_mm(x, weight.numbers(scratch), scale)
 
 
 def _in_slices(x: Tensor, weight: QTensor) -> Tensor | None:
