@@ -37,8 +37,7 @@ class Charts:
     ribbon: gr.HTML
     top: gr.HTML
     parameter: gr.Dropdown
-    sizes: gr.Plot
-    errors: gr.Plot
+    weights: gr.Plot
     weights_reading: gr.HTML
     weights_table: gr.HTML
     map: gr.Plot
@@ -52,12 +51,12 @@ class Charts:
     @property
     def of_parameter(self) -> list[Any]:
         """What depends on the chosen parameter."""
-        return [self.sizes, self.errors, self.weights_reading, self.weights_table]
+        return [self.weights, self.weights_reading, self.weights_table]
 
 
 def values(document: Document) -> dict[str, Any]:
     """What each component shows of a document in which a format was compared with fp32."""
-    sizes, errors, reading, table = of_parameter(document, WHOLE_MODEL)
+    weights, reading, table = of_parameter(document, WHOLE_MODEL)
     return {
         "memory": plot(plots.memory(document)),
         "memory_reading": _reading(readings.memory(document)),
@@ -67,8 +66,7 @@ def values(document: Document) -> dict[str, Any]:
         "logits_table": panels.table_html(tables.logits(document)),
         "ribbon": panels.ribbon_html(document),
         "top": panels.top_html(document, 0),
-        "sizes": sizes,
-        "errors": errors,
+        "weights": weights,
         "weights_reading": reading,
         "weights_table": table,
         "map": plot(plots.sqnr_map(document)),
@@ -79,8 +77,7 @@ def values(document: Document) -> dict[str, Any]:
 def of_parameter(document: Document, parameter: str) -> tuple[Any, ...]:
     """The histograms, the reading and the table of one parameter's errors."""
     return (
-        plot(plots.weight_sizes(document, parameter)),
-        plot(plots.weight_errors(document, parameter)),
+        plot(plots.weights(document, parameter)),
         _reading(readings.weights(document, parameter)),
         panels.table_html(tables.weights(document, parameter)),
     )
@@ -118,16 +115,17 @@ def build(document: Document) -> Charts:
             parameters(document), value=WHOLE_MODEL, label="Layer", elem_id="parameter",
             interactive=True,
         )  # fmt: skip
-        with gr.Row():
-            sizes = _plot("sizes", shown)
-            errors = _plot("errors", shown)
-        reading = _html("weights_reading", shown)
-        table = _html("weights_table", shown)
-        map_ = _plot("map", shown)
-        map_reading = _html("map_reading", shown)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=320):
+                weights = _plot("weights", shown)
+                reading = _html("weights_reading", shown)
+            with gr.Column(scale=7, min_width=320):  # a long table, and a low chart under it
+                table = _html("weights_table", shown)
+                map_ = _plot("map", shown)
+                map_reading = _html("map_reading", shown)
     return Charts(
         whole, memory, memory_reading, memory_table, logits, logits_reading, logits_table, ribbon,
-        top, parameter, sizes, errors, reading, table, map_, map_reading,
+        top, parameter, weights, reading, table, map_, map_reading,
     )  # fmt: skip
 
 

@@ -63,32 +63,30 @@ def _sections(document: Document) -> list[dict[str, object]]:
     return [
         {
             "title": "Memory",
-            "figures": [plots.for_page(plots.memory(document))],
+            "figure": plots.for_page(plots.memory(document)),
             "reading": readings.memory(document),
             "table": panels.table_html(tables.memory(document)),
         },
         {
             "title": "Logits",
-            "figures": [plots.for_page(plots.logits(document))],
+            "figure": plots.for_page(plots.logits(document)),
             "reading": readings.logits(document),
             "table": panels.table_html(tables.logits(document)),
         },
         {
             "title": "Weights",
-            "figures": [plots.for_page(f(*weights)) for f in _HISTOGRAMS],
+            "figure": plots.for_page(plots.weights(*weights)),
             "reading": readings.weights(*weights),
             "table": panels.table_html(tables.weights(*weights)),
         },
         {
             "title": "Matrix by matrix",
-            "figures": [plots.for_page(plots.sqnr_map(document))],
+            "figure": plots.for_page(plots.sqnr_map(document)),
             "reading": readings.hardest(document),
             "table": "",
         },
     ]
 
-
-_HISTOGRAMS = (plots.weight_sizes, plots.weight_errors)
 
 WRITERS: dict[str, Callable[[Document], str]] = {
     "json": as_json_text,

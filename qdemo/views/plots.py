@@ -131,23 +131,36 @@ def logits(document: Document) -> go.Figure:
     )
 
 
-def weight_sizes(document: Document, parameter: str) -> go.Figure:
-    """How large the errors are beside the weights: a histogram of log10(|error| / rms(weights))."""
+def weights(document: Document, parameter: str) -> go.Figure:
+    """What happened to the weights, in one figure: a browser takes as long for two small ones.
+
+    Above, how large the errors are beside the weights, binned as log10(|error| / rms(weights)).
+    Below, the errors themselves, around zero, counted per bin of each format's own width. The names
+    of the formats belong to both.
+    """
+    sizes = _stairs(document, parameter, "log_histogram")
+    errors = _stairs(document, parameter, "histogram", per_width=True)
+    below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    for trace in (*sizes, *errors):
+        trace["legendgroup"] = trace["name"]
     return styled(
-        _stairs(document, parameter, "log_histogram"),
+        [*sizes, *(trace | below for trace in errors)],
         ("Size of the errors", "|error| / RMS of the weights", "weights per tenth of a decade"),
+        height=620,
         xaxis=DECADES,
+        yaxis={"domain": [0.6, 1]},
+        xaxis2=axis("error, unit of the weights") | {"exponentformat": "power", "anchor": "y2"},
+        yaxis2=axis("weights per 0.001") | LOG | {"domain": [0, 0.4]},
+        annotations=[_TITLE_BELOW],
     )
 
 
-def weight_errors(document: Document, parameter: str) -> go.Figure:
-    """The errors themselves, around zero, counted per bin of each format's own width."""
-    return styled(
-        _stairs(document, parameter, "histogram", per_width=True),
-        ("Errors around zero", "error, unit of the weights", "weights per 0.001"),
-        xaxis={"exponentformat": "power"},
-        yaxis=LOG,
-    )
+_TITLE_BELOW = {
+    "text": "Errors around zero",
+    "xref": "paper", "x": 0, "xanchor": "left", "xshift": -67,
+    "yref": "paper", "y": 0.4, "yanchor": "bottom", "yshift": 14,
+    "showarrow": False, "font": {"size": 17},
+}  # fmt: skip
 
 
 def sqnr_map(document: Document) -> go.Figure:
@@ -232,7 +245,6 @@ def styled(
     """The traces with the look that all figures share; `titles` are the figure's and its axes'."""
     title, x, y = titles
     clear = "rgba(0,0,0,0)"
-    axis = {"automargin": True, "gridcolor": "rgba(128,128,128,0.25)", "zeroline": False}
     look = {
         "template": "none",
         "title": {"text": title, "x": 0, "xanchor": "left", "font": {"size": 17}},
@@ -244,7 +256,17 @@ def styled(
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "showlegend": True,
         "hovermode": "closest",
-        "xaxis": axis | {"title": {"text": x, "standoff": 8}} | (xaxis or {}),
-        "yaxis": axis | {"title": {"text": y, "standoff": 8}} | (yaxis or {}),
+        "xaxis": axis(x) | (xaxis or {}),
+        "yaxis": axis(y) | (yaxis or {}),
     }
     return go.Figure({"data": list(traces), "layout": look | layout})
+
+
+def axis(title: str) -> dict[str, Any]:
+    """What all axes share."""
+    return {
+        "automargin": True,
+        "gridcolor": "rgba(128,128,128,0.25)",
+        "zeroline": False,
+        "title": {"text": title, "standoff": 8},
+    }

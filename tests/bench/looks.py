@@ -66,7 +66,7 @@ def looks(page, url):
     """What is clicked on each page, with the median of its milliseconds."""
     page.goto(url)
     page.wait_for_selector("#map-chart .main-svg")
-    weights = ("sizes-chart", "errors-chart", "weights-reading", "weights-table")
+    weights = ("weights-chart", "weights-reading", "weights-table")
     layers = ("decoder.block.0", "lm_head", "encoder.block.1")
     yield "a layer of the error charts", _median(page, _options(page, "Layer", layers), *weights)
     yield "a token of the ribbon", _median(page, _cells(page, "#ribbon label"), "top")

@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import expect
 
-CHARTS = ("memory", "logits", "sizes", "errors", "map")
+CHARTS = ("memory", "logits", "weights", "map")
 _WATCH = """() => {
   const status = document.querySelector("#status");
   window.said = [];

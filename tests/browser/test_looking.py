@@ -50,13 +50,12 @@ def test_a_point_of_the_chart_names_its_token(page):
 
 def test_a_layer_changes_its_histograms_its_table_and_nothing_else(page):
     choose(page, "Layer", WHOLE)
-    whole = {chart: traces(page, chart) for chart in ("sizes", "errors", "map")}
-    assert [name for name, _ in whole["sizes"]] == ["fp16", "bf16", "int8", "int3"]
+    whole = {chart: traces(page, chart) for chart in ("weights", "map")}
+    assert [name for name, _ in whole["weights"]] == 2 * ["fp16", "bf16", "int8", "int3"]
     choose(page, "Layer", LAYER)
     expect(page.locator("#weights-table caption")).to_have_text(f"Weight errors of {LAYER}")
     expect(page.locator("#weights-reading")).to_contain_text(f"keeps {LAYER} best")
-    wait_until_redrawn(page, "sizes", whole["sizes"])
-    wait_until_redrawn(page, "errors", whole["errors"])
+    wait_until_redrawn(page, "weights", whole["weights"])
     assert traces(page, "map") == whole["map"]
 
 

@@ -78,7 +78,7 @@ def test_the_page_shows_the_same_without_the_app_on_a_phone_too(page, browser, t
     with watched(browser, "file:") as offline:
         offline.set_viewport_size({"width": 390, "height": 844})
         offline.goto(file.as_uri())
-        expect(offline.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(5)
+        expect(offline.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(4)
         assert cards(offline) == cards(page)
         sentences = page.locator("#verdict .sentences").text_content()
         expect(offline.locator(".sentences")).to_have_text(sentences)

@@ -99,7 +99,7 @@ def test_the_page_has_every_part(page, document):
     titles = ("All figures", "Memory", "Logits", "Weights", "Matrix by matrix")
     assert all(title in page.text for title in titles)
     assert len(page.all("article")) == len(document["formats"])
-    assert len(page.marked("plotly-graph-div")) == 5
+    assert len(page.marked("plotly-graph-div")) == 4
     assert all(result["output"] in page.text for result in document["results"])
     assert document["computed"] in page.text
     assert document["machine"]["torch"] in page.text
@@ -117,7 +117,7 @@ def test_the_page_stands_for_unusual_documents():
     for document in (without_reference(), compared(()), overflowing()):
         page = Page(files.as_page(document))
         assert len(page.all("article")) == len(document["formats"])
-        assert len(page.marked("plotly-graph-div")) == (5 if document["results"][1:] else 0)
+        assert len(page.marked("plotly-graph-div")) == (4 if document["results"][1:] else 0)
 
 
 @given(st.text(max_size=20), st.lists(st.text(max_size=9), max_size=9))

@@ -10,15 +10,13 @@ from tests.views.documents import compared, overflowing, without_reference
 FIGURES = {
     "memory": plots.memory,
     "logits": plots.logits,
-    "sizes": lambda document: plots.weight_sizes(document, WHOLE_MODEL),
-    "errors": lambda document: plots.weight_errors(document, WHOLE_MODEL),
+    "weights": lambda document: plots.weights(document, WHOLE_MODEL),
     "map": plots.sqnr_map,
 }
 UNITS = {
     "memory": ("MB", ""),
     "logits": ("token", "nats"),
-    "sizes": ("RMS of the weights", "weights per"),
-    "errors": ("unit of the weights", "weights per"),
+    "weights": ("RMS of the weights", "weights per tenth"),
     "map": ("matrices", ""),
 }
 
@@ -40,6 +38,13 @@ def counted(trace):
     assert len(trace.x) == len(trace.y)
     assert trace.y[-1] == trace.y[-2]
     return [count or 0 for count in trace.y[:-1]]
+
+
+def histograms(document, parameter):
+    """The traces of the upper panel, and those of the lower one."""
+    traces = plots.weights(document, parameter).data
+    lower = [trace for trace in traces if trace.xaxis == "x2"]
+    return [trace for trace in traces if trace not in lower], lower
 
 
 def test_the_bars_of_a_format_add_up_to_its_bytes(document):
@@ -86,8 +91,9 @@ def test_a_divergence_of_nothing_is_drawn_at_the_floor_and_told_as_zero():
 
 @pytest.mark.parametrize("parameter", [WHOLE_MODEL, "0.weight", "1.weight", "1.bias"])
 def test_both_histograms_count_every_weight_that_is_not_exact(document, parameter):
-    sizes, errors = (f(document, parameter) for f in (plots.weight_sizes, plots.weight_errors))
-    for result, size, error in zip(variants(document), sizes.data, errors.data, strict=True):
+    for result, size, error in zip(
+        variants(document), *histograms(document, parameter), strict=True
+    ):
         wanted = result["weights"][parameter]["numel"] - result["weights"][parameter]["exact"]
         assert size.name == error.name == result["format"]
         assert sum(counted(size)) == wanted
@@ -96,9 +102,7 @@ def test_both_histograms_count_every_weight_that_is_not_exact(document, paramete
 
 
 def test_the_largest_error_is_in_the_outermost_bin(document):
-    for result, line in zip(
-        variants(document), plots.weight_errors(document, "1.weight").data, strict=True
-    ):
+    for result, line in zip(variants(document), histograms(document, "1.weight")[1], strict=True):
         largest = max(-line.x[0], line.x[-1])
         width = result["weights"]["1.weight"]["histogram"]["bin_width"]
         assert largest - width <= result["weights"]["1.weight"]["max_abs"] <= largest
@@ -107,13 +111,29 @@ def test_the_largest_error_is_in_the_outermost_bin(document):
 def test_an_infinite_error_is_in_no_bin():
     document = overflowing(("fp16",))
     error = document["results"][1]["weights"]["0.weight"]
-    line = plots.weight_sizes(document, "0.weight").data[0]
+    line = histograms(document, "0.weight")[0][0]
     assert error["overflowed"] == 1
     assert sum(counted(line)) == error["numel"] - error["exact"] - 1
 
 
 def test_a_parameter_that_a_format_lacks_is_not_drawn(document):
-    assert [line.name for line in plots.weight_sizes(document, "no.such").data] == []
+    assert len(plots.weights(document, "no.such").data) == 0
+
+
+def test_a_name_in_the_legend_shows_and_hides_both_histograms(document):
+    upper, lower = histograms(document, WHOLE_MODEL)
+    for above, below in zip(upper, lower, strict=True):
+        assert above.name == below.name == above.legendgroup == below.legendgroup
+        assert above.showlegend is not False
+        assert below.showlegend is False
+
+
+def test_the_lower_histogram_has_its_own_title_and_units(document):
+    layout = plots.weights(document, WHOLE_MODEL).layout
+    assert [note.text for note in layout.annotations] == ["Errors around zero"]
+    assert "unit of the weights" in layout.xaxis2.title.text
+    assert "weights per 0.001" in layout.yaxis2.title.text
+    assert layout.yaxis2.type == "log"
 
 
 def test_the_map_has_the_decibels_of_each_matrix(document):
