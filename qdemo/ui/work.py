@@ -17,7 +17,7 @@ from qdemo.ui.threads import for_size, on_threads
 from qdemo.zoo.availability import UnavailableError
 from qdemo.zoo.loading import Given
 
-SECONDS_APART = 0.06
+SECONDS_APART = 0.1
 """Between two pictures of a text that grows: more often, and a browser only lags behind."""
 
 

@@ -222,12 +222,12 @@ def _stairs(
     ]
 
 
-def _stair(histogram: dict[str, Any], per_width: bool) -> dict[str, list[float | None]]:
-    """Where each bin begins and how much it holds, its last value twice: so it has a width too."""
+def _stair(histogram: dict[str, Any], per_width: bool) -> dict[str, Any]:
+    """Where the bins begin and how much each holds, its last value twice: so it has a width too."""
     start, width, counts = (histogram[name] for name in ("start", "bin_width", "counts"))
     unit = 1000 * width if per_width else 1
-    y: list[float | None] = [(count or None) and count / unit for count in counts]
-    return {"x": [start + width * i for i in range(len(counts) + 1)], "y": [*y, *y[-1:]]}
+    y = [(count or None) and count / unit for count in counts]
+    return {"x0": start, "dx": width, "y": [*y, *y[-1:]]}
 
 
 def _tick(count: int) -> int:

@@ -116,6 +116,7 @@ def _run(page: Page, *asked: Any) -> Iterator[Updates]:
             return
         for progress in jobs.progress(request):
             yield _end(page, progress, request) if progress.finished else _step(page, progress)
+        yield {page.status: _status("Done.")}  # gradio sends what comes last once more
     except InputError as error:
         yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
     except Exception:  # the page must not stay busy, whatever went wrong
