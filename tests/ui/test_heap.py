@@ -1,4 +1,5 @@
 import gc
+import os
 import weakref
 
 import pytest
@@ -39,3 +40,11 @@ def test_what_was_thrown_away_meanwhile_is_freed_in_the_end():
     assert not gone  # it was taken for good
     heap.freeze()
     assert gone
+
+
+def test_few_compiled_products_are_kept_unless_the_host_says_otherwise(monkeypatch):
+    for name in heap._COMPILED:
+        monkeypatch.setenv(name, "7")
+    monkeypatch.delenv(heap._COMPILED[0])
+    heap.keep_little()
+    assert [os.environ[name] for name in heap._COMPILED] == [heap._SHAPES, "7"]

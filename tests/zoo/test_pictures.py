@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from qdemo.zoo import pictures
+from qdemo.zoo import pictures, places
 from qdemo.zoo.pictures import (
     GALLERY,
     MAX_PIXELS,
@@ -290,3 +290,11 @@ def test_a_picture_is_told_by_its_pixels():
     assert str(Picture(red, "a")) == f"a, 3 × 2 pixels, sha256 {digest}"
     assert str(Picture(blue, "a")) != str(Picture(red, "a"))
     assert str(Picture(ImageOps.mirror(red), "a")) == str(Picture(red, "a"))
+
+
+def test_what_is_kept_of_painted_places_is_bounded_and_drawn_the_same_again():
+    first = scene_picture(0).image.tobytes()
+    for seed in range(1, 25):  # more places than there is room for
+        scene_picture(seed)
+    assert 0 < places._PAINTED.n_bytes <= 4_000_000
+    assert scene_picture(0).image.tobytes() == first
