@@ -30,7 +30,7 @@ class Difference:
         """Of tensors of one shape."""
         if torch.float64 not in (w_hat.dtype, w.dtype):
             found = cls._between(w_hat, w, torch.float32)
-            largest = found.largest.max().item()
+            largest = found.max_abs
             if largest == 0 or 2.0**-40 < largest < 2.0**60:
                 return found
         return cls._between(w_hat, w, torch.float64)
@@ -49,13 +49,19 @@ class Difference:
         sum_sq = _wide(squares, torch.float64, "ours").sum(1)  # its dtype= would make a new copy
         return cls(values, sizes, sizes.amax(1), sum_sq)
 
+    @property
+    def max_abs(self) -> float:
+        """The largest size of all."""
+        return self.largest.max().item() if len(self.largest) else 0.0
+
     def are_finite(self) -> bool:
         """Whether all are."""
         return bool(torch.isfinite(self.largest).all())
 
     def of_finite(self) -> Difference:
-        """Those that are finite, in one block."""
-        return self._of(self.values[torch.isfinite(self.values)][None])
+        """Those that are finite, in one block; where there are none, no blocks."""
+        values = self.values[torch.isfinite(self.values)][None]
+        return self._of(values if values.numel() else values.T)
 
     def in_steps(self, scale: Tensor) -> float:
         """Σ(e / scale)² for scales (n, 1)."""

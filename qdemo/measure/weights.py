@@ -199,21 +199,21 @@ def _of_blocks(
         numel=w.numel(),
         sum_sq_error=error.sum_sq.sum().item(),
         sum_sq_weight=0.0,
-        max_abs=error.largest.max().item(),
-        zeroed=_zeroed(w, w_hat),
+        max_abs=error.max_abs,
+        zeroed=_zeroed(w, w_hat, finite),
         overflowed=0 if finite else _overflowed(w, w_hat),
         saturated=saturated,
         exact=zeros,
         stepped=0 if scale is None else w.numel(),
         sum_sq_steps=sum_sq_steps,
-        histogram=LinearHistogram.of(shown.values, zeros, shown.largest.max().item()),
+        histogram=LinearHistogram.of(shown.values, zeros, shown.max_abs),
         log_histogram=log_counts(shown.sizes, unit, zeros),
     )
 
 
-def _zeroed(w: Tensor, w_hat: Tensor) -> int:
+def _zeroed(w: Tensor, w_hat: Tensor, finite: bool) -> int:
     zeros = w_hat.numel() - nonzero(w_hat)
-    if zeros == 0 or nonzero(w) == w.numel():
+    if zeros == 0 or (finite and nonzero(w) == w.numel()):
         return zeros
     return int(torch.count_nonzero((w_hat == 0) & (w != 0)))
 

@@ -264,3 +264,16 @@ def test_a_result_outlives_the_memory_it_was_made_in():
     weight_error(other, other.half())
     assert torch.equal(error.histogram.counts, counts)
     assert torch.equal(error.log_histogram, logs)
+
+
+def test_a_tensor_of_which_nothing_stays_finite():
+    error = weight_error(torch.tensor([1e5, -2e5]), torch.tensor([1e5, -2e5]).half())
+    assert (error.overflowed, error.zeroed, error.exact, error.max_abs) == (2, 0, 0, math.inf)
+    assert error.histogram.counts.sum() == error.log_histogram.sum() == 0
+
+
+def test_what_is_not_a_number_has_not_become_zero():
+    w = torch.tensor([1.0, 2.0, 3.0])
+    error = weight_error(w, torch.tensor([1.0, math.nan, 0.0]))
+    assert (error.overflowed, error.zeroed, error.exact) == (1, 1, 1)
+    assert math.isnan(error.max_abs)
