@@ -116,7 +116,8 @@ def _run(page: Page, *asked: Any) -> Iterator[Updates]:
             return
         for progress in jobs.progress(request):
             yield _end(page, progress, request) if progress.finished else _step(page, progress)
-        yield {page.status: _status("Done.")}  # gradio sends what comes last once more
+        # On its own, as gradio sends what comes last once more.
+        yield {**_busy(page, False), page.status: _status("Done.")}
     except InputError as error:
         yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
     except Exception:  # the page must not stay busy, whatever went wrong
@@ -166,18 +167,15 @@ def _end(page: Page, progress: Progress, request: Request | None = None) -> Upda
         page.document: document,
         page.cards: panels.cards_html(cards(document)),
         page.verdict: panels.verdict_html(document),
-        page.status: _status("Done."),
         **charts.updates(page.charts, document),
-        **_busy(page, False),
         **again,
     }
 
 
 def _stop(page: Page, progress: Progress | None) -> Updates:
     """What is through stays; what isn't says so."""
-    if progress is None:
-        return {**_busy(page, False), page.status: _status("Stopped.")}
-    return _end(page, progress.stopped(_STOPPED)) | {page.status: _status("Stopped.")}
+    through = {} if progress is None else _end(page, progress.stopped(_STOPPED))
+    return through | _busy(page, False) | {page.status: _status("Stopped.")}
 
 
 def _top(document: Document | None, event: gr.EventData) -> str:
