@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdemo.numerics.scratch import scratch_like
+from qdemo.numerics.scratch import converted, scratch_like
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +37,15 @@ class Difference:
 
     @classmethod
     def _between(cls, w_hat: Tensor, w: Tensor, dtype: torch.dtype) -> Difference:
-        theirs = _wide(w_hat, dtype, "theirs")
-        return cls._of(
-            torch.sub(theirs, _wide(w, dtype, "ours"), out=scratch_like(theirs, "values"))
-        )
+        theirs, ours = converted(w_hat, dtype, "theirs"), converted(w, dtype, "ours")
+        return cls._of(torch.sub(theirs, ours, out=scratch_like(theirs, "values")))
 
     @classmethod
     def _of(cls, values: Tensor) -> Difference:
         sizes = torch.abs(values, out=scratch_like(values, "sizes"))
         squares = torch.mul(values, values, out=scratch_like(values, "passing"))
-        sum_sq = _wide(squares, torch.float64, "ours").sum(1)  # its dtype= would make a new copy
+        # In two steps, as the sum's own `dtype` would make a new copy.
+        sum_sq = converted(squares, torch.float64, "passing").sum(1)
         return cls(values, sizes, sizes.amax(1), sum_sq)
 
     @property
@@ -78,9 +77,5 @@ class Difference:
 
 def sum_of_squares(x: Tensor) -> float:
     """Σx², in fp64."""
-    wide = _wide(x, torch.float64, "ours").reshape(-1)
+    wide = converted(x, torch.float64, "passing").reshape(-1)
     return torch.dot(wide, wide).item()
-
-
-def _wide(x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
-    return x if x.dtype == dtype else scratch_like(x, name, dtype).copy_(x)

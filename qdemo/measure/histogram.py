@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdemo.numerics.scratch import scratch_like
+from qdemo.numerics.scratch import converted, scratch_like
 
 BINS = 256
 LOG_RANGE = (-9.0, 2.0)
@@ -91,10 +91,9 @@ def log_edges() -> Tensor:
 
 def nonzero(values: Tensor) -> int:
     """How many are not zero, NaN none of them. (torch's own count takes twice as long.)"""
-    counts_all = torch.float32 if values.numel() < _EXACT else torch.float64
-    wide = torch.promote_types(values.dtype, counts_all)
-    signs = scratch_like(values, "passing", wide)
-    signs = torch.sign(values, out=signs) if values.dtype == wide else signs.copy_(values).sign_()
+    counting = torch.float32 if values.numel() < _EXACT else torch.float64
+    wide = converted(values, torch.promote_types(values.dtype, counting), "passing")
+    signs = torch.sign(wide, out=scratch_like(wide, "passing"))
     return int(signs.abs_().sum().item())
 
 

@@ -55,12 +55,12 @@ def logit_difference(
     Raises:
         ValueError: shapes differ, there is no position or no token, the reference is not finite.
     """
-    z_ref, z = _positions(reference, other)
+    z_ref, z = _flat(reference, other)
     index = z_ref.argmax(1) if tokens is None else tokens.reshape(-1)
     if len(index) != len(z):
         raise ValueError(f"got {len(index)} tokens for {len(z)} positions")
     parts = zip(*(x.split(_TOGETHER) for x in (z_ref, z, index)), strict=True)
-    at = _Positions(*map(torch.cat, zip(*(_positions_of(*part) for part in parts), strict=True)))
+    at = _ByPosition(*map(torch.cat, zip(*(_by_position(*part) for part in parts), strict=True)))
     share = at.same.double().mean().item()
     return LogitDifference(
         mean_abs=at.mean_abs.mean().item(),
@@ -80,7 +80,7 @@ def logit_difference(
     )
 
 
-class _Positions(NamedTuple):
+class _ByPosition(NamedTuple):
     """One value a position, (T,)."""
 
     mean_abs: Tensor
@@ -93,7 +93,7 @@ class _Positions(NamedTuple):
     same: Tensor
 
 
-def _positions_of(z_ref: Tensor, z: Tensor, tokens: Tensor) -> _Positions:
+def _by_position(z_ref: Tensor, z: Tensor, tokens: Tensor) -> _ByPosition:
     """Some positions at a time: of all together, fp64 would take nine times the logits' memory."""
     z_ref, z = z_ref.double(), z.double()
     difference = z - z_ref
@@ -103,7 +103,7 @@ def _positions_of(z_ref: Tensor, z: Tensor, tokens: Tensor) -> _Positions:
     p_ref = log_ref.exp()
     valid = torch.isfinite(z).all(1)
     chosen = tokens[:, None]
-    return _Positions(
+    return _ByPosition(
         mean_abs=sizes.mean(1),
         max_abs=sizes.amax(1),
         mean_abs_centred=centred.mean(1),
@@ -115,7 +115,7 @@ def _positions_of(z_ref: Tensor, z: Tensor, tokens: Tensor) -> _Positions:
     )
 
 
-def _positions(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def _flat(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     if reference.shape != other.shape:
         raise ValueError(f"shapes differ: {tuple(reference.shape)} and {tuple(other.shape)}")
     if reference.ndim < 2 or reference.numel() == 0:

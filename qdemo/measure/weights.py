@@ -156,7 +156,7 @@ def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor
     if not isinstance(w_hat, QTensor):
         ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
         yield from ((ours[tile], theirs[tile]) for tile in tiles(ours))
-    elif _has_rows_apart(w_hat):
+    elif w_hat.rows_are_apart:
         height = max(1, TILE // max(1, w.shape[1]))
         for start in range(0, w.shape[0], height):
             rows = slice(start, start + height)
@@ -165,15 +165,11 @@ def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor
         yield w, w_hat
 
 
-def _has_rows_apart(w_hat: QTensor) -> bool:
-    return len(w_hat.shape) == 2 and w_hat.rows_are_apart
-
-
 def _of_piece(w: Tensor, w_hat: Tensor | QTensor, unit: float) -> WeightError:
     if isinstance(w_hat, Tensor):
         return _of_blocks(w, w_hat, w_hat.dtype, None, unit)
     scheme, scale = w_hat.scheme, w_hat.scale
-    exact = w_hat.dequantize(scale.dtype, scratch if _has_rows_apart(w_hat) else torch.empty)
+    exact = w_hat.dequantize(scale.dtype, scratch)
     ours, theirs = (blocks_of(x, scheme) for x in (w, exact))
     steps = None if scheme.storage.is_float else scale.reshape(-1, 1).double()
     return pool(

@@ -119,7 +119,7 @@ def _floats(part: QTensor, dtype: torch.dtype) -> Tensor:
     if part.has_row_scales:
         numbers = part.numbers(scratch)
         return scratch(part.shape, dtype=dtype, device=part.device).copy_(numbers)
-    return part.dequantize(dtype, scratch if part.rows_are_apart else torch.empty)  # not held on to
+    return part.dequantize(dtype, scratch)
 
 
 def _is_slow(x: Tensor) -> bool:

@@ -74,9 +74,11 @@ class QModule(nn.Module):
     @property
     def qweight(self) -> QTensor:
         """The quantized weight: the one held, or what the float weight would become now."""
-        if self.frozen:
-            return self.quantized.tensor(self.compute_dtype)
-        return quantize_tensor(self.weight.detach(), self.scheme)
+        held: Any = self._modules.get("quantized")  # the shortest way: each token asks each layer
+        if held is None:
+            return quantize_tensor(self.weight.detach(), self.scheme)
+        found: QTensor = held.tensor(self.compute_dtype)
+        return found
 
     def freeze(self, held: QWeight | None = None) -> None:
         """Replace the float weight by `held`, or by its own quantized values."""
@@ -131,9 +133,8 @@ class QLinear(QModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
-        held: Any = self._modules.get("quantized")  # the shortest way: each token asks each layer
-        if held is not None:
-            return quantized_linear(x, held.tensor(self.compute_dtype), self.bias)
+        if self.frozen:
+            return quantized_linear(x, self.qweight, self.bias)
         return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
 
 

@@ -58,8 +58,9 @@ class QTensor:
     def dequantize(self, dtype: torch.dtype | None = None, new: New = torch.empty) -> Tensor:
         """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype.
 
-        In memory from `new`, unless numbers that share a scale lie apart.
+        In memory from `new`, unless it has to be made whole: that much is nothing to hold on to.
         """
+        new = new if self.rows_are_apart else torch.empty
         q = blocks_of(self.numbers(new), self.scheme)
         x = new(tuple(q.shape), dtype=dtype or self.dtype, device=self.device)
         scale, zero_point = as_columns(self.scale, self.zero_point)
@@ -70,8 +71,9 @@ class QTensor:
 
     @property
     def rows_are_apart(self) -> bool:
-        """Whether a matrix's rows can be dequantized one by one; groups down a column join them."""
-        return self.scheme.axis != 1 or self.scheme.group_size is None
+        """Whether this is a matrix whose rows can be dequantized one by one; groups down a column
+        join them."""
+        return len(self.shape) == 2 and (self.scheme.axis != 1 or self.scheme.group_size is None)
 
     @cached_property
     def has_row_scales(self) -> bool:

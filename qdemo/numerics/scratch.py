@@ -33,3 +33,8 @@ def scratch(
 def scratch_like(x: Tensor, name: str, dtype: torch.dtype | None = None) -> Tensor:
     """The same for the shape and the device of `x`."""
     return scratch(tuple(x.shape), dtype=dtype or x.dtype, device=x.device, name=name)
+
+
+def converted(x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    """`x` in that dtype: itself where it has it already, else in scratch memory."""
+    return x if x.dtype == dtype else scratch_like(x, name, dtype).copy_(x)

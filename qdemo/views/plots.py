@@ -141,16 +141,14 @@ def weights(document: Document, parameter: str) -> go.Figure:
     sizes = _stairs(document, parameter, "log_histogram")
     errors = _stairs(document, parameter, "histogram", per_width=True)
     below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
-    for trace in (*sizes, *errors):
-        trace["legendgroup"] = trace["name"]
     return styled(
         [*sizes, *(trace | below for trace in errors)],
         ("Size of the errors", "|error| / RMS of the weights", "weights per tenth of a decade"),
         height=620,
         xaxis=DECADES,
         yaxis={"domain": [0.6, 1]},
-        xaxis2=axis("error, unit of the weights") | {"exponentformat": "power", "anchor": "y2"},
-        yaxis2=axis("weights per 0.001") | LOG | {"domain": [0, 0.4]},
+        xaxis2=_axis("error, unit of the weights") | {"exponentformat": "power", "anchor": "y2"},
+        yaxis2=_axis("weights per 0.001") | LOG | {"domain": [0, 0.4]},
         annotations=[_TITLE_BELOW],
     )
 
@@ -212,6 +210,7 @@ def _stairs(
     return [
         {
             "name": result["format"],
+            "legendgroup": result["format"],
             **_stair(result["weights"][parameter][key], per_width),
             "mode": "lines",
             "hovertemplate": "%{y:.3s} weights",
@@ -256,13 +255,13 @@ def styled(
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "showlegend": True,
         "hovermode": "closest",
-        "xaxis": axis(x) | (xaxis or {}),
-        "yaxis": axis(y) | (yaxis or {}),
+        "xaxis": _axis(x) | (xaxis or {}),
+        "yaxis": _axis(y) | (yaxis or {}),
     }
     return go.Figure({"data": list(traces), "layout": look | layout})
 
 
-def axis(title: str) -> dict[str, Any]:
+def _axis(title: str) -> dict[str, Any]:
     """What all axes share."""
     return {
         "automargin": True,

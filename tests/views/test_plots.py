@@ -36,6 +36,7 @@ def counted(trace):
     if not trace.y:
         return []
     assert trace.y[-1] == trace.y[-2]
+    assert trace.dx > 0
     return [count or 0 for count in trace.y[:-1]]
 
 
