@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.steps import open_page
+from tests.browser.steps import STREAMS, open_page
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 60_000  # ms; far more than anything takes, so that a slow machine fails nothing
@@ -159,4 +159,8 @@ def listen(context, origin):
     on("weberror", lambda e: f"page error: {e.error}")
     on("response", lambda r: r.status >= 400 and f"{r.status}: {r.url}")
     on("request", lambda r: not r.url.startswith(allowed) and f"outside: {r.url}")
+    is_stream = "/gradio_api/queue/data?"
+    context.on("request", lambda r: is_stream in r.url and STREAMS.add(r))
+    for end in ("requestfinished", "requestfailed"):
+        context.on(end, lambda r: STREAMS.discard(r))
     on("dialog", lambda dialog: dialog.dismiss() or f"dialog: {dialog.message}")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from qdemo.lab import course
+from tests.browser.steps import leave_for
 
 _READY = {
     "formats": "#dots-chart .main-svg",
@@ -25,7 +26,7 @@ _FIGURES = """tables => tables.flatMap(table => [...table.tBodies[0].rows]).map(
 
 def open_lab(page, name, query=""):
     """Wait for what the page shows last: from then on it takes clicks and keys."""
-    page.goto(f"/{name}{query}")
+    leave_for(page, f"/{name}{query}")
     wait_for_lab(page, name)
 
 

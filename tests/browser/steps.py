@@ -1,6 +1,7 @@
 """What a person does on the Compare page, each in one step that waits until it has happened."""
 
 import json
+import time
 
 from playwright.sync_api import expect
 
@@ -34,9 +35,22 @@ _CARDS = """all => all.map(card => ({
 }))"""
 
 
+STREAMS = set()
+"""The requests through which answers of the queue come, of all pages."""
+
+
+def leave_for(page, address):
+    """Go to another page once the answers to this one are through: gradio breaks them off
+    otherwise, and complains of that itself."""
+    deadline = time.monotonic() + 10
+    while any(stream.frame.page == page for stream in STREAMS) and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    page.goto(address)
+
+
 def open_page(page, query=""):
     """Wait for the charts: from then on the page takes clicks."""
-    page.goto(f"/{query}")
+    leave_for(page, f"/{query}")
     wait_for_charts(page)
 
 

@@ -13,6 +13,7 @@ from tests.browser.steps import (
     cards,
     choose,
     download,
+    leave_for,
     open_page,
     problem,
     wait_for_charts,
@@ -43,12 +44,12 @@ def words_of(text):
 
 
 def test_a_link_and_a_prompt_appear_as_text(page):
-    page.goto("/?model=<img src=x onerror=alert(1)>{{7*7}}&formats=${document.title}&run=1")
+    leave_for(page, "/?model=<img src=x onerror=alert(1)>{{7*7}}&formats=${document.title}&run=1")
     expect(problem(page, "model")).to_contain_text("'<img src=x onerror=alert(1)>{{7*7}}'")
     expect(problem(page, "formats")).to_contain_text("'${document.title}'")
     wait_for_charts(page)
     assert_nothing_got_in(page)
-    page.goto(f"/?{urlencode({'formats': 'int3', 'input': PROMPT, 'run': 1})}")
+    leave_for(page, f"/?{urlencode({'formats': 'int3', 'input': PROMPT, 'run': 1})}")
     expect(page.locator("#status")).to_have_text("Done.")
     expect(page.locator("#verdict q")).to_have_text(PROMPT)
     expect(page.get_by_label("Prompt")).to_have_value(PROMPT)

@@ -4,7 +4,7 @@ from playwright.sync_api import expect
 
 from qdemo.ui.example import example
 from qdemo.zoo.pictures import scene_picture
-from tests.browser.steps import cards, compare, problem, report, wait_for_charts
+from tests.browser.steps import cards, compare, leave_for, problem, report, wait_for_charts
 
 SUM = "?model=t5-tiny&formats=int8,int4-g32-affine&input=What%20is%2059%20%2B%2064%3F&run=1"
 SCENE = "?model=blip-tiny&formats=int8&input=scene:7&max_tokens=9&run=1"
@@ -24,7 +24,7 @@ SLOW_OR_FAST = ("first token", "each further")
 
 
 def run_by_link(page, link):
-    page.goto(f"/{link}")
+    leave_for(page, f"/{link}")
     expect(page.locator("#status")).to_have_text("Done.")
     return {
         name: {key: value for key, value in one.items() if key not in SLOW_OR_FAST}
@@ -52,7 +52,7 @@ def test_a_link_to_a_scene_runs_and_is_the_link_under_it(page):
 
 def test_what_is_wrong_with_a_link_is_told_at_its_control_and_nothing_runs(page, tmp_path):
     for link, problems in BAD.items():
-        page.goto(f"/{link}")
+        leave_for(page, f"/{link}")
         for field, says in problems.items():
             expect(problem(page, field), link).to_contain_text(says)
         expect(page.locator(".problem")).to_have_count(len(problems))

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import WIDE
-from tests.browser.steps import ask, choose_blip, compare, open_page, problem, tick
+from tests.browser.steps import ask, choose_blip, compare, leave_for, open_page, problem, tick
 
 PHONE = {"width": 390, "height": 844}
 LONG = "What is the capital of France? " * 30  # int2's answer is long too: both have to scroll
@@ -58,7 +58,7 @@ def walk(page, theme):
     tick(page, "int8", "int2")
     compare(page)
     yield "a picture"
-    page.goto(f"/about{query}")
+    leave_for(page, f"/about{query}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     yield "About"
 

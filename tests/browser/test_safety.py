@@ -14,6 +14,7 @@ from tests.browser.steps import (
     cards,
     choose_blip,
     compare,
+    leave_for,
     open_page,
     problem,
     remove_picture,
@@ -65,7 +66,7 @@ LAST = {
 
 @pytest.mark.parametrize("name", list(LAST))
 def test_nothing_that_is_put_into_a_page_runs(page, name):
-    page.goto(f"/{name}")
+    leave_for(page, f"/{name}")
     expect(page.locator(LAST[name]).last).to_be_visible()
     assert expected_complaints() == []
     assert page.evaluate(INJECTED) == []
