@@ -3,7 +3,7 @@
 Which way is taken, by the rows of activations (measured by `python -m tests.bench.products`):
 
 - up to `FEW`, integers of up to 8 bits whose rows have one scale: the integers are multiplied as
-  such, bf16 by torch's packed kernel, fp32 and fp16 in slices;
+  such, bf16 by torch's packed kernel, fp32 and fp16 in slices, as long as these hold every bit;
 - else some rows of weights at a time are made floats in memory that is used again and stays in
   the cache, for one product each.
 
@@ -12,6 +12,7 @@ A scale that a whole row shares is applied to the product, which is shorter than
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.modeling import slices
+from qdemo.modeling import int8, slices
 from qdemo.numerics.qtensor import QTensor
 from qdemo.numerics.scratch import scratch
 
@@ -27,7 +28,6 @@ FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""
 
 _IN_FP32 = (torch.float32, torch.float16)  # whose product is computed in fp32
-_PACKED = 32  # weights that torch's packed kernel reads at once; it reads on behind a shorter row
 _BLOCK = 1 << 20  # weights that are floats, or sums that are integers, at a time
 
 
@@ -75,30 +75,26 @@ def _has_integer_rows(weight: QTensor) -> bool:
 
 
 def _packed(x: Tensor, weight: QTensor) -> Tensor | None:
-    """By torch's kernel for few rows of bf16. Scales are rounded to bf16, as it expects."""
-    if x.shape[1] % _PACKED or not x.numel():
+    """By torch's kernel for few rows of bf16, which has the scales in bf16 too. None where it can't
+    take them, or where its sums are too large for fp32 before they are scaled."""
+    if x.shape[1] % int8.PACKED or not x.numel():
         return None
-    x = x.contiguous()
     if weight.scheme.bits == 8:  # the way of every token, so it is the shortest
-        return _by_torch(x, weight)
-    parts = [_by_torch(x, part) for _, part in _blocks(weight)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-
-
-def _by_torch(x: Tensor, weight: QTensor) -> Tensor:
-    scale = weight.scale.to(x.dtype)
-    scale = scale if scale.ndim else scale.expand(weight.shape[0])
-    return torch._weight_int8pack_mm(x, weight.numbers(scratch), scale)
+        out = int8.packed(x, weight.packed, weight.scale)
+    else:
+        parts = [int8.packed(x, w.numbers(scratch), w.scale) for _, w in _blocks(weight)]
+        out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    return out if math.isfinite(out.sum().item()) else None
 
 
 def _in_slices(x: Tensor, weight: QTensor) -> Tensor | None:
-    """In integers, exactly. None where that is slow or would not be exact."""
+    """In integers, exactly. None where that is slow, or has no room for every bit."""
     if x.dtype not in _IN_FP32 or x.shape[1] not in slices.LENGTHS or not slices.is_fast():
         return None
     cut = slices.cut(x.float()) if x.shape[0] else None
     if cut is None:
         return None
-    sums = slices.SLICES * cut.rows
+    sums = len(cut.slices)
     parts = [cut.times(part.numbers(scratch)) for _, part in _blocks(weight, sums)]
     product = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
     return product.mul_(weight.scale).to(x.dtype)
@@ -108,18 +104,27 @@ def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:
     """With the weights made floats, some rows at a time; scales that rows share come last."""
     if _is_slow(x):
         return _in_blocks(x.float(), weight).to(x.dtype)
+    scaled_last = weight.has_row_scales and _sums_fit(x, weight)
     out = x.new_empty(x.shape[0], weight.shape[0])
     for rows, part in _blocks(weight):
-        torch.mm(x, _floats(part, x.dtype).t(), out=out[:, rows])
-    return out.mul_(weight.scale) if weight.has_row_scales else out
+        floats = _numbers(part, x.dtype) if scaled_last else part.dequantize(x.dtype, scratch)
+        torch.mm(x, floats.t(), out=out[:, rows])
+    return out.mul_(weight.scale) if scaled_last else out
 
 
-def _floats(part: QTensor, dtype: torch.dtype) -> Tensor:
-    """The stored numbers, where a row's scale can come last, else the dequantized weights."""
-    if part.has_row_scales:
-        numbers = part.numbers(scratch)
-        return scratch(part.shape, dtype=dtype, device=part.device).copy_(numbers)
-    return part.dequantize(dtype, scratch)
+def _numbers(part: QTensor, dtype: torch.dtype) -> Tensor:
+    """The stored numbers as floats."""
+    numbers = part.numbers(scratch)
+    return scratch(part.shape, dtype=dtype, device=part.device).copy_(numbers)
+
+
+def _sums_fit(x: Tensor, weight: QTensor) -> bool:
+    """Whether sums of products with the stored numbers, not yet scaled, stay in the range of the
+    dtype: a scaled weight is mostly far smaller than its number."""
+    if not x.numel():
+        return True
+    largest: float = torch.linalg.vector_norm(x, torch.inf).item()
+    return largest * weight.scheme.qmax * x.shape[1] < torch.finfo(x.dtype).max
 
 
 def _is_slow(x: Tensor) -> bool:

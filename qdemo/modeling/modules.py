@@ -13,6 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from qdemo.modeling.int8 import aligned
 from qdemo.modeling.kernels import quantized_linear
 from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.linear import fake_quantize, quantize_tensor
@@ -33,7 +34,9 @@ class QWeight(nn.Module):
         self.scheme, self.shape = held.scheme, held.shape
         self._last: QTensor | None = None  # each token asks for it at every layer
         for name in ("packed", "scale", "zero_point"):
-            self.register_buffer(name, getattr(held, name))
+            tensor = getattr(held, name)
+            # Here, once: what is mapped from a file would be copied at each product else.
+            self.register_buffer(name, None if tensor is None else aligned(tensor))
 
     def tensor(self, dtype: torch.dtype) -> QTensor:
         """The QTensor, which dequantizes to `dtype`."""
@@ -56,6 +59,7 @@ class QWeight(nn.Module):
 class QModule(nn.Module):
     """What quantized modules share: one weight, (rows, columns), and its two states.
 
+    `compute_dtype` is what a frozen one computes in, and returns, whatever its input has.
     `tied_with` names the float weights that this one was tied to before it was quantized alone.
     """
 
@@ -134,7 +138,7 @@ class QLinear(QModule):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
         if self.frozen:
-            return quantized_linear(x, self.qweight, self.bias)
+            return quantized_linear(x.to(self.compute_dtype), self.qweight, self.bias)
         return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
 
 

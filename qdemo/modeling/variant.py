@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
 from qdemo.modeling.convert import Model, cast, freeze, quantize, rebuild, tensors
+from qdemo.modeling.modules import QModule
 from qdemo.numerics.formats import FORMATS
 from qdemo.numerics.scheme import STORED_FORMATS, Scheme
 
@@ -82,5 +86,11 @@ class Variant:
         variant = rebuild(reference)
         quantize(variant, self.scheme, embeddings=self.embeddings)
         freeze(variant)
-        in_it = all(t.dtype == compute.dtype for t, to_cast in tensors(variant) if to_cast)
-        return variant if in_it else rebuild(variant, compute.dtype)
+        return variant if _is_in(variant, compute.dtype) else rebuild(variant, compute.dtype)
+
+
+def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
+    """Whether all that is float in it has that dtype, and all that is quantized computes in it."""
+    floats = {tensor.dtype for tensor, to_cast in tensors(model) if to_cast}
+    computed = {m.compute_dtype for m in model.modules() if isinstance(m, QModule)}
+    return floats | computed <= {dtype}
