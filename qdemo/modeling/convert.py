@@ -130,7 +130,7 @@ def freeze(model: nn.Module) -> None:
             continue
         key = alias_of(module.weight), module.scheme
         if key not in shared:
-            with _naming(name):
+            with naming(name):
                 shared[key] = QWeight(module.qweight)
         module.freeze(shared[key])
 
@@ -181,7 +181,7 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
-    with _naming(name):
+    with naming(name):
         if isinstance(module, nn.Linear):
             return QLinear(module, scheme)
         assert isinstance(module, nn.Embedding)
@@ -189,7 +189,7 @@ def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
+def naming(name: str) -> Iterator[None]:
     """Say in an error which layer it is about."""
     try:
         yield
