@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qdemo.measure.proportion import wilson
+
 _TOGETHER = 4  # positions
 
 
@@ -22,10 +24,11 @@ class LogitDifference:
     `mean_abs`, `max_abs`: |z − z_ref| over all positions and tokens. `mean_abs_centred`,
     `max_abs_centred`: the same after each position's mean difference is taken away, because
     softmax ignores a constant shift. `kl_…`: KL(P_ref ‖ P) over positions, with the 90th
-    percentile. `same_top`: share of positions with the same most likely token, and its standard
-    error. `token_probability_rms`: RMS change of the probability of the reference's token.
-    `kl`, `max_abs_by_position`, `same` hold one value a position, (T,). `invalid_positions`
-    counts those where the variant's logits are not all finite: they never count as the same top
+    percentile (nearest rank). `same_top`: share of positions with the same most likely token (of
+    several that are equally likely, one in common is enough), with its Wilson 95% interval and its
+    standard error, as if positions were independent. `token_probability_rms`: RMS change of the
+    probability of the reference's token. `kl`, `max_abs_by_position`, `same` hold one value a
+    position, (T,). `invalid_positions` counts those where the variant's logits are not all finite: they never count as the same top
     token, and what is averaged over them is infinite or NaN.
     """
 
@@ -38,6 +41,8 @@ class LogitDifference:
     kl_max: float
     same_top: float
     same_top_error: float
+    same_top_low: float
+    same_top_high: float
     token_probability_rms: float
     invalid_positions: int
     kl: Tensor
@@ -61,17 +66,21 @@ def logit_difference(
         raise ValueError(f"got {len(index)} tokens for {len(z)} positions")
     parts = zip(*(x.split(_TOGETHER) for x in (z_ref, z, index)), strict=True)
     at = _ByPosition(*map(torch.cat, zip(*(_by_position(*part) for part in parts), strict=True)))
-    share = at.same.double().mean().item()
+    count = int(at.same.sum())
+    share = count / len(z)
+    low, high = wilson(count, len(z))
     return LogitDifference(
         mean_abs=at.mean_abs.mean().item(),
         max_abs=at.max_abs.max().item(),
         mean_abs_centred=at.mean_abs_centred.mean().item(),
         max_abs_centred=at.max_abs_centred.max().item(),
         kl_mean=at.kl.mean().item(),
-        kl_p90=at.kl.quantile(0.9).item(),
+        kl_p90=_percentile(at.kl, 90),
         kl_max=at.kl.max().item(),
         same_top=share,
         same_top_error=(share * (1 - share) / len(z)) ** 0.5,
+        same_top_low=low,
+        same_top_high=high,
         token_probability_rms=at.probability_change.square().mean().sqrt().item(),
         invalid_positions=int((~at.valid).sum()),
         kl=at.kl,
@@ -111,8 +120,19 @@ def _by_position(z_ref: Tensor, z: Tensor, tokens: Tensor) -> _ByPosition:
         kl=log_ref.sub_(log_p).mul_(p_ref).sum(1).clamp_(min=0),  # rounding can dip below 0
         probability_change=(log_p.gather(1, chosen).exp() - p_ref.gather(1, chosen))[:, 0],
         valid=valid,
-        same=(z.argmax(1) == z_ref.argmax(1)) & valid,  # argmax would take a NaN for the largest
+        same=(_are_top(z) & _are_top(z_ref)).any(1) & valid,
     )
+
+
+def _are_top(z: Tensor) -> Tensor:
+    """Which tokens are the most likely ones of their position; none where one is NaN."""
+    return z == z.amax(1, keepdim=True)
+
+
+def _percentile(values: Tensor, percent: int) -> float:
+    """By nearest rank: one of the values, so an infinite one is an infinity."""
+    rank = -(-percent * len(values) // 100)  # exact, and rounded up
+    return values.sort().values[rank - 1].item()
 
 
 def _flat(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

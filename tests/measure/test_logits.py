@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import kl_div
 
 from qdemo import logit_difference
+from qdemo.measure.proportion import wilson
 
 
 def logits(seed, positions=6, tokens=11, noise=0.3):
@@ -34,7 +35,7 @@ def test_every_figure_is_what_torch_gives(seed, noise):
     kl = kl_div(log_p, log_ref, reduction="none", log_target=True).sum(1)
     assert torch.allclose(d.kl, kl, rtol=1e-9, atol=1e-15)
     assert d.kl_mean == pytest.approx(kl.mean().item())
-    assert d.kl_p90 == pytest.approx(torch.quantile(kl, 0.9).item())
+    assert d.kl_p90 == pytest.approx(torch.quantile(kl, 0.9, interpolation="higher").item())
     assert d.kl_max == pytest.approx(kl.max().item())
     same = reference.argmax(1) == other.argmax(1)
     assert d.same.tolist() == same.tolist()
@@ -72,6 +73,39 @@ def test_the_standard_error_is_the_binomial_one():
     d = logit_difference(reference, other)
     assert d.same_top == pytest.approx(0.7)
     assert d.same_top_error == pytest.approx(math.sqrt(0.7 * 0.3 / 10))
+    assert (d.same_top_low, d.same_top_high) == wilson(7, 10)
+
+
+@pytest.mark.parametrize("second", [[3.0, 3.0, 1.0], [3.0, 1.0, 3.0], [3.0, 3.0, 3.0]])
+@pytest.mark.parametrize("first", [[5.0, 0.0, 1.0], [5.0, 5.0, 1.0], [5.0, 1.0, 5.0]])
+def test_of_tokens_that_are_equally_likely_one_in_common_is_enough(first, second):
+    reference, other = torch.tensor([first]), torch.tensor([second])
+    assert logit_difference(reference, other).same_top == 1
+    assert logit_difference(other, reference).same_top == 1
+
+
+def test_tokens_that_are_equally_likely_and_all_others_than_the_reference_s():
+    d = logit_difference(torch.tensor([[5.0, 0.0, 1.0]]), torch.tensor([[2.0, 3.0, 3.0]]))
+    assert d.same_top == 0
+
+
+def with_kl(infinite, positions):
+    """Logits of which so many positions have no chance of what the reference writes."""
+    reference = torch.zeros(positions, 2)
+    other = reference + torch.arange(positions)[:, None] * torch.tensor([0.0, 0.1])
+    other[:infinite, 0] = -torch.inf
+    return logit_difference(reference, other)
+
+
+@pytest.mark.parametrize(("infinite", "positions"), [(1, 9), (2, 10), (5, 40), (1, 1)])
+def test_an_infinite_percentile_is_infinite(infinite, positions):
+    assert with_kl(infinite, positions).kl_p90 == torch.inf
+
+
+@pytest.mark.parametrize(("infinite", "positions"), [(1, 10), (4, 40), (0, 1)])
+def test_infinities_above_a_percentile_leave_it_finite(infinite, positions):
+    d = with_kl(infinite, positions)
+    assert d.kl_p90 == d.kl.sort().values[math.ceil(0.9 * positions) - 1].item() < torch.inf
 
 
 def test_given_tokens_are_the_ones_followed():
