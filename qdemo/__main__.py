@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,8 @@ from qdemo import Footprint, Variant, compare, footprint
 from qdemo.modeling.footprint import KINDS
 from qdemo.report import as_json, summary
 from qdemo.results import Comparison, Event, Finished, Written
+from qdemo.views.tables import same_top
+from qdemo.views.wording import read_as, too_far
 from qdemo.zoo.access import download, skeleton
 from qdemo.zoo.availability import get_entry
 from qdemo.zoo.catalogue import CATALOGUE
@@ -25,6 +32,7 @@ _FORMATS = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 2 where the input was wrong."""
+    _write_what_can_be_written()
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -32,6 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"qdemo: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _write_what_can_be_written() -> None:
+    """Have no character end a run in a terminal that lacks it: Windows' and C's encodings do."""
+    codecs.register_error("qdemo", _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="qdemo")
+
+
+def _plainer(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Signs of ours in ASCII, all else by its number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    plain = "".join(_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in wrong)
+    return plain, error.end
+
+
+_ASCII = {"Δ": "d", "–": "-", "×": "x", "…": "...", "▁": "_"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,11 +87,37 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> None:
     given = _picture(options.input) if _captions(options.model) else options.input
-    _bring(options.model)
-    for event in compare(options.model, given, options.formats, options.max_tokens):
-        _show_progress(event)
-        if isinstance(event, Finished):
-            _report(event.comparison, options.json)
+    with _file(options.json) as write:  # before anything slow
+        _bring(options.model)
+        for event in compare(options.model, given, options.formats, options.max_tokens):
+            _show_progress(event)
+            if isinstance(event, Finished):
+                _report(event.comparison)
+                write(json.dumps(as_json(event.comparison), indent=1, allow_nan=False))
+
+
+@contextmanager
+def _file(name: str | None) -> Iterator[Callable[[str], object]]:
+    """What writes a file at the end of what may be long; that it can, is found out before.
+
+    Raises:
+        ValueError: it can't be written; what it held stays until there is something else to hold.
+    """
+    if name is None:
+        yield lambda _: None
+        return
+    path = Path(name)
+    is_new = not path.exists()
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise ValueError(f"can't write {name}: {error.strerror}") from None
+    try:
+        yield partial(path.write_text, encoding="utf-8")
+    except BaseException:
+        if is_new:
+            path.unlink()
+        raise
 
 
 def _captions(model: str) -> bool:
@@ -94,15 +148,18 @@ def _show_progress(event: Event) -> None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _report(comparison: Comparison, path: str | None) -> None:
+def _report(comparison: Comparison) -> None:
     rows = summary(comparison)
     if rows:
         print(f"{comparison.model}: {comparison.shown!r}\n")
+        if any(token.kind for token in comparison.read[:-1]):
+            print(f"{read_as([asdict(token) for token in comparison.read])}\n")
         _table(list(_COLUMNS), [[show(row) for show in _COLUMNS.values()] for row in rows])
+    for row in rows:
+        if row["span"] and (first := row["span"]["overflow"]):
+            print(f"\n{row['format']}: {too_far(row['format'], first)}")
     for failure in comparison.failures:
         print(f"\n{failure.variant} failed: {failure.reason}")
-    if path:
-        Path(path).write_text(json.dumps(as_json(comparison), indent=1, allow_nan=False))
 
 
 def _number(key: str, digits: str) -> Callable[[dict[str, Any]], str]:
@@ -117,9 +174,9 @@ _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "mean |Δlogit|": _number("logit_mean_abs", ".5f"),
     "max |Δlogit|": _number("logit_max_abs", ".4f"),
     "KL, nats": _number("logit_kl_mean", ".2e"),
-    "same top": _number("logit_same_top", ".0%"),
+    "same top, 95%": same_top,
     "SQNR, dB": _number("weight_sqnr_db", ".1f"),
-    "parts at token": _number("first_divergent_token", "d"),
+    "diverges at token": _number("first_divergent_token", "d"),
     "output": lambda row: repr(row["output"]),
 }
 

@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from qdemo.measure.logits import logit_difference
+from qdemo.measure.logits import likeliest, logit_difference
 from qdemo.measure.outputs import first_divergence
+from qdemo.measure.overflow import Span, watching
 from qdemo.measure.weights import WeightError, model_weight_errors
 from qdemo.modeling.convert import rebuild
 from qdemo.modeling.footprint import footprint
@@ -25,6 +26,7 @@ from qdemo.results import (
     Event,
     Failed,
     Finished,
+    InputToken,
     Outcome,
     Result,
     Started,
@@ -33,6 +35,9 @@ from qdemo.results import (
 
 REFERENCE = Variant()
 """What everything is compared with: the model in fp32."""
+
+WATCHED = ("fp16", "bf16")
+"""What is looked into for numbers that went too far."""
 
 TOP = 5
 
@@ -53,6 +58,14 @@ class Runner(Protocol):
     @property
     def model(self) -> nn.Module:
         """The model in fp32."""
+
+    @property
+    def read(self) -> tuple[InputToken, ...]:
+        """The input's tokens as the model reads them; a picture has none."""
+
+    @property
+    def kept_wide(self) -> tuple[str, ...]:
+        """The layers that the model's library would keep in fp32 when it loads it as fp16."""
 
     def generate(self, model: nn.Module, max_tokens: int) -> Iterator[int]:
         """The tokens that `model`, a variant of `self.model`, answers with."""
@@ -93,8 +106,7 @@ class _Nothing:
     def put(self, variant: Variant, outcome: Outcome) -> None:
         pass
 
-    def get_weights(self, variant: Variant) -> None:
-        pass
+    get_weights = get
 
     def put_weights(self, variant: Variant, errors: dict[str, WeightError]) -> None:
         pass
@@ -161,6 +173,8 @@ def _planned(runner: Runner, variants: Iterable[Variant], max_tokens: int) -> Co
         max_tokens=max_tokens,
         variants=tuple(dict.fromkeys([REFERENCE, *variants])),
         shapes={name: tuple(w.shape) for name, w in runner.model.named_parameters()},
+        read=runner.read,
+        kept_wide=runner.kept_wide,
     )
 
 
@@ -168,17 +182,21 @@ def _run(
     runner: Runner, variant: Variant, max_tokens: int, reference: Outcome | None, kept: Kept
 ) -> Generator[Event, None, Outcome]:
     model = runner.model if reference is None else variant.build(runner.model)
+    span: Span | None = None
     # The first pass pays for pages and caches; no token's time should have that in it.
     if reference is None:
         next(runner.generate(model, 1))
     else:
-        logits = runner.score(model, reference.result.tokens)
+        logits, span = _scored(runner, variant, model, reference.result.tokens)
     tokens: list[int] = []
     seconds: list[float] = []
-    for token, took in _timed(runner.generate(model, max_tokens)):
-        tokens.append(token)
-        seconds.append(took)
-        yield Written(variant, runner.decode(tokens))
+    try:
+        for token, took in _timed(runner.generate(model, max_tokens)):
+            tokens.append(token)
+            seconds.append(took)
+            yield Written(variant, runner.decode(tokens))
+    except ArithmeticError as error:
+        raise ArithmeticError(f"{error}{_where(span)}") from None
     if reference is None:
         logits = runner.score(model, tokens)
     result = _alone(runner, variant, model, tokens, seconds, logits)
@@ -188,7 +206,23 @@ def _run(
     if errors is None:
         errors = dict(model_weight_errors(runner.model, model))
         kept.put_weights(variant, errors)
-    return Outcome(_beside(runner, result, reference, logits, errors))
+    return Outcome(replace(_beside(runner, result, reference, logits, errors), span=span))
+
+
+def _scored(
+    runner: Runner, variant: Variant, model: nn.Module, tokens: Sequence[int]
+) -> tuple[Tensor, Span | None]:
+    """The logits; and how far numbers go inside the model, where they may go too far."""
+    if variant.compute not in WATCHED:
+        return runner.score(model, tokens), None
+    with watching(model) as seen:
+        return runner.score(model, tokens), seen.span
+
+
+def _where(span: Span | None) -> str:
+    """Where numbers first went too far, as the end of a sentence."""
+    first = None if span is None else span.overflow
+    return "" if first is None else f"; first in what comes out of {first.module}"
 
 
 def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:
@@ -235,10 +269,11 @@ def _beside(
     """The same with what separates it from the reference."""
     assert reference.logits is not None
     theirs = reference.result.tokens
+    index = first_divergence(theirs, result.tokens)
     return replace(
         result,
         logits=logit_difference(reference.logits, logits, torch.tensor(theirs)),
-        divergence=first_divergence(theirs, result.tokens),
+        divergence=None if index is None else index + 1,
         weights=errors,
         bytes_with_embeddings=_bytes_with_embeddings(runner.model, result.variant),
     )
@@ -259,8 +294,7 @@ _BYTES: WeakKeyDictionary[nn.Module, dict[Variant, int]] = WeakKeyDictionary()
 
 
 def _top(runner: Runner, logits: Tensor) -> tuple[tuple[tuple[str, float], ...], ...]:
-    found = logits.float().softmax(1).topk(min(TOP, logits.shape[1]), dim=1)
     return tuple(
         tuple(zip(runner.pieces(tokens), shares, strict=True))
-        for tokens, shares in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+        for tokens, shares in likeliest(logits, TOP)
     )

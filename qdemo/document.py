@@ -1,16 +1,19 @@
 """The JSON document of a comparison, which `report` writes and everything that is shown reads.
 
 It is plain: numbers, text, lists, and None where there is none. `formats` are those asked for,
-fp32 first; `results` has an item for each that ran, `failures` for each that could not, and `kept`
-names those whose result an earlier comparison had computed; the keys name the units.
+fp32 first; `results` has an item for each that ran, `failures` for each that could not, `stopped`
+for each that was not through when the comparison was ended, and `kept` names those whose result an
+earlier comparison had computed. `read` are the tokens of the input, `kept_wide` the layers that
+transformers would keep in fp32 in fp16. Positions count from 1; the keys name the units.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-SCHEMA = 1
-"""Raised whenever a field changes its meaning."""
+SCHEMA = 2
+"""Raised whenever a field changes its meaning. Since 2 `first_divergent_token` counts from 1, and
+the bytes of what is quantized are called `quantized weights`."""
 
 Document = dict[str, Any]
 

@@ -19,7 +19,7 @@ from qdemo.document import SCHEMA, WHOLE_MODEL, Document
 from qdemo.measure.histogram import BINS, LOG_BINS, LOG_RANGE
 from qdemo.measure.logits import LogitDifference
 from qdemo.measure.weights import WeightError, pool
-from qdemo.results import Comparison, Failed, Result
+from qdemo.results import Comparison, Failed, Result, Stopped
 
 
 def summary(comparison: Comparison) -> list[dict[str, Any]]:
@@ -38,6 +38,8 @@ def as_json(comparison: Comparison) -> Document:
         "schema": SCHEMA,
         "model": comparison.model,
         "input": comparison.shown,
+        "read": [asdict(token) for token in comparison.read],
+        "kept_wide": list(comparison.kept_wide),
         "max_tokens": comparison.max_tokens,
         "decoding": "greedy",
         "seed": None,  # nothing is drawn at random
@@ -46,7 +48,8 @@ def as_json(comparison: Comparison) -> Document:
             plain | _detail(result, comparison.shapes)
             for plain, result in zip(rows, comparison.results, strict=True)
         ],
-        "failures": [failure_row(failure) for failure in comparison.failures],
+        "failures": [reason_row(failure) for failure in comparison.failures],
+        "stopped": [reason_row(stopped) for stopped in comparison.stopped],
         "kept": [str(variant) for variant in comparison.kept],
         "machine": _machine(),
         "computed": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,6 +70,7 @@ def row(result: Result, reference: Result) -> dict[str, Any]:
         "first_divergent_token": result.divergence,
         **_weights(pool(result.weights.values()) if result.weights else None),
         "footprint": asdict(result.footprint) | {"split_ties": _ties(result)},
+        "span": result.span and asdict(result.span),
         "bytes_with_embeddings": result.bytes_with_embeddings,
         "computed": result.computed,
     }
@@ -76,9 +80,9 @@ def _ties(result: Result) -> list[dict[str, Any]]:
     return [asdict(tie) for tie in result.footprint.split_ties]
 
 
-def failure_row(failure: Failed) -> dict[str, str]:
-    """A variant that could not run, and why."""
-    return {"format": str(failure.variant), "reason": failure.reason}
+def reason_row(ended: Failed | Stopped) -> dict[str, str]:
+    """A variant that could not run, or was stopped, and why."""
+    return {"format": str(ended.variant), "reason": ended.reason}
 
 
 def _logits(difference: LogitDifference | None) -> dict[str, float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,7 @@ def parse_prompt(prompt: Any) -> str:
         InputError: no text, nothing in it, or too much.
     """
     text = _text("" if prompt is None else prompt, "prompt")
-    if not text.strip():
+    if all(map(_is_unseen, text)):
         raise InputError("prompt", "the prompt is empty; type something, or take an example")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise InputError("prompt", "the prompt has half a character in it, which no text has")
@@ -169,6 +170,19 @@ def parse_prompt(prompt: Any) -> str:
         length = f"the prompt has {len(text):,} characters"
         raise InputError("prompt", f"{length}; at most {MAX_CHARACTERS:,} are read")
     return text
+
+
+def _is_unseen(character: str) -> bool:
+    """Whether nothing of it is seen: a blank, a control, or what Unicode has readers ignore."""
+    return unicodedata.category(character) in _UNSEEN or character in _IGNORED
+
+
+_UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
+_IGNORED = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+"""Fillers and variation selectors, which are letters and marks by category."""
 
 
 def parse_picture(picture: Any) -> Picture:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from torch import Tensor
 
 from qdemo.measure.logits import LogitDifference
+from qdemo.measure.overflow import Span
 from qdemo.measure.weights import WeightError
 from qdemo.modeling.footprint import Footprint
 from qdemo.modeling.variant import Variant
@@ -19,10 +21,11 @@ class Result:
     `tokens`, `text`: its own greedy output. `first_token_s` is the time to the first token, in
     seconds, and `token_ms` the milliseconds for each further one (None where there is none),
     after a warm-up. `top` holds, at each position of the reference's output, the most likely
-    tokens with their probabilities. `logits` (both fed the reference's output), `divergence` (the
-    first token that differs) and `weights` (by parameter) are against the reference; it has none.
-    `bytes_with_embeddings`: what the variant would hold if it quantized the embeddings too; None
-    where that says nothing. `computed`: when, as an ISO 8601 time.
+    tokens with their probabilities. `logits` (both fed the reference's output), `divergence` (which
+    token is the first that differs, counted from 1) and `weights` (by parameter) are against the
+    reference; it has none. `span` is how far numbers went where half precision computes, fed the
+    reference's output. `bytes_with_embeddings`: what the variant would hold if it quantized the
+    embeddings too; None where that says nothing. `computed`: when, as an ISO 8601 time.
     """
 
     variant: Variant
@@ -36,6 +39,7 @@ class Result:
     logits: LogitDifference | None = None
     divergence: int | None = None
     weights: dict[str, WeightError] | None = None
+    span: Span | None = None
     bytes_with_embeddings: int | None = None
     computed: str = ""
 
@@ -56,12 +60,33 @@ class Failed:
     reason: str
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """A variant was not through when a person, or the deadline, ended the comparison."""
+
+    variant: Variant
+    reason: str
+
+
+@dataclass(frozen=True)
+class InputToken:
+    """A token of the input as the model reads it: its `piece` of the vocabulary, the `text` that it
+    stands for where that is known, and its `kind`: "" for an ordinary one, "unknown" for what the
+    vocabulary lacks, "special" for marks such as the end."""
+
+    piece: str
+    text: str | None = None
+    kind: Literal["", "unknown", "special"] = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """All that came out for one model and one input; the reference is the first result.
 
-    `variants` are those that were to run, `shapes` those of the reference's parameters, by name.
-    `kept` are the variants whose result was computed by an earlier comparison.
+    `read` are the tokens of the input; a picture has none. `variants` are those that were to run,
+    `shapes` those of the reference's parameters, by name. `kept` are the variants whose result was
+    computed by an earlier comparison. `kept_wide` names the layers that transformers would have
+    kept in fp32 in a model that it loads as fp16.
     """
 
     model: str
@@ -69,8 +94,11 @@ class Comparison:
     max_tokens: int
     variants: tuple[Variant, ...]
     shapes: dict[str, tuple[int, ...]]
+    read: tuple[InputToken, ...] = ()
+    kept_wide: tuple[str, ...] = ()
     results: tuple[Result, ...] = ()
     failures: tuple[Failed, ...] = ()
+    stopped: tuple[Stopped, ...] = ()
     kept: tuple[Variant, ...] = ()
 
     def after(self, event: Event) -> Comparison:
@@ -80,6 +108,8 @@ class Comparison:
             return replace(self, results=(*self.results, event.result), kept=kept)
         if isinstance(event, Failed):
             return replace(self, failures=(*self.failures, event))
+        if isinstance(event, Stopped):
+            return replace(self, stopped=(*self.stopped, event))
         return self
 
 
@@ -113,4 +143,4 @@ class Finished:
     comparison: Comparison
 
 
-Event = Started | Written | Done | Failed | Finished
+Event = Started | Written | Done | Failed | Stopped | Finished

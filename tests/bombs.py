@@ -46,9 +46,6 @@ TEXT = zlib.compress(bytes(100_000_000))
 BOMBS = {
     "huge.png": (png(30_000, 30_000), HUGE),
     "icon.ico": (icon(png(12_000, 12_000)), NONE),
-    "compressed-text.png": (png(8, 8, chunk(b"zTXt", b"a\0\0" + TEXT)), BROKEN),
-    "compressed-unicode.png": (png(8, 8, chunk(b"iTXt", b"a\0\1\0\0\0" + TEXT)), BROKEN),
-    "colour-profile.png": (png(8, 8, chunk(b"iCCP", b"a\0\0" + TEXT)), BROKEN),
     "truncated.jpg": (jpeg(), BROKEN),
     "page.png": (b"<!doctype html><script>alert(1)</script>", NONE),
     "picture.svg": (
@@ -59,3 +56,10 @@ BOMBS = {
     "empty.png": (b"", NONE),
 }
 """Each by a name to upload it under, with the end of what is said of it."""
+
+BESIDE = {
+    "compressed-text.png": png(8, 8, chunk(b"zTXt", b"a\0\0" + TEXT)),
+    "compressed-unicode.png": png(8, 8, chunk(b"iTXt", b"a\0\1\0\0\0" + TEXT)),
+    "colour-profile.png": png(8, 8, chunk(b"iCCP", b"a\0\0" + TEXT)),
+}
+"""Pictures that are as they should be, with a bomb in what is said beside them."""

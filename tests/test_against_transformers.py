@@ -107,6 +107,14 @@ def held(model, kinds=(), format="int8"):
     return packed + sum(floats.values())
 
 
+def score_interval(share, total):
+    """Wilson's, as the two shares whose own standard error reaches the one that was found."""
+    z = 1.959963984540054
+    a, b, c = 1 + z**2 / total, -(2 * share + z**2 / total), share**2
+    root = math.sqrt(max(0, b**2 - 4 * a * c))
+    return (-b - root) / (2 * a), (-b + root) / (2 * a)
+
+
 def logit_figures(z_ref, z, tokens):
     z_ref, z = z_ref.double(), z.double()
     log_ref, log_p = z_ref.log_softmax(1), z.log_softmax(1)
@@ -121,10 +129,12 @@ def logit_figures(z_ref, z, tokens):
         "logit_mean_abs_centred": centred.mean().item(),
         "logit_max_abs_centred": centred.max().item(),
         "logit_kl_mean": kl.mean().item(),
-        "logit_kl_p90": kl.quantile(0.9).item(),
+        "logit_kl_p90": kl.quantile(0.9, interpolation="higher").item(),
         "logit_kl_max": kl.max().item(),
         "logit_same_top": same,
         "logit_same_top_error": math.sqrt(same * (1 - same) / len(tokens)),
+        "logit_same_top_low": score_interval(same, len(tokens))[0],
+        "logit_same_top_high": score_interval(same, len(tokens))[1],
         "logit_token_probability_rms": change.square().mean().sqrt().item(),
         "logit_invalid_positions": 0,
         "kl_by_position": kl.tolist(),
@@ -229,7 +239,7 @@ def test_the_answer_is_that_of_generate(plain, other, result, tokens):
     own = plain.generate(other).tolist()
     assert result["tokens"] == own
     assert result["output"] == plain.tokenizer.decode(own, skip_special_tokens=True)
-    pairs = enumerate(zip_longest(tokens.tolist(), own))
+    pairs = enumerate(zip_longest(tokens.tolist(), own), 1)
     assert result["first_divergent_token"] == next((i for i, (a, b) in pairs if a != b), None)
 
 
@@ -266,6 +276,12 @@ def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
     assert result["times_smaller"] == document["results"][0]["bytes"] / size
 
 
+def interval(share, total):
+    low, high = score_interval(share, total)
+    ends = f"at least {100 * low:.0f}%" if share == 1 else f"{100 * low:.0f} to {100 * high:.0f}%"
+    return f"{100 * share:.1f}".removesuffix(".0") + f"%, {ends}"
+
+
 def test_the_command_prints_the_figures_of_the_document(told):
     printed, document = told
     rows = {row[0]: row[1:] for row in (re.split("  +", line) for line in printed.splitlines())}
@@ -276,7 +292,7 @@ def test_the_command_prints_the_figures_of_the_document(told):
         "logit_mean_abs": "{:.5f}".format,
         "logit_max_abs": "{:.4f}".format,
         "logit_kl_mean": "{:.2e}".format,
-        "logit_same_top": "{:.0%}".format,
+        "logit_same_top": lambda share: interval(share, len(document["results"][0]["tokens"])),
         "weight_sqnr_db": "{:.1f}".format,
         "first_divergent_token": str,
         "output": repr,
@@ -290,10 +306,12 @@ def test_the_command_prints_the_figures_of_the_document(told):
 def test_the_csv_has_the_figures_of_the_document(document):
     rows = list(csv.DictReader(io.StringIO(as_csv(document))))
     last = document["results"][-1].items()
-    plain = [key for key, value in last if not isinstance(value, list | dict)]
+    plain = [key for key, value in last if not isinstance(value, list | dict) and key != "span"]
     assert [row["format"] for row in rows] == document["formats"]
     for row, result in zip(rows, document["results"], strict=True):
-        assert set(row) == {"model", "input", *plain}
+        assert set(row) == {"model", "input", "largest_inside", "overflow_at", *plain}
+        span = result["span"] or {"largest": ""}
+        assert row["largest_inside"] in (str(span["largest"]), "")
         for key in plain:
             value = result[key]
             cell = float(row[key]) if isinstance(value, float | int) else row[key]

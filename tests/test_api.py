@@ -68,7 +68,7 @@ def test_footprint_answers_while_the_first_model_is_still_being_loaded(client):
         ("int8", 126_827_520),
     ]
     assert held[1]["by_kind"] == {
-        "integer weights": 60_489_728,
+        "quantized weights": 60_489_728,
         "scales and zero points": 452_096,
         "float weights": 65_885_696,
         "buffers": 0,

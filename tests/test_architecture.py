@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "views": {"document", "views", "measure"},
     "settings": set(),
     "lru": set(),
-    "zoo": {"zoo", "importing", "lru", "settings"},
+    "zoo": {"zoo", "importing", "lru", "results", "settings"},
     "lab": {"lab", "importing", "zoo", "modeling", "measure", "numerics"},
     "ui": {
         "ui", "lab", "importing", "views", "results", "request", "progress", "report", "document",

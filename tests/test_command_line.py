@@ -1,12 +1,17 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import qdemo.__main__
 from qdemo.__main__ import main
+from qdemo.measure.overflow import Overflow, Span, Watch
 from qdemo.zoo.scenes import IMAGES
+
+ROOT = Path(__file__).parent.parent
 
 PICTURE = IMAGES / "gallery" / "a-woman-and-a-dog-on-the-beach.png"
 
@@ -116,10 +121,75 @@ def test_bad_input_is_one_clear_line(capsys, arguments, says):
     assert err.count("\n") == 1
 
 
+def as_people_run_it(*arguments, **environment):
+    command = [sys.executable, "-m", "qdemo", *arguments]
+    return subprocess.run(command, capture_output=True, cwd=ROOT, env=os.environ | environment)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8"])
+def test_a_terminal_of_any_encoding_shows_what_it_can(encoding):
+    prompt = "Translate to German: Tuesday 😀"
+    command = ["compare", "t5-tiny", "--input", prompt, "--formats", "int8", "--max-tokens", "4"]
+    run = as_people_run_it(*command, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    shown, told = run.stdout.decode(encoding), run.stderr.decode(encoding)
+    assert (run.returncode, told) == (0, "")
+    assert ("mean |Δlogit|" if encoding == "utf-8" else "mean |dlogit|") in shown
+    assert ("😀" if encoding == "utf-8" else "\\U0001f600") in shown
+    assert [line.split()[0] for line in shown.splitlines()[-2:]] == ["fp32", "int8"]
+
+
+def test_an_error_in_a_terminal_without_its_characters():
+    run = as_people_run_it("footprint", "nobody/→", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert run.returncode == 2
+    assert run.stderr.startswith(b"qdemo: unknown model 'nobody/\\u2192'")
+
+
+COMPARE = ("compare", "t5-tiny", "--input", "x", "--formats", "int8", "--max-tokens", "1")
+
+
+@pytest.mark.parametrize("name", ["nowhere/x.json", "folder"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
+    name, capsys, tmp_path, monkeypatch
+):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(qdemo.__main__, "compare", lambda *_: 1 / 0)
+    status, out, err = run(capsys, *COMPARE, "--json", str(tmp_path / name))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"qdemo: can't write {tmp_path / name}: ")
+    assert err.count("\n") == 1
+
+
+def test_a_run_that_breaks_off_leaves_a_file_as_it_was(capsys, tmp_path):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("what was there")
+    for file in (old, new):
+        assert run(capsys, *COMPARE[:3], "</s>", "--json", str(file))[0] == 2
+    assert old.read_text() == "what was there"
+    assert not new.exists()
+
+
+def test_the_json_can_go_to_a_pipe():
+    done = as_people_run_it(*COMPARE, "--json", "/dev/stderr")
+    assert json.loads(done.stderr)["formats"] == ["fp32", "int8"]
+
+
+def test_what_the_model_does_not_know_is_told(capsys):
+    _, out, _ = run(capsys, *COMPARE[:2], "--input", "😀 x", *COMPARE[4:])
+    assert "this model does not know 😀" in out
+    _, out, _ = run(capsys, *COMPARE)
+    assert "read as" not in out
+
+
+def test_where_fp16_overflows_is_told(capsys, monkeypatch):
+    first = Overflow("a.wi", infinite=3, nan=0, numbers=9, clamped_in=None)
+    monkeypatch.setattr(Watch, "span", Span(60000.0, "a", first), raising=False)
+    monkeypatch.setattr(Watch, "see", lambda *_: None)
+    monkeypatch.setattr(Watch, "__init__", lambda _: None)
+    _, out, _ = run(capsys, *COMPARE[:5], "fp16", "--max-tokens", "1")
+    assert "fp16: Too large for fp16: of the 9 numbers out of a.wi, 3 became infinite." in out
+
+
 def test_as_people_start_it():
-    command = [sys.executable, "-m", "qdemo", "--help"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, cwd=Path(__file__).parent.parent
-    )
+    result = as_people_run_it("--help")
     assert result.returncode == 0
-    assert "footprint" in result.stdout
+    assert b"footprint" in result.stdout

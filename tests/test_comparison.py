@@ -7,7 +7,7 @@ from torch import nn
 from qdemo import Variant, footprint, logit_difference
 from qdemo.comparison import REFERENCE, run
 from qdemo.measure.outputs import first_divergence
-from qdemo.results import Done, Failed, Finished, Started, Written
+from qdemo.results import Done, Failed, Finished, InputToken, Started, Written
 
 VARIANTS = [Variant.parse(text) for text in ("bf16", "int8", "int2")]
 
@@ -15,7 +15,8 @@ VARIANTS = [Variant.parse(text) for text in ("bf16", "int8", "int2")]
 class Parrot:
     """A runner whose model maps the last token to the next; it stops at token 0."""
 
-    name, shown = "parrot", "3"
+    name, shown, kept_wide = "parrot", "3", ()
+    read = (InputToken("<3>", "3"),)
 
     def __init__(self, width=24, vocabulary=12):
         torch.manual_seed(5)
@@ -82,7 +83,8 @@ def test_every_figure_is_that_of_a_plain_computation():
         assert result.logits.mean_abs == difference.mean_abs
         assert result.logits.kl_mean == difference.kl_mean
         assert result.tokens == tuple(runner.generate(model, 6))
-        assert result.divergence == first_divergence(reference.tokens, result.tokens)
+        first = first_divergence(reference.tokens, result.tokens)
+        assert result.divergence == (None if first is None else first + 1)
         assert result.footprint == footprint(model)
         assert list(result.weights) == ["0.weight", "1.weight", "1.bias"]
 
@@ -111,7 +113,7 @@ def test_a_variant_that_fails_leaves_the_others_alive():
     events = list(run(runner, map(Variant.parse, ["fp16", "int8-g9", "bf16"]), max_tokens=3))
     failed = {str(e.variant): e.reason for e in events if isinstance(e, Failed)}
     assert failed.keys() == {"fp16", "int8-g9"}
-    assert "not finite" in failed["fp16"]
+    assert failed["fp16"] == "the logits are not finite; first in what comes out of 1"
     assert "group_size 9 does not divide the row length 24" in failed["int8-g9"]
     end = finished(events)
     assert [str(result.variant) for result in end.results] == ["fp32", "bf16"]

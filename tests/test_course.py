@@ -187,7 +187,7 @@ def test_flan_t5_small_to_the_byte():
     """The course's 0.12682868 GB hold 1,160 bytes more: activation scales that stay unused."""
     held = footprint(Variant.parse("int8").build(skeleton(CATALOGUE["google/flan-t5-small"])))
     assert held.by_kind == {
-        "integer weights": 60_489_728,
+        "quantized weights": 60_489_728,
         "scales and zero points": 452_096,
         "float weights": 65_885_696,
         "buffers": 0,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from gradio_client import handle_file
 
-from tests.bombs import BOMBS
+from tests.bombs import BESIDE, BOMBS
 from tests.browser.conftest import serving
 from tests.test_api import GOOD, LOOKS, ROOT, UPLOADED, WITHOUT_PROXY, compared, refused
 from tests.test_uploads import post
@@ -30,7 +30,6 @@ FILES = (
 ODD_PROMPTS = {
     "right to left": "\u202eWhat is 2 + 3?",
     "unclosed isolates": "\u2066\u2067\u2068\u202a What is 2 + 3?",
-    "nothing that is seen": "\u200b\u200d\u2060\ufeff",
     "nothing seen in between": "\u200b".join("What is 2 + 3?"),
     "piled marks": "a" + "\u0301" * 3900,
     "control characters": "".join(map(chr, range(32))) + "x\x7f\x80\x9f",
@@ -41,6 +40,9 @@ ODD_PROMPTS = {
     "a family": "👩\u200d👩\u200d👧\u200d👦" * 500,
     "syllables": "ᄀ" * 400 + "ᅡ" * 400,
 }
+
+
+UNSEEN = ("\u200b", "\u200b\u200d\u2060\ufeff", "\x1b\x07 \n", "\u2800\u3164", "\ufe0f\U000e0100")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +154,21 @@ def test_a_bomb_is_refused_in_a_sentence_and_seconds_and_takes_no_memory(client,
     assert message.startswith("picture: the uploaded file ")
     assert message.endswith(says)
     assert compared(client, **GOOD, max_tokens=1)[0]["results"]
+
+
+@pytest.mark.parametrize("name", list(BESIDE))
+def test_a_bomb_beside_the_pixels_costs_none_and_takes_no_memory(client, tmp_path, name):
+    (tmp_path / name).write_bytes(BESIDE[name])
+    compared(client, **LOOKS, picture_name="scene:1", max_tokens=1)
+    with at_most(300, seconds=20):
+        whole, _ = compared(client, **LOOKS, picture=handle_file(tmp_path / name), max_tokens=1)
+    assert whole["input"].startswith("the uploaded file, 8 × 8 pixels")
+
+
+@pytest.mark.parametrize("prompt", UNSEEN)
+def test_a_prompt_of_which_nothing_is_seen_is_empty(client, prompt):
+    message = refused(client, "/compare", **GOOD | {"prompt": prompt})
+    assert message == "prompt: the prompt is empty; type something, or take an example"
 
 
 @pytest.mark.parametrize("name", list(ODD_PROMPTS))

@@ -85,15 +85,16 @@ def test_stopped_anywhere_every_format_is_through_or_says_why_not(count):
     assert stopped.finished
     assert stopped.running == {}
     assert comparison.results == known.comparison.results
+    assert comparison.failures == known.comparison.failures
     through = formats(comparison.results) + formats(comparison.failures)
-    assert sorted(through) == sorted(map(str, comparison.variants))
-    earlier = len(known.comparison.failures)
-    assert {failure.reason for failure in comparison.failures[earlier:]} <= {REASON}
+    stopped = formats(comparison.stopped)
+    assert sorted(through + stopped) == sorted(map(str, comparison.variants))
+    assert {one.reason for one in comparison.stopped} <= {REASON}
 
 
 def test_stopping_what_is_finished_adds_nothing():
     known = after(None)
-    assert known.stopped(REASON).comparison.failures == known.comparison.failures
+    assert known.stopped(REASON).comparison.stopped == ()
     assert formats(known.comparison.failures) == ["int8-g9"]
 
 
@@ -101,14 +102,16 @@ def test_stopping_what_is_finished_adds_nothing():
 def test_what_was_stopped_can_be_written_to_a_file(count):
     document = after(count).stopped(REASON).document()
     json.dumps(document, allow_nan=False)
-    assert len(document["results"]) + len(document["failures"]) == len(document["formats"])
+    ended = [document[key] for key in ("results", "failures", "stopped")]
+    assert sum(map(len, ended)) == len(document["formats"])
 
 
 def test_the_document_of_cards_is_a_part_of_the_whole():
     for _, known in told(events()):
         part, whole = known.card_document(), known.document()
         assert part["formats"] == whole["formats"] == ["fp32", "bf16", "int8-g9", "int8"]
-        assert part["failures"] == whole["failures"]
+        for key in ("model", "input", "read", "failures", "stopped", "kept_wide"):
+            assert part[key] == whole[key]
         for row, full in zip(part["results"], whole["results"], strict=True):
             assert row.items() <= full.items()
 

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -31,7 +32,14 @@ variants = st.builds(
     st.sampled_from(["", "@fp16", "@bf16"]),
 ) | st.sampled_from(["fp32", "fp16", "bf16", "int4-g64-affine"])
 formats = st.lists(variants, min_size=1, max_size=MAX_FORMATS, unique=True)
-prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(str.strip)
+
+
+def is_seen(prompt):
+    """Whether there is a character in it that a person sees."""
+    return any(unicodedata.category(c) not in ("Cc", "Cf", "Zs", "Zl", "Zp") for c in prompt)
+
+
+prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(is_seen)
 tokens = st.integers(1, MAX_TOKENS)
 plain = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(),

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import nn
 
 import qdemo
+from qdemo.measure.proportion import wilson
 
 # Where each model's subject lives; imported when asked for, so that one doesn't need the other.
 SUBJECTS = {"t5-tiny": "assets.train.text.subject", "blip-tiny": "assets.train.scenes.subject"}
@@ -55,6 +56,12 @@ class Score:
         """Write the share in per cent."""
         return f"{100 * self.right / self.total:.1f}"
 
+    @property
+    def interval(self) -> str:
+        """Wilson's 95% interval, in per cent."""
+        low, high = wilson(self.right, self.total)
+        return f"{100 * low:.1f} to {100 * high:.1f}"
+
 
 def subject_named(name: str) -> Subject:
     """Find a subject by the name of its model."""
@@ -94,9 +101,10 @@ def table(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[str]:
         yield _row(task, first.total, [scores[form][task] for form in formats])
     pooled = [sum(scores[form].values(), Score(0, 0)) for form in formats]
     yield _row("**all**", pooled[0].total, pooled)
+    yield _row("95% interval", "", [score.interval for score in pooled])
 
 
-def _row(title: str, total: int, cells: Sequence[Score]) -> str:
+def _row(title: str, total: object, cells: Sequence[object]) -> str:
     return f"| {title} | {total} | {' | '.join(map(str, cells))} |"
 
 

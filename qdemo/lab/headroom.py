@@ -87,13 +87,3 @@ def dtypes(model: nn.Module, format: str) -> list[tuple[str, str, int, int]]:
             counts[key] += tensor.numel()
             sizes[key] += tensor.nbytes
     return [(*key, counts[key], sizes[key]) for key in counts]
-
-
-def kept_wide(model: nn.Module) -> list[str]:
-    """Names of the modules that transformers keeps in fp32 when it loads a model as fp16.
-
-    `from_pretrained(dtype=torch.float16)` asks the class for them; `.half()` does not.
-    """
-    patterns = getattr(model, "_keep_in_fp32_modules", None) or []
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    return [name for name in names if name.rpartition(".")[2] in patterns]

@@ -6,7 +6,9 @@ Everything is computed in fp64, so that a difference of nothing measures as noth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import neg
 from typing import NamedTuple
 
 import torch
@@ -28,8 +30,8 @@ class LogitDifference:
     several that are equally likely, one in common is enough), with its Wilson 95% interval and its
     standard error, as if positions were independent. `token_probability_rms`: RMS change of the
     probability of the reference's token. `kl`, `max_abs_by_position`, `same` hold one value a
-    position, (T,). `invalid_positions` counts those where the variant's logits are not all finite: they never count as the same top
-    token, and what is averaged over them is infinite or NaN.
+    position, (T,). `invalid_positions` counts those where the variant's logits are not all finite:
+    they never count as the same top token, and what is averaged over them is infinite or NaN.
     """
 
     mean_abs: float
@@ -87,6 +89,21 @@ def logit_difference(
         max_abs_by_position=at.max_abs,
         same=at.same,
     )
+
+
+def likeliest(logits: Tensor, count: int) -> Iterator[tuple[list[int], list[float]]]:
+    """The most likely tokens of each position of `logits` (T, V), with their probabilities.
+
+    Of those that are equally likely the first in the vocabulary comes first, as in greedy decoding.
+
+    >>> list(likeliest(torch.tensor([[0.0, 1.0, 1.0]]).log(), 2))
+    [([1, 2], [0.5, 0.5])]
+    """
+    shares = logits.float().softmax(1)
+    found = logits.float().topk(min(count, logits.shape[1]), dim=1)
+    for position, values, tokens in zip(shares, *map(Tensor.tolist, found), strict=True):
+        ordered = [token for _, token in sorted(zip(map(neg, values), tokens, strict=True))]
+        yield ordered, position[ordered].tolist()
 
 
 class _ByPosition(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where two outputs part."""
+"""Where two outputs diverge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 
 def first_divergence(reference: Sequence[int], other: Sequence[int]) -> int | None:
-    """The first position at which two token sequences differ, or None where they are equal.
+    """The index, from 0, of the first token in which two sequences differ; None if they are equal.
 
     >>> first_divergence([5, 6, 7], [5, 6, 8]), first_divergence([5, 6], [5, 6, 7])
     (2, 2)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from qdemo.modeling.modules import QModule, QWeight
 
-KINDS = ("integer weights", "scales and zero points", "float weights", "buffers")
-"""What bytes are spent on; fp8 numbers that have a scale count as integer weights do."""
+KINDS = ("quantized weights", "scales and zero points", "float weights", "buffers")
+"""What bytes are spent on; quantized weights are integers, or fp8 numbers that have a scale."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _held(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
 def _kind(module: nn.Module, key: str) -> str:
     if not isinstance(module, QWeight):
         return "buffers"
-    return "integer weights" if key == "packed" else "scales and zero points"
+    return "quantized weights" if key == "packed" else "scales and zero points"
 
 
 def _split_ties(model: nn.Module) -> Iterator[SplitTie]:

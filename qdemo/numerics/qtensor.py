@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -30,6 +32,19 @@ class QTensor:
     scheme: Scheme
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> NoReturn:
+        """Refuse to stand for a tensor. That it has this at all keeps torch from its shorter ways
+        with a layer's weight, as TransformerEncoderLayer's, and has it call the layer instead.
+
+        Raises:
+            TypeError: always.
+        """
+        name = getattr(function, "__name__", function)
+        raise TypeError(f"{name} can't take a quantized tensor; give it dequantize()")
 
     @property
     def data(self) -> Tensor:

@@ -1,19 +1,28 @@
-"""One card a format: waiting, writing, done or failed."""
+"""One card a format: waiting, writing, done, failed or stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from qdemo.document import Document
 from qdemo.measure.outputs import differing_words
 from qdemo.views.plots import colours
-from qdemo.views.tables import position
-from qdemo.views.wording import NONE, describe, megabytes, percent, significant, times
+from qdemo.views.tables import position, same_top
+from qdemo.views.wording import (
+    NONE,
+    computes,
+    describe,
+    joined,
+    megabytes,
+    significant,
+    times,
+    too_far,
+)
 
 _NOT_RUN = "Not run: without fp32 there is nothing to compare with."
-State = Literal["waiting", "running", "done", "failed"]
+State = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Card:
     share: str = ""
     figures: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def cards(document: Document, running: Mapping[str, str] | None = None) -> list[Card]:
@@ -45,6 +55,7 @@ def cards(document: Document, running: Mapping[str, str] | None = None) -> list[
     """
     results = {result["format"]: result for result in document["results"]}
     failures = {failure["format"]: failure["reason"] for failure in document["failures"]}
+    stopped = {stopped["format"]: stopped["reason"] for stopped in document["stopped"]}
     reference = document["results"][0] if document["results"] else None
     if document["failures"] and not reference:  # fp32 comes first
         failures = dict.fromkeys(document["formats"], _NOT_RUN) | failures
@@ -52,9 +63,12 @@ def cards(document: Document, running: Mapping[str, str] | None = None) -> list[
     for name, colour in colours(document).items():
         base = Card(name, describe(name), colour, "waiting")
         if name in results:
-            found.append(_done(base, results[name], reference or results[name]))
+            done = _done(base, results[name], reference or results[name])
+            found.append(_changed(done, notes=tuple(_notes(name, document["kept_wide"]))))
         elif name in failures:
             found.append(_changed(base, state="failed", reason=failures[name]))
+        elif name in stopped:
+            found.append(_changed(base, state="stopped", reason=stopped[name]))
         elif running and name in running:
             found.append(_changed(base, state="running", words=((running[name], False),)))
         else:
@@ -106,10 +120,18 @@ def _difference(result: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("mean |Δlogit|", significant(result["logit_mean_abs"])),
         ("max |Δlogit|", significant(result["logit_max_abs"])),
         ("KL from fp32", f"{significant(result['logit_kl_mean'])} nats"),
-        ("same top token", percent(result["logit_same_top"])),
-        ("parts at token", "never" if position(result) == NONE else position(result)),
+        ("same top token", same_top(result)),
+        ("diverges at token", "never" if position(result) == NONE else position(result)),
         ("weights' SQNR", _sqnr(result)),
+        *_largest(result),
     )
+
+
+def _largest(result: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """How near to its end the numbers inside come, where that is near enough to matter."""
+    if computes(result["format"]) != "fp16" or not result["span"]:
+        return ()
+    return (("largest number inside", f"{significant(result['span']['largest'])} of 65,504"),)
 
 
 def _sqnr(result: dict[str, Any]) -> str:
@@ -117,6 +139,17 @@ def _sqnr(result: dict[str, Any]) -> str:
         return "exact"
     value = result["weight_sqnr_db"]
     return NONE if value is None else f"{significant(value)} dB"
+
+
+def _notes(format: str, kept_wide: Sequence[str]) -> list[str]:
+    """Which fp16 it is."""
+    if format != "fp16" or not kept_wide:
+        return []
+    names = joined(sorted({name.rpartition(".")[2] for name in kept_wide}))
+    return [
+        f"Every weight is cast. transformers, told to load it in fp16, would keep {names} in fp32 "
+        f"({len(kept_wide)} layers)."
+    ]
 
 
 def _warnings(result: dict[str, Any]) -> list[str]:
@@ -127,6 +160,8 @@ def _warnings(result: dict[str, Any]) -> list[str]:
     if result["logit_invalid_positions"]:
         count = result["logit_invalid_positions"]
         found.append(f"At {count} token{'s' * (count != 1)} the logits are not finite.")
+    if result["span"] and result["span"]["overflow"]:
+        found.append(too_far(result["format"], result["span"]["overflow"]))
     found += [
         f"Held twice: {tie['quantized']} was tied to {tie['float']}, which stays float "
         f"({megabytes(tie['float_bytes'])}). +emb shares it."

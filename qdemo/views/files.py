@@ -23,23 +23,33 @@ def as_json_text(document: Document) -> str:
 
 def as_csv(document: Document) -> str:
     """One row a format, every plain figure unrounded; the keys name the units."""
-    asked = {"model": document["model"], "input": _disarmed(document["input"])}
-    rows = [asked | _plain(result) for result in document["results"]]
+    asked = {"model": document["model"], "input": document["input"]}
+    rows = [_disarmed(asked | _plain(result)) for result in document["results"]]
     return str(pd.DataFrame(rows).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: result[key] for key in result if key not in _NESTED}
-    return kept | {"output": _disarmed(result["output"])}
+    """Its figures; of what is nested, how far numbers went inside."""
+    kept = {key: value for key, value in result.items() if key not in _NESTED}
+    span = result["span"] or {"largest": None, "overflow": None}
+    first = span["overflow"] or {"module": None}
+    return kept | {"largest_inside": span["largest"], "overflow_at": first["module"]}
 
 
 _NESTED = {"tokens", "pieces", "footprint", "top", "kl_by_position", "max_abs_by_position",
-           "weights"}  # fmt: skip
+           "weights", "span"}  # fmt: skip
 
 
-def _disarmed(text: str) -> str:
-    """Text that a spreadsheet would take for a formula, made text again."""
-    return f"'{text}" if re.match(r"[=+\-@\t\r]", text) else text
+def _disarmed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Text that a spreadsheet would take for a formula, made text again, by OWASP's list ("CSV
+    Injection"); quotes and separators are the writer's."""
+    return {
+        key: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
+        for key, cell in row.items()
+    }
+
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_page(document: Document) -> str:

@@ -11,7 +11,7 @@ from qdemo.views.plots import colours
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 from qdemo.views.verdict import kept_note, verdict
-from qdemo.views.wording import duration, megabytes, percent, significant
+from qdemo.views.wording import duration, megabytes, percent, read_as, significant
 
 KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
 """Where the ribbon's colour changes, in nats."""
@@ -19,20 +19,24 @@ KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
 
 def verdict_html(document: Document, note: str = "") -> str:
     """The verdict with what was asked; `note` says where the figures come from."""
-    sentences = verdict(document)
+    return _verdict(document, verdict(document), note or kept_note(document))
+
+
+def running_html(document: Document) -> str:
+    """What stands in the verdict's place until there is one."""
+    return _verdict(document, ["Running one format after the other, fp32 first."], "")
+
+
+def _verdict(document: Document, sentences: Sequence[str], note: str) -> str:
     return fill(
         "verdict",
         sentences=sentences,
-        note=note or kept_note(document),
+        note=note,
         model=document["model"],
         input=document["input"],
+        read=document["read"],
+        reading=read_as(document["read"]),
     )
-
-
-def running_html(model: str, shown: str) -> str:
-    """What stands in the verdict's place until there is one."""
-    text = ["Running one format after the other, fp32 first."]
-    return fill("verdict", sentences=text, note="", model=model, input=shown)
 
 
 def download_html(

@@ -24,14 +24,14 @@ COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _KINDS = {
-    "integer weights": "#d97706",
+    "quantized weights": "#d97706",
     "scales and zero points": "#dc2626",
     "float weights": "#2563eb",
     "buffers": "#64748b",
 }
 _PATTERN = {"fillmode": "overlay", "fgcolor": "#ffffff", "fgopacity": 0.45, "size": 7}
 _SHAPES = {
-    "integer weights": "",
+    "quantized weights": "",
     "scales and zero points": "x",
     "float weights": "/",
     "buffers": ".",

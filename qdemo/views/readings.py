@@ -29,7 +29,7 @@ def memory(document: Document) -> str:
 
 def _is_split(result: dict[str, Any]) -> bool:
     kinds = result["footprint"]["by_kind"]
-    return bool(kinds["integer weights"] and kinds["float weights"] > 0.05 * result["bytes"])
+    return bool(kinds["quantized weights"] and kinds["float weights"] > 0.05 * result["bytes"])
 
 
 def logits(document: Document) -> str:

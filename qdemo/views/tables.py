@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qdemo.document import Document, variants
-from qdemo.views.wording import NONE, megabytes, percent, significant, times
+from qdemo.views.wording import NONE, interval, megabytes, significant, times
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ def _count(key: str) -> Callable[[Row], str]:
 
 
 def position(row: Row) -> str:
-    """Where the outputs part, counted from 1 as people do."""
+    """Where the outputs diverge."""
     first = row["first_divergent_token"]
-    return NONE if first is None else str(first + 1)
+    return NONE if first is None else str(first)
 
 
-def _same_top(row: Row) -> str:
-    share, error = row["logit_same_top"], row["logit_same_top_error"]
-    return f"{percent(share)} ± {percent(error)}" if error else percent(share)
+def same_top(row: Row) -> str:
+    """The share of positions with the same most likely token, and its interval."""
+    return interval(*(row[f"logit_same_top{end}"] for end in ("", "_low", "_high")))
 
 
 SUMMARY: Columns = {
@@ -56,8 +56,8 @@ SUMMARY: Columns = {
     "mean |Δlogit|": _figure("logit_mean_abs"),
     "max |Δlogit|": _figure("logit_max_abs"),
     "KL, nats": _figure("logit_kl_mean"),
-    "same top token": lambda row: percent(row["logit_same_top"]),
-    "parts at token": position,
+    "same top token": same_top,
+    "diverges at token": position,
     "SQNR, dB": _figure("weight_sqnr_db"),
 }
 
@@ -70,8 +70,8 @@ _LOGITS: Columns = {
     "KL mean, nats": _figure("logit_kl_mean"),
     "90%": _figure("logit_kl_p90"),
     "max": _figure("logit_kl_max"),
-    "same top token": _same_top,
-    "parts at token": position,
+    "same top token": same_top,
+    "diverges at token": position,
 }
 
 _WEIGHTS: Columns = {
@@ -106,7 +106,10 @@ def memory(document: Document) -> Table:
 
 def logits(document: Document) -> Table:
     """What separates the logits of each format from fp32's, both fed fp32's output."""
-    caption = "Logits beside fp32's, both fed the answer of fp32"
+    caption = (
+        "Logits beside fp32's, both fed the answer of fp32; 95% intervals (Wilson), as if its "
+        "tokens were independent"
+    )
     return _table(caption, _LOGITS, variants(document))
 
 

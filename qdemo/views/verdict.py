@@ -11,7 +11,8 @@ from qdemo.views.wording import joined, megabytes
 def verdict(document: Document) -> list[str]:
     """Sentences on what the formats say, on what they weigh, and on what failed."""
     if not document["results"]:
-        return ["fp32 itself failed, so there is nothing to compare with."]
+        ended = "failed" if document["failures"] else "was stopped"
+        return [f"fp32 itself {ended}, so there is nothing to compare with."]
     reference, *others = document["results"]
     same = [result for result in others if result["first_divergent_token"] is None]
     sentences = [*_sayings(same, others), *_weights(reference, same or others)]
@@ -19,7 +20,19 @@ def verdict(document: Document) -> list[str]:
     if failed:
         where = "the card says" if len(failed) == 1 else "the cards say"
         sentences.append(f"{joined(failed)} failed; {where} why.")
-    return sentences
+    sentences += _stopped([stopped["format"] for stopped in document["stopped"]])
+    return sentences + [
+        f"Inside {result['format']}, numbers went too far for it; its card says where."
+        for result in others
+        if result["span"] and result["span"]["overflow"]
+    ]
+
+
+def _stopped(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    were, they = ("was", "it was") if len(names) == 1 else ("were", "they were")
+    return [f"{joined(names)} {were} stopped before {they} through."]
 
 
 def kept_note(document: Document) -> str:
@@ -41,8 +54,8 @@ def _sayings(same: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[s
         sentences.append(f"{joined(names)} {verb} exactly what fp32 says.")
     apart = [result for result in others if result not in same]
     for result in apart:
-        position = result["first_divergent_token"] + 1
-        sentences.append(f"{result['format']} parts from fp32 at token {position}.")
+        position = result["first_divergent_token"]
+        sentences.append(f"{result['format']} diverges from fp32 at token {position}.")
     return sentences
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 NONE = "–"
 
@@ -35,6 +36,35 @@ def describe(variant: str) -> str:
     return "; ".join(
         [what, *(["embeddings too"] if emb else []), f"computes in {compute or 'fp32'}"]
     )
+
+
+def computes(variant: str) -> str:
+    """What a variant computes in, by its text form.
+
+    >>> computes("fp16"), computes("int8+emb@bf16"), computes("int8")
+    ('fp16', 'bf16', 'fp32')
+    """
+    stored, at, compute = variant.partition("@")
+    return compute if at else stored if stored in ("fp16", "bf16") else "fp32"
+
+
+def too_far(variant: str, first: Mapping[str, Any]) -> str:
+    """Where numbers inside a model first went too far, and what became of them.
+
+    >>> first = {"module": "a.wi", "infinite": 3, "nan": 0, "numbers": 4096, "clamped_in": None}
+    >>> too_far("fp16", first)
+    'Too large for fp16: of the 4,096 numbers out of a.wi, 3 became infinite.'
+    """
+    counts = ((first["infinite"], "infinite"), (first["nan"], "NaN"))
+    became = joined([f"{count:,} became {what}" for count, what in counts if count])
+    sentence = (
+        f"Too large for {computes(variant)}: of the {first['numbers']:,} numbers out of "
+        f"{first['module']}, {became}."
+    )
+    if first["clamped_in"] is None:
+        return sentence
+    where = first["clamped_in"] or "the model"
+    return f"{sentence} {where} clamps them, so what follows is finite, and wrong."
 
 
 def _scales(options: Sequence[str]) -> str:
@@ -81,6 +111,20 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.1f}".removesuffix(".0") + "%"
 
 
+def interval(share: float | None, low: float | None, high: float | None) -> str:
+    """A share of a sample with its 95% interval; of all and of none, the end that is open.
+
+    >>> interval(1.0, 0.566, 1.0), interval(0.8, 0.376, 0.964), interval(0.0, 0.0, 0.434)
+    ('100%, at least 57%', '80%, 38 to 96%', '0%, at most 43%')
+    """
+    if share is None or low is None or high is None:
+        return NONE
+    if share in (0, 1):
+        end = f"at least {100 * low:.0f}%" if share else f"at most {100 * high:.0f}%"
+        return f"{percent(share)}, {end}"
+    return f"{percent(share)}, {100 * low:.0f} to {100 * high:.0f}%"
+
+
 def times(ratio: float | None) -> str:
     """A ratio as a factor.
 
@@ -102,6 +146,28 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def read_as(tokens: Sequence[Mapping[str, Any]]) -> str:
+    """How a prompt is read, in words; what its model does not know, or takes for a mark, by name.
+
+    >>> read_as([{"piece": "<unk>", "text": "😀", "kind": "unknown"}])
+    'read as 1 token; this model does not know 😀'
+    """
+    if not tokens:
+        return ""
+    sentence = f"read as {len(tokens)} token{'s' * (len(tokens) > 1)}"
+    if unknown := _texts(tokens, "unknown"):
+        sentence += f"; this model does not know {joined(unknown)}"
+    if marks := _texts(tokens[:-1], "special"):
+        sentence += f"; {joined(marks)} inside is a mark to it, not text"
+    return sentence
+
+
+def _texts(tokens: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+    """What tokens of that kind stand for, each once."""
+    found = [token["text"] or token["piece"] for token in tokens if token["kind"] == kind]
+    return list(dict.fromkeys(found))
 
 
 def joined(names: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import BlipConfig, BlipProcessor
 
-from qdemo.zoo.decoding import Inputs
+from qdemo.results import InputToken
+from qdemo.zoo.decoding import Inputs, pieces, special_token
 from qdemo.zoo.pictures import Picture
 
 
@@ -17,10 +18,14 @@ class Captioning:
     """Any BLIP that captions."""
 
     def __init__(self, config: BlipConfig, processor: BlipProcessor) -> None:
-        """Read the special tokens from the configuration."""
+        """Read the special tokens from the configuration.
+
+        Raises:
+            ValueError: it does not name them.
+        """
         self._processor = processor
-        self.start: int = config.text_config.bos_token_id
-        self.end: int = config.text_config.sep_token_id
+        self.start = special_token(config.text_config, "bos_token_id")
+        self.end = special_token(config.text_config, "sep_token_id")
         self.longest: int = config.text_config.max_position_embeddings
 
     def encode(self, given: Any) -> Inputs:
@@ -62,5 +67,8 @@ class Captioning:
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Each token as it is written in the vocabulary."""
-        found: list[str] = self._processor.tokenizer.convert_ids_to_tokens(list(tokens))
-        return found
+        return pieces(self._processor.tokenizer, tokens)
+
+    def read(self, given: Any) -> tuple[InputToken, ...]:
+        """A picture has no tokens."""
+        return ()

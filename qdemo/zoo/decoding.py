@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+from qdemo.results import InputToken
 
 Inputs = dict[str, Tensor]
 """What a model is given, one item: batches of one."""
@@ -43,6 +46,30 @@ class Adapter(Protocol):
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Each token as it is written in the vocabulary."""
+
+    def read(self, given: Any) -> tuple[InputToken, ...]:
+        """What a person gave, token by token, as the model reads it; a picture has no tokens."""
+
+
+def pieces(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> list[str]:
+    """Each token as it is written in the vocabulary; a model may have more tokens than that."""
+    found = tokenizer.convert_ids_to_tokens(list(tokens))
+    return [
+        f"id {token} (unused)" if piece is None else str(piece)
+        for token, piece in zip(tokens, found, strict=True)
+    ]
+
+
+def special_token(config: PreTrainedConfig, key: str) -> int:
+    """A token that the configuration names.
+
+    Raises:
+        ValueError: it names none, or no single one.
+    """
+    found = getattr(config, key, None)
+    if not isinstance(found, int):
+        raise ValueError(f"its config.json has {found!r:.40} as {key}, expected a token's number")
+    return found
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from transformers.utils.logging import (
     is_progress_bar_enabled,
 )
 
+from qdemo.results import InputToken
 from qdemo.zoo.availability import UnavailableError, folder_of
 from qdemo.zoo.building import BUILDING
 from qdemo.zoo.catalogue import Entry
@@ -42,7 +43,8 @@ class Loaded:
             ValueError: it is nothing that the model can take; says what is wrong.
         """
         inputs = self.adapter.encode(given)
-        return Given(self.entry.name, _shown(given), self.model, self.adapter, inputs)
+        read = self.adapter.read(given)
+        return Given(self.entry.name, _shown(given), self.model, self.adapter, inputs, read)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,12 @@ class Given:
     model: nn.Module
     adapter: Adapter
     inputs: Inputs
+    read: tuple[InputToken, ...]
+
+    @property
+    def kept_wide(self) -> tuple[str, ...]:
+        """`kept_wide` of the model."""
+        return kept_wide(self.model)
 
     def generate(self, model: nn.Module, max_tokens: int) -> Iterator[int]:
         """The tokens that `model`, a variant of `self.model`, answers with."""
@@ -70,6 +78,16 @@ class Given:
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Each token as it is written in the vocabulary."""
         return self.adapter.pieces(tokens)
+
+
+def kept_wide(model: nn.Module) -> tuple[str, ...]:
+    """Names of the layers that transformers keeps in fp32 when it loads a model as fp16.
+
+    `from_pretrained(dtype=torch.float16)` asks the class for them; `.half()` does not.
+    """
+    patterns = getattr(model, "_keep_in_fp32_modules", None) or []
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return tuple(name for name in names if name.rpartition(".")[2] in patterns)
 
 
 _NOT_HERE = (
@@ -101,7 +119,10 @@ def load(entry: Entry) -> Loaded:
         raise UnavailableError(_broken(entry)) from error
     if found["missing_keys"]:
         raise UnavailableError(_incomplete(entry, sorted(found["missing_keys"])))
-    return Loaded(entry, model.eval(), kind.adapter(model.config, prepare))
+    try:
+        return Loaded(entry, model.eval(), kind.adapter(model.config, prepare))
+    except ValueError as error:
+        raise UnavailableError(f"{entry.name} can't be decoded: {error}") from None
 
 
 def _check_kind(entry: Entry, kind: Kind, folder: Path) -> None:

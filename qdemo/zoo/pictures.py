@@ -14,16 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from qdemo.zoo.picture_files import TooLargeError, decoded
 from qdemo.zoo.scenes import IMAGES, draw, random_scene
 
 MAX_PIXELS = 64_000_000
 """More than any common camera takes; up to a gigabyte while it is read."""
-
-KINDS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000")
-"""What people have. Pillow reads more, but for EPS it runs Ghostscript on whatever comes, and what
-is inside an icon it decodes before one can ask how large it is."""
 
 MAX_SEED = 999_999_999
 GALLERY = IMAGES / "gallery"
@@ -31,15 +28,17 @@ GALLERY = IMAGES / "gallery"
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An RGB picture and the name it came by."""
+    """An RGB picture and the name it came by; `note` says what was done to its numbers, if much."""
 
     image: Image.Image
     name: str
+    note: str = ""
 
     def __str__(self) -> str:
         """What tells this picture from every other: its name, size and the hash of its pixels."""
         digest = hashlib.sha256(self.image.tobytes()).hexdigest()
-        return f"{self.name}, {self.image.width} × {self.image.height} pixels, sha256 {digest[:16]}"
+        size = f"{self.image.width} × {self.image.height} pixels"
+        return "; ".join(filter(None, [f"{self.name}, {size}, sha256 {digest[:16]}", self.note]))
 
 
 @cache
@@ -84,13 +83,13 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
         ValueError: it can't be read, or has more than `MAX_PIXELS`; says so in a sentence.
     """
     try:
+        data = Path(file).read_bytes() if isinstance(file, str | Path) else file.read()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on sizes that are checked here
-            with Image.open(file, formats=KINDS) as picture:
-                _check_size(picture.size, name)
-                return Picture(_upright(picture), name)
-    except _TooLargeError:
-        raise
+            image, note = decoded(data, MAX_PIXELS)
+        return Picture(image, name, note)
+    except TooLargeError as error:
+        raise ValueError(f"{name} has {error}, more than {_MEGAPIXELS}") from None
     except FileNotFoundError:
         raise ValueError(f"there is no file {name}") from None
     except Image.DecompressionBombError:
@@ -104,26 +103,3 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
 
 
 _MEGAPIXELS = f"{MAX_PIXELS / 1e6:.0f} megapixels, the most that is read"
-
-
-class _TooLargeError(ValueError):
-    """It has more than `MAX_PIXELS`."""
-
-
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise _TooLargeError(f"{name} has {width} × {height} pixels, more than {_MEGAPIXELS}")
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """It as RGB. A large picture has 250 MB, and is copied no more often than it must be."""
-    ImageOps.exif_transpose(picture, in_place=True)
-    if picture.mode.startswith("I"):  # 16 bits a pixel, which a plain conversion would clip
-        picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    clear = picture if picture.mode == "RGBA" else picture.convert("RGBA")
-    whole = Image.new("RGB", clear.size, "white")
-    whole.paste(clear, mask=clear)
-    return whole

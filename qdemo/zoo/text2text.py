@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, T5Config
 
-from qdemo.zoo.decoding import Inputs
+from qdemo.results import InputToken
+from qdemo.zoo.decoding import Inputs, pieces, special_token
 
 LONGEST = 512  # tokens; T5 was trained on no more
 
@@ -17,10 +18,14 @@ class Text2Text:
     """Any T5: gated or not, tied or not."""
 
     def __init__(self, config: T5Config, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Read the special tokens from the configuration."""
+        """Read the special tokens from the configuration.
+
+        Raises:
+            ValueError: it does not name them.
+        """
         self._tokenizer = tokenizer
-        self.start: int = config.decoder_start_token_id
-        self.end: int = config.eos_token_id
+        self.start = special_token(config, "decoder_start_token_id")
+        self.end = special_token(config, "eos_token_id")
         self.longest = LONGEST
 
     def encode(self, given: Any) -> Inputs:
@@ -31,9 +36,11 @@ class Text2Text:
         """
         if not isinstance(given, str):
             raise ValueError(f"expected a prompt as text, got {type(given).__name__}")
-        if not given.strip():
-            raise ValueError("the prompt is empty; type something")
         encoded = self._tokenizer(given, return_tensors="pt")
+        if set(encoded["input_ids"][0].tolist()) <= set(self._tokenizer.all_special_ids) - {
+            self._tokenizer.unk_token_id
+        }:
+            raise ValueError("the prompt is empty; type something")
         n_tokens = encoded["input_ids"].shape[1]
         if n_tokens > LONGEST:
             raise ValueError(f"the prompt has {n_tokens} tokens; at most {LONGEST} are read")
@@ -67,5 +74,20 @@ class Text2Text:
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Each token as it is written in the vocabulary."""
-        found: list[str] = self._tokenizer.convert_ids_to_tokens(list(tokens))
-        return found
+        return pieces(self._tokenizer, tokens)
+
+    def read(self, given: Any) -> tuple[InputToken, ...]:
+        """A prompt token by token."""
+        encoded = self._tokenizer(given, return_offsets_mapping=True)
+        spans = encoded["offset_mapping"]
+        found = []
+        for token, piece, (start, end) in zip(
+            encoded["input_ids"], self.pieces(encoded["input_ids"]), spans, strict=True
+        ):
+            found.append(InputToken(piece, given[start:end] or None, self._kind(token)))
+        return tuple(found)
+
+    def _kind(self, token: int) -> Literal["", "unknown", "special"]:
+        if token == self._tokenizer.unk_token_id:
+            return "unknown"
+        return "special" if token in self._tokenizer.all_special_ids else ""

@@ -4,9 +4,9 @@ from torch import nn
 from transformers import AutoModelForSeq2SeqLM
 
 from qdemo import cast, footprint
-from qdemo.lab.headroom import LIMIT, MOST_TOKENS, Peak, dtypes, headroom, kept_wide
+from qdemo.lab.headroom import LIMIT, MOST_TOKENS, Peak, dtypes, headroom
 from qdemo.zoo.availability import get_entry
-from qdemo.zoo.loading import load
+from qdemo.zoo.loading import kept_wide, load
 from tests.modeling.models import Small
 
 
@@ -85,7 +85,7 @@ def test_the_bytes_by_dtype_add_up_to_the_footprint(format):
 
 
 def test_a_model_of_no_such_list_keeps_nothing_wide():
-    assert kept_wide(Small()) == []
+    assert kept_wide(Small()) == ()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_t5_tiny_keeps_wide_what_transformers_keeps_in_fp32(tiny):
     )
     wide = [name for name, p in low.named_parameters() if p.dtype == torch.float32]
     assert wide
-    assert [f"{name}.weight" for name in kept_wide(tiny.model)] == wide
+    assert [f"{name}.weight" for name in tiny.given("x").kept_wide] == wide
 
 
 def test_the_peaks_of_t5_tiny_are_far_from_the_end_of_fp16(tiny):

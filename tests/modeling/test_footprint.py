@@ -16,7 +16,7 @@ BUFFERS = 8 * VOCABULARY + 4 * WIDTH
 def test_float_bytes_by_hand():
     held = footprint(Small())
     assert held.by_kind == {
-        "integer weights": 0,
+        "quantized weights": 0,
         "scales and zero points": 0,
         "float weights": 4 * (TABLE + BODY + REST),  # the tied table once
         "buffers": BUFFERS,

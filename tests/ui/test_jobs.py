@@ -210,6 +210,6 @@ def test_after_its_time_what_is_done_stays_and_the_rest_says_so(nothing_loaded, 
     monkeypatch.setattr(work, "SETTINGS", Settings(deadline_s=0))
     told = list(jobs.progress(REQUEST))
     assert told[-1].finished
-    assert {failure.reason for failure in told[-1].comparison.failures} == {
+    assert {stopped.reason for stopped in told[-1].comparison.stopped} == {
         "stopped after 0 s, the longest here"
     }

@@ -7,6 +7,7 @@ import torch
 from qdemo import Variant
 from qdemo.comparison import run
 from qdemo.report import as_json
+from qdemo.results import InputToken
 from tests.test_comparison import Parrot, finished
 
 HOSTILE = (
@@ -19,6 +20,8 @@ class Hostile(Parrot):
     """Everything that comes from outside tries to be more than text."""
 
     name = shown = HOSTILE
+    read = (InputToken(HOSTILE, HOSTILE, "unknown"), InputToken(HOSTILE))
+    kept_wide = (HOSTILE,)
 
     def decode(self, tokens):
         return f"{HOSTILE} {len(tokens)}"

@@ -51,7 +51,8 @@ def test_cards_under_way_wait_write_and_are_done(document):
 
 
 def test_before_anything_ran_all_wait():
-    nothing = {"formats": ["fp32", "int8"], "results": [], "failures": []}
+    ended = {"results": [], "failures": [], "stopped": []}
+    nothing = {"formats": ["fp32", "int8"], **ended, "kept_wide": []}
     assert [card.state for card in cards(nothing)] == ["waiting", "waiting"]
     assert [card.state for card in cards(nothing, {"fp32": ""})] == ["running", "waiting"]
 
@@ -113,10 +114,61 @@ def test_where_the_outputs_part_is_counted_from_one(document):
     for card, name in zip(cards(document), document["formats"], strict=True):
         found = [r for r in document["results"] if r["format"] == name and name != "fp32"]
         for result in found:
-            parts = result["first_divergent_token"]
-            assert dict(card.figures)["parts at token"] == (
-                "never" if parts is None else str(parts + 1)
+            first = result["first_divergent_token"]
+            assert dict(card.figures)["diverges at token"] == (
+                "never" if first is None else str(first)
             )
+
+
+def test_a_stopped_card_says_why_and_is_not_failed():
+    stopped = [{"format": name, "reason": "stopped by you"} for name in ("fp32", "bf16")]
+    document = {**compared(("bf16",)), "results": [], "stopped": stopped}
+    assert [(card.state, card.reason) for card in cards(document)] == [
+        ("stopped", "stopped by you")
+    ] * 2
+
+
+def far(document, span):
+    """The same, in whose second result numbers went that far."""
+    spans = document["results"][1] | {"span": span}
+    return {**document, "results": [document["results"][0], spans]}
+
+
+FIRST = {"module": "a.wi", "infinite": 3, "nan": 1, "numbers": 4096, "clamped_in": "a"}
+
+
+def test_how_far_numbers_go_in_fp16_is_told_and_where_they_go_too_far():
+    span = {"largest": 8188.0, "module": "a", "overflow": FIRST}
+    card = cards(far(compared(("int8@fp16",)), span))[1]
+    assert dict(card.figures)["largest number inside"] == "8,188 of 65,504"
+    assert card.warnings == (
+        "Too large for fp16: of the 4,096 numbers out of a.wi, 3 became infinite and 1 became NaN. "
+        "a clamps them, so what follows is finite, and wrong.",
+    )
+
+
+@pytest.mark.parametrize("format", ["fp16", "int8@fp16", "bf16", "int8@bf16"])
+def test_half_precision_is_watched(format):
+    span = compared((format,))["results"][1]["span"]
+    assert span["largest"] > 0
+    assert span["overflow"] is None
+
+
+def test_full_precision_is_not_watched():
+    assert [result["span"] for result in compared(("int8",))["results"]] == [None, None]
+
+
+def test_a_cast_to_fp16_says_which_fp16_it_is():
+    document = {**compared(("fp16", "bf16")), "kept_wide": ["a.0.wo", "a.1.wo"]}
+    notes = {card.format: card.notes for card in cards(document)}
+    assert notes == {
+        "fp32": (),
+        "fp16": (
+            "Every weight is cast. transformers, told to load it in fp16, would keep wo in fp32 "
+            "(2 layers).",
+        ),
+        "bf16": (),
+    }
 
 
 def test_an_overflow_warns_and_is_not_exact():

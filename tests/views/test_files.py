@@ -12,7 +12,19 @@ from tests.views.documents import HOSTILE, Hostile, Page, compared, overflowing,
 
 SAFE = r"qdemo-[A-Za-z0-9+@_-]{0,100}\.json"
 FP32_ALONE = compared(())
-FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", "\r=1+1")
+FORMULAS = (
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠SUM(A1)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +81,7 @@ def test_any_text_comes_back_from_the_csv(text):
     (row,) = read_csv({**FP32_ALONE, "input": text, "results": results})
     for cell in (row["input"], row["output"]):
         assert cell in (text, f"'{text}")
-        assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+        assert cell[:1] not in tuple("=+-@\t\r\n＝＋－＠")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])

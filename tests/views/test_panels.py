@@ -23,12 +23,13 @@ def document():
 def hostile():
     document = compared(("bf16", "int2", "int8-g9"), Hostile())
     document["failures"][0]["reason"] = HOSTILE
+    document["stopped"] = [{"format": "int2", "reason": HOSTILE}]
     return document
 
 
 PANELS = {
     "verdict": lambda document: panels.verdict_html(document, note=HOSTILE),
-    "running": lambda document: panels.running_html(document["model"], document["input"]),
+    "running": lambda document: panels.running_html(document),
     "cards": lambda document: panels.cards_html(cards(document)),
     "cards that run": lambda document: panels.cards_html(
         cards({**document, "results": [], "failures": []}, {"fp32": HOSTILE})
@@ -145,6 +146,22 @@ def test_panels_stand_for_unusual_documents():
 
 def test_the_verdict_shows_what_was_asked_and_where_it_is_from(document):
     page = Page(panels.verdict_html(document, note="computed earlier"))
-    assert [p["class"] for p in page.all("p")] == ["note", "asked", "sentences"]
-    assert "note" not in [p["class"] for p in Page(panels.verdict_html(document)).all("p")]
+    assert [p.get("class") for p in page.all("p")] == ["note", "asked", None, "sentences"]
+    assert Page(panels.verdict_html(document)).marked("note") == []
     assert FORMATS[0] in page.text
+
+
+def test_the_tokens_that_the_model_reads_are_shown_and_the_odd_ones_marked(document):
+    read = [
+        {"piece": "▁hi", "text": "hi", "kind": ""},
+        {"piece": "<unk>", "text": "😀", "kind": "unknown"},
+        {"piece": "</s>", "text": None, "kind": "special"},
+    ]
+    page = Page(panels.verdict_html({**document, "read": read}))
+    assert "read as 3 tokens; this model does not know 😀" in page.text
+    assert [code.get("class") for code in page.all("code")] == [None, "unknown", "special"]
+    assert page.marked("unknown")[0]["title"] == "unknown: 😀"
+    assert "open" in page.all("details")[0]
+    long = Page(panels.verdict_html({**document, "read": read * 20}))
+    assert "open" not in long.all("details")[0]
+    assert Page(panels.verdict_html({**document, "read": []})).all("details") == []

@@ -63,7 +63,7 @@ def test_fp32_is_the_bar_at_the_top(document):
 def test_each_kind_of_bytes_has_its_colour_and_pattern(document):
     bars = plots.memory(document).data
     assert {bar.name for bar in bars} == {
-        "integer weights",
+        "quantized weights",
         "scales and zero points",
         "float weights",
     }

@@ -1,6 +1,7 @@
 import pytest
 
 from qdemo.document import WHOLE_MODEL
+from qdemo.measure.proportion import wilson
 from qdemo.views import tables
 from qdemo.views.tables import NONE, SUMMARY
 from qdemo.views.wording import megabytes, percent
@@ -58,13 +59,13 @@ def test_the_summary_is_every_format_with_its_figures(document):
         assert all(same(row[column], result[key]) for column, key in PLAIN.items())
         assert row["memory"] == megabytes(result["bytes"])
         assert row["smaller"] == f"{result['times_smaller']:.2f}×"
-        assert row["same top token"] == percent(result["logit_same_top"])
+        assert row["same top token"].partition(",")[0] == percent(result["logit_same_top"])
 
 
 def test_outputs_part_at_a_token_counted_from_one(document):
-    shown = [row["parts at token"] for row in rows(tables.summary(document))]
+    shown = [row["diverges at token"] for row in rows(tables.summary(document))]
     firsts = [result["first_divergent_token"] for result in document["results"]]
-    assert shown == [NONE if first is None else str(first + 1) for first in firsts]
+    assert shown == [NONE if first is None else str(first) for first in firsts]
     assert "1" in shown  # int2 of so small a model says something else at once
     assert NONE in shown
 
@@ -72,7 +73,7 @@ def test_outputs_part_at_a_token_counted_from_one(document):
 def test_memory_adds_up_to_what_is_held(document):
     table = tables.memory(document)
     kinds = table.head[1:-2]
-    assert kinds == ("integer weights", "scales and zero points", "float weights")  # no buffers
+    assert kinds == ("quantized weights", "scales and zero points", "float weights")  # no buffers
     for row, result in zip(rows(table), document["results"], strict=True):
         held = {kind: result["footprint"]["by_kind"][kind] for kind in kinds}
         assert sum(held.values()) == result["bytes"]
@@ -85,8 +86,10 @@ def test_logits_are_those_of_the_formats_beside_fp32(document):
     assert [row["format"] for row in table] == [r["format"] for r in document["results"][1:]]
     for row, result in zip(table, document["results"][1:], strict=True):
         assert all(same(row[column], result[key]) for column, key in LOGITS.items())
-        assert row["same top token"].partition(" ")[0] == percent(result["logit_same_top"])
-        assert ("±" in row["same top token"]) == (0 < result["logit_same_top"] < 1)
+        share, interval = row["same top token"].split(", ")
+        low, high = wilson(round(5 * result["logit_same_top"]), 5)
+        assert share == percent(result["logit_same_top"])
+        assert f"{100 * (low or high):.0f}" in interval
 
 
 @pytest.mark.parametrize("parameter", [WHOLE_MODEL, "1.weight", "1.bias"])

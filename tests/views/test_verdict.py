@@ -12,13 +12,17 @@ def result(format, size, divergence=None, with_embeddings=None):
         "times_smaller": 8_000_000 / size,
         "first_divergent_token": divergence,
         "bytes_with_embeddings": with_embeddings,
+        "span": None,
     }
 
 
-def said(*others, failed=()):
+def said(*others, failed=(), stopped=()):
     results = [result("fp32", 8_000_000), *others]
-    failures = [{"format": format, "reason": "too large"} for format in failed]
-    return verdict({"results": results, "failures": failures})
+    failures, ended = (
+        [{"format": format, "reason": "too large"} for format in formats]
+        for formats in (failed, stopped)
+    )
+    return verdict({"results": results, "failures": failures, "stopped": ended})
 
 
 def test_all_say_the_same():
@@ -41,19 +45,19 @@ def test_one_alone_says_the_same():
 
 
 def test_the_smallest_of_those_that_say_the_same_is_praised():
-    sentences = said(result("fp16", 4_000_000), result("int3", 1_500_000, divergence=2))
+    sentences = said(result("fp16", 4_000_000), result("int3", 1_500_000, divergence=3))
     assert sentences == [
         "fp16 says exactly what fp32 says.",
-        "int3 parts from fp32 at token 3.",
+        "int3 diverges from fp32 at token 3.",
         "fp16 is 2.00 times smaller than fp32, 4.00 MB instead of 8.00 MB.",
     ]
 
 
 def test_where_all_part_the_smallest_is_told_all_the_same():
-    sentences = said(result("int3", 1_500_000, 2), result("int2", 1_000_000, 0))
+    sentences = said(result("int3", 1_500_000, 3), result("int2", 1_000_000, 1))
     assert sentences[:2] == [
-        "int3 parts from fp32 at token 3.",
-        "int2 parts from fp32 at token 1.",
+        "int3 diverges from fp32 at token 3.",
+        "int2 diverges from fp32 at token 1.",
     ]
     assert sentences[2].startswith("int2 is 8.00 times smaller")
 
@@ -83,6 +87,24 @@ def test_without_fp32_there_is_nothing_to_say():
     ]
 
 
+def test_stopped_is_not_failed():
+    (sentence,) = said(stopped=["int8"])
+    assert sentence == "int8 was stopped before it was through."
+    *_, sentence = said(result("fp16", 4_000_000), stopped=["bf16", "int8"])
+    assert sentence == "bf16 and int8 were stopped before they were through."
+
+
+def test_without_fp32_as_it_was_stopped_there_is_nothing_to_say():
+    document = {"results": [], "failures": [], "stopped": [{"format": "fp32", "reason": "x"}]}
+    assert verdict(document) == ["fp32 itself was stopped, so there is nothing to compare with."]
+
+
+def test_what_went_too_far_inside_is_told():
+    span = {"largest": 65504.0, "module": "a", "overflow": {"module": "a.wi"}}
+    fp16 = result("fp16", 4_000_000) | {"span": span}
+    assert said(fp16)[-1] == "Inside fp16, numbers went too far for it; its card says where."
+
+
 def test_fp32_alone_says_nothing():
     assert verdict(compared(())) == []
 
@@ -91,7 +113,7 @@ def test_a_real_document_is_told_with_its_own_figures():
     document = compared()
     text = " ".join(verdict(document))
     for other in variants(document):
-        parts = other["first_divergent_token"]
-        wanted = "exactly what fp32" if parts is None else f"parts from fp32 at token {parts + 1}."
+        first = other["first_divergent_token"]
+        wanted = "exactly what fp32" if first is None else f"diverges from fp32 at token {first}."
         assert re.search(rf"{re.escape(other['format'])}\b[^.]*{wanted}", text)
     assert "int8-g9 failed" in text

@@ -134,7 +134,7 @@ def _measure(model: str, format: str) -> tuple[Any, Any, Any, str]:
     except InputError as error:
         return gr.skip(), gr.skip(), gr.skip(), parts.problem_html(str(error))
     found = lab.headroom.dtypes(given.model, format)
-    wide = lab.headroom.kept_wide(given.model)
+    wide = given.kept_wide
     return _kinds_table(format, found), _kept_table(wide), _peaks_table(given), ""
 
 
@@ -144,7 +144,7 @@ def _kinds_table(format: str, found: list[tuple[str, str, int, int]]) -> str:
     return table_html(Table(f"After a cast to {format}; integers stay as they are", head, rows))
 
 
-def _kept_table(wide: list[str]) -> str:
+def _kept_table(wide: tuple[str, ...]) -> str:
     rows = tuple((name, "float32") for name in wide) or (("none", "–"),)
     caption = "Kept in fp32 by from_pretrained(dtype=torch.float16); .half() and this page cast all"
     return table_html(Table(caption, ("layer", "dtype"), rows))

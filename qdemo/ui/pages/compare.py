@@ -148,13 +148,13 @@ def _downloading(name: str, known: Downloading) -> str:
 
 
 def _step(page: Page, progress: Progress) -> Updates:
-    shown = cards(progress.card_document(), progress.running)
+    document = progress.card_document()
+    shown = cards(document, progress.running)
     through = sum(card.state in ("done", "failed") for card in shown)
-    comparison = progress.comparison
     return {
         page.progress: progress,
         page.cards: panels.cards_html(shown),
-        page.verdict: panels.running_html(comparison.model, comparison.shown),
+        page.verdict: panels.running_html(document),
         page.status: _status(f"{through} of {len(shown)} formats are through.", True),
     }
 

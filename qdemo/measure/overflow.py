@@ -1,0 +1,98 @@
+"""How far the numbers inside a model go in half precision, and where they first go too far.
+
+fp16 ends at 65,504. What is larger becomes infinite, and what is infinite may be made finite again
+further on (T5 clamps its residuals), so that an answer can be wrong and every logit finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Overflow:
+    """The first module whose output was not finite: `infinite` and `nan` of its `numbers`.
+
+    `clamped_in` names the module around it whose output is finite all the same; None where there
+    is none.
+    """
+
+    module: str
+    infinite: int
+    nan: int
+    numbers: int
+    clamped_in: str | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """The largest finite |number| that came out of any module, which one that was, and where
+    numbers first went too far."""
+
+    largest: float
+    module: str
+    overflow: Overflow | None
+
+
+@dataclass
+class Watch:
+    """What was seen so far."""
+
+    span: Span = Span(0.0, "", None)
+
+    def see(self, name: str, x: Tensor) -> None:
+        """One module's output."""
+        known = self.span
+        largest, first = x.abs().amax().item(), known.overflow
+        if not math.isfinite(largest):
+            first = first or _counted(name, x)
+            finite = x[torch.isfinite(x)]
+            largest = finite.abs().amax().item() if finite.numel() else 0.0
+        elif first and first.clamped_in is None and _is_around(name, first.module):
+            first = replace(first, clamped_in=name)
+        where = name if largest > known.largest else known.module
+        self.span = Span(max(largest, known.largest), where, first)
+
+
+@contextmanager
+def watching(model: nn.Module) -> Iterator[Watch]:
+    """Look at what comes out of every module of `model` meanwhile.
+
+    >>> model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Tanh())
+    >>> with watching(model) as seen:
+    ...     _ = model(torch.tensor([[[3.0, -torch.inf]]]))
+    >>> seen.span.overflow
+    Overflow(module='0', infinite=2, nan=0, numbers=4, clamped_in='')
+    """
+    seen = Watch()
+    handles = [
+        module.register_forward_hook(lambda _m, _in, out, name=name: _see(seen, name, out))
+        for name, module in model.named_modules()
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _see(seen: Watch, name: str, output: object) -> None:
+    """Of several outputs the first is what goes on; others are masks, caches and the like."""
+    first = output[0] if isinstance(output, tuple) and output else output
+    if isinstance(first, Tensor) and first.is_floating_point() and first.numel():
+        seen.see(name, first)
+
+
+def _counted(name: str, x: Tensor) -> Overflow:
+    infinite, nan = int(torch.isinf(x).sum()), int(torch.isnan(x).sum())
+    return Overflow(name, infinite, nan, x.numel())
+
+
+def _is_around(outer: str, inner: str) -> bool:
+    return not outer or inner.startswith(f"{outer}.")

@@ -1,0 +1,179 @@
+"""Files whose pixels are all there, whatever else is wrong with them; and numbers of any range."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from qdemo.zoo.pictures import gallery, read_picture
+
+DOG = Image.open(gallery()["gallery:a-woman-and-a-dog-on-the-beach"]).convert("RGB")
+END = 12  # bytes of a PNG's last chunk
+GARBAGE = b"garbage!" * 5
+
+
+def written(picture, format, **options):
+    file = io.BytesIO()
+    picture.save(file, format, **options)
+    return file.getvalue()
+
+
+def chunk(kind, data, right=True):
+    check = zlib.crc32(kind + data) ^ (not right)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+
+def read(data):
+    return read_picture(io.BytesIO(data), "mine")
+
+
+def pixels(picture):
+    return np.asarray(picture).astype(int)
+
+
+PNG = written(DOG, "PNG")
+HEAD = 8 + 25  # of the signature and the first chunk
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        chunk(b"eXIf", GARBAGE),
+        chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1", right=False),
+        chunk(b"eXIf", b""),
+        chunk(b"tEXt", b"a\0b", right=False),
+        chunk(b"iCCP", b"x\0\0no profile"),
+        chunk(b"pHYs", b"12"),
+        chunk(b"gAMA", b""),
+    ],
+)
+@pytest.mark.parametrize("place", [HEAD, len(PNG) - END])
+def test_broken_metadata_of_a_png_cost_no_pixel(more, place):
+    assert np.array_equal(pixels(read(PNG[:place] + more + PNG[place:]).image), pixels(DOG))
+
+
+@pytest.mark.parametrize("missing", [END, END + 4])
+def test_a_png_without_its_end(missing):
+    assert np.array_equal(pixels(read(PNG[:-missing]).image), pixels(DOG))
+
+
+def test_broken_metadata_leave_the_colour_that_is_clear():
+    picture = Image.new("RGB", (8, 8), "red")
+    data = written(picture, "PNG", transparency=(255, 0, 0))
+    broken = data[:HEAD] + chunk(b"tEXt", b"a\0b", right=False) + data[HEAD:]
+    assert read(broken).image.getpixel((1, 1)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("format", ["WEBP", "JPEG"])
+def test_broken_metadata_of_other_files_cost_no_pixel(format):
+    plain, odd = (written(DOG, format, **more) for more in ({}, {"exif": b"Exif\0\0" + GARBAGE}))
+    assert plain != odd
+    assert np.array_equal(pixels(read(odd).image), pixels(read(plain).image))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_without_its_end(progressive, missing):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = written(DOG, "JPEG", quality=90, progressive=progressive, exif=exif)
+    assert np.array_equal(pixels(read(whole[:-missing]).image), pixels(read(whole).image))
+
+
+@given(st.integers(20, 20_000))
+def test_a_jpeg_that_lacks_pixels_is_still_broken(missing):
+    whole = written(DOG.resize((96, 96)), "JPEG", quality=95)
+    with pytest.raises(ValueError, match=r"^mine is (broken: it ends early|no picture)"):
+        read(whole[: max(0, len(whole) - missing)])
+
+
+GREY = np.linspace(0, 255, 64 * 48).reshape(48, 64)
+
+
+def deep(numbers, format="TIFF"):
+    return written(Image.fromarray(numbers), format)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "white", "format"),
+    [
+        (GREY.astype(np.int32), "255", "TIFF"),
+        ((GREY * 257).astype(np.int32), "65,535", "TIFF"),
+        ((GREY * 16).astype(np.int32), "4,095", "TIFF"),
+        ((GREY / 255).astype(np.float32), "1", "TIFF"),
+        (GREY.astype(np.float32), "255", "TIFF"),
+        ((GREY * 100 - 3000).astype(np.float32), "22,500", "TIFF"),
+        ((GREY - 128).astype(np.int32), "127", "TIFF"),
+        ((GREY * 1e6).astype(np.int32), "2.55e+08", "TIFF"),
+        ((GREY * 16).astype(np.uint16), "4,095", "TIFF"),
+        ((GREY * 16).astype(np.uint16), "4,095", "PNG"),
+        ((GREY * 4).astype(np.uint16), "1,023", "PNG"),
+        (GREY.astype(np.uint16), "255", "PNG"),
+    ],
+)
+def test_numbers_of_another_range_are_scaled_and_it_is_told(numbers, white, format):
+    picture = read(deep(numbers, format))
+    assert np.abs(pixels(picture.image) - GREY[..., None]).max() <= 1.5
+    assert f"{white} white" in picture.note
+    assert str(picture).endswith(picture.note)
+
+
+def test_sixteen_bits_that_are_full_are_nothing_to_tell():
+    picture = read(deep((GREY * 257).astype(np.uint16), "PNG"))
+    assert np.abs(pixels(picture.image) - GREY[..., None]).max() <= 1
+    assert picture.note == ""
+
+
+def test_eight_bits_are_nothing_to_tell():
+    assert read(PNG).note == ""
+
+
+def test_what_is_not_finite_is_black_or_white():
+    numbers = (GREY / 255).astype(np.float32)
+    numbers[0, :3] = np.nan, np.inf, -np.inf
+    picture = pixels(read(deep(numbers)).image)
+    assert picture[0, :3, 0].tolist() == [0, 255, 0]
+    assert np.abs(picture[1:, :, 0] - GREY[1:]).max() <= 1
+    assert pixels(read(deep(np.full((4, 4), np.nan, np.float32))).image).max() == 0
+
+
+@pytest.mark.parametrize("value", [0, 7, -7, 100_000])
+def test_one_number_everywhere(value):
+    assert read(deep(np.full((4, 4), value, np.int32))).image.size == (4, 4)
+
+
+def rgb16(numbers):
+    """A PNG of 16 bits a colour, which Pillow does not write."""
+    height, width, _ = numbers.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in numbers)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize(("factor", "white"), [(16, "4,095"), (4, "1,023"), (1, "255")])
+def test_colours_of_sixteen_bits_that_hold_fewer(factor, white):
+    colours = np.stack([GREY, 255 - GREY, GREY[::-1]], -1)
+    picture = read(rgb16(colours * factor))
+    assert np.abs(pixels(picture.image) - colours).max() <= 1.5
+    assert f"{white} white" in picture.note
+
+
+def test_colours_of_sixteen_bits_that_are_full():
+    colours = np.stack([GREY, 255 - GREY, GREY[::-1]], -1)
+    picture = read(rgb16(colours * 257))
+    assert np.abs(pixels(picture.image) - colours).max() <= 1
+    assert picture.note == ""
+
+
+def test_a_picture_of_deep_greys_is_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    numbers = (GREY * 16).astype(np.uint16)
+    picture = read(written(Image.fromarray(numbers), "PNG", exif=exif))
+    assert np.abs(pixels(picture.image)[..., 0] - np.rot90(GREY, -1)).max() <= 1.5
