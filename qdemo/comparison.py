@@ -41,7 +41,7 @@ WATCHED = ("fp16", "bf16")
 
 TOP = 5
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("qdemo")
 
 
 class Runner(Protocol):

@@ -21,6 +21,9 @@ MAX_FORMATS = 8
 MAX_CHARACTERS = 4000
 MAX_TOKENS = 128
 DEFAULT_TOKENS = 64
+SMALLER = "smaller"
+"""How the name of a picture begins that a browser has made smaller to keep it."""
+
 FIELDS = ("model", "formats", "prompt", "picture", "max_tokens")
 
 
@@ -197,7 +200,8 @@ def parse_picture(picture: Any) -> Picture:
         return picture
     try:
         if isinstance(picture, Path):
-            return read_picture(picture, "the uploaded file")
+            smaller = "a smaller copy of " * picture.name.startswith(SMALLER)
+            return read_picture(picture, f"{smaller}the uploaded file")
         return named_picture(_text(picture, "picture")[:100])
     except ValueError as error:
         raise InputError("picture", str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ class Settings:
     `deadline_s` (QDEMO_DEADLINE_S): the seconds that one comparison may take.
     `model_bytes` (QDEMO_MODEL_CACHE_MB), `result_bytes` (QDEMO_RESULT_CACHE_MB): what is kept of
     loaded models and of results that may be asked for again, in bytes.
+    `frame_ancestors` (QDEMO_FRAME_ANCESTORS): who may show the pages in a frame, as origins.
+    `tracebacks` (QDEMO_TRACEBACKS): whether errors are logged whole, and not in a line each.
+    `in_space`: whether this is a Space of Hugging Face, which sets SPACE_ID.
     """
 
     models: str = ""
@@ -23,13 +27,16 @@ class Settings:
     deadline_s: int = 300
     model_bytes: int = 4_000_000_000
     result_bytes: int = 200_000_000
+    frame_ancestors: tuple[str, ...] = ()
+    tracebacks: bool = False
+    in_space: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that an environment holds, and the defaults for what it leaves out.
 
         Raises:
-            ValueError: a variable is no whole number, or a negative one.
+            ValueError: a variable is no whole number, or a negative one; or no list of origins.
 
         >>> Settings.read({"QDEMO_DEADLINE_S": "60"}).deadline_s
         60
@@ -41,6 +48,9 @@ class Settings:
             deadline_s=_whole(environment, "QDEMO_DEADLINE_S", default.deadline_s),
             model_bytes=_megabytes(environment, "QDEMO_MODEL_CACHE_MB", default.model_bytes),
             result_bytes=_megabytes(environment, "QDEMO_RESULT_CACHE_MB", default.result_bytes),
+            frame_ancestors=_origins(environment, "QDEMO_FRAME_ANCESTORS"),
+            tracebacks=_whole(environment, "QDEMO_TRACEBACKS", 0) > 0,
+            in_space=bool(environment.get("SPACE_ID")),
         )
 
 
@@ -53,6 +63,18 @@ def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
 
 def _megabytes(environment: Mapping[str, str], name: str, default: int) -> int:
     return 1_000_000 * _whole(environment, name, default // 1_000_000)
+
+
+def _origins(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """A list of origins, as a Content-Security-Policy has them, by blanks or commas."""
+    found = tuple(re.split(r"[\s,]+", environment.get(name, "").strip()))
+    for origin in filter(None, found):
+        if not re.fullmatch(r"\*|https?://(\*\.)?[A-Za-z0-9.-]+(:(\d{1,5}|\*))?", origin):
+            raise ValueError(
+                f"{name} has {origin[:60]!r}, expected an origin such as https://example.org, "
+                "https://*.example.org:8443, or * for anyone"
+            )
+    return tuple(filter(None, found))
 
 
 SETTINGS = Settings.read(os.environ)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 
 from qdemo.request import DEFAULT_TOKENS, InputError, Request, parse_formats, parse_model
-from qdemo.ui import jobs
-from qdemo.ui.picture_input import is_upload
+from qdemo.ui import jobs, runs
+from qdemo.ui.line import FullError
+from qdemo.ui.picture_input import uploaded
+from qdemo.ui.runs import Waiting
 from qdemo.zoo.access import skeleton
 from qdemo.zoo.availability import UnavailableError, offered, where
+
+if TYPE_CHECKING:
+    from qdemo.progress import Progress
 
 Json = dict[str, Any]
 
@@ -33,12 +37,12 @@ def build() -> None:
             Api(False, {"type": "boolean"}, "fresh"),
         ]
         gr.Button().click(
-            compare, asked, gr.JSON(label="report"), api_name="compare", concurrency_id="model",
-            show_progress="hidden",
+            compare, asked, gr.JSON(label="report"), api_name="compare", show_progress="hidden",
+            concurrency_limit=None,  # they wait in a line of ours
         )  # fmt: skip
     gr.api(models, api_name="models", queue=False)
-    gr.api(download, api_name="download", concurrency_id="download", concurrency_limit=1)
-    gr.api(footprint, api_name="footprint", concurrency_id="model")
+    gr.api(download, api_name="download", concurrency_limit=None)
+    gr.api(footprint, api_name="footprint")
 
 
 def compare(
@@ -50,34 +54,32 @@ def compare(
     max_tokens: int = DEFAULT_TOKENS,
     fresh: bool = False,
 ) -> Iterator[Json]:
-    """Compare a model's formats; yields {"running": …} while it runs, and last the whole report.
+    """Compare a model's formats; yields {"ahead": …} while it waits for its turn, {"running": …}
+    while it runs, and last the whole report.
 
     `picture` is a file, `picture_name` one that is made here: `scene:NUMBER` or `gallery:NAME`.
     `fresh` computes also what an earlier comparison of the same input computed and was kept.
     """
     try:
-        given = picture_name if picture is None else _uploaded(picture)
+        given = picture_name if picture is None else uploaded(picture)
         request = Request.parse(model, formats, prompt, given, max_tokens, fresh)
-        for progress in jobs.progress(request):
-            yield progress.document() if progress.finished else {"running": dict(progress.running)}
+        with runs.begun() as run:
+            for told in jobs.progress(request, run):
+                yield _plain(told)
     except InputError as error:
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    except FullError as error:
+        raise gr.Error(str(error), print_exception=False) from None
 
 
-def _uploaded(picture: Any) -> Path:
-    """The file that a client has uploaded.
-
-    Raises:
-        InputError: it is anything else.
-    """
-    path = picture.get("path") if isinstance(picture, dict) else None
-    if not isinstance(path, str) or not is_upload(path):
-        raise InputError("picture", "expected a file that was uploaded (handle_file), or none")
-    return Path(path)
+def _plain(told: Waiting | Progress) -> Json:
+    if isinstance(told, Waiting):
+        return {"ahead": told.ahead}
+    return told.document() if told.finished else {"running": dict(told.running)}
 
 
 def models() -> list[Json]:
-    """The models that can be compared, with their size and where their weights are."""
+    """The models that can be compared, with their task, size and where their weights are."""
     return [
         {
             "name": entry.name,
@@ -94,15 +96,30 @@ def download(model: str) -> Iterator[Json]:
     """Bring a model from the Hub to this server; yields how far it is, last that it is here."""
     try:
         entry = parse_model(model)
-        for known in jobs.download(entry):
-            yield {"bytes": known.done, "of": known.total, "per_second": known.bytes_per_second}
+        with runs.begun() as run:
+            for told in jobs.download(entry, run):
+                if isinstance(told, Waiting):
+                    yield {"ahead": told.ahead}
+                else:
+                    yield {
+                        "bytes": told.done,
+                        "of": told.total,
+                        "per_second": told.bytes_per_second,
+                    }
     except InputError as error:
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    except FullError as error:
+        raise gr.Error(str(error), print_exception=False) from None
     yield {"model": entry.name, "where": where(entry)}
 
 
 def footprint(model: str, formats: list[str]) -> list[Json]:
-    """The bytes that a model holds in each format, by kind; found without weights."""
+    """The bytes that a model holds in each format, by kind; found without its weights.
+
+    Args:
+        model: a model's name, as `models` lists it, such as google/flan-t5-small
+        formats: up to eight formats, such as fp32, bf16, int8, int8+emb, int4-g64
+    """
     try:
         shapes = skeleton(parse_model(model))  # torch is here from now on
         from qdemo.modeling.footprint import footprint as measure

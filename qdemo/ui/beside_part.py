@@ -16,8 +16,8 @@ from qdemo.views.tables import Table
 from qdemo.views.wording import significant
 
 
-def build(blocks: gr.Blocks) -> None:
-    """Lay it out and connect it; the caller is inside its page."""
+def build(blocks: gr.Blocks) -> gr.Dropdown:
+    """Lay it out and connect it, inside its page; what chooses the layer."""
     parts.section(
         "Downcasting against linear quantization",
         "A cast keeps the digits of every number, large or small: its error is a share of the "
@@ -36,6 +36,7 @@ def build(blocks: gr.Blocks) -> None:
             table = parts.html("", "beside-table")
     blocks.load(_parts, name, [chart, table], **parts.OPENED)
     name.change(_parts, name, [chart, table], **parts.QUICK)
+    return name
 
 
 def _parts(name: str) -> tuple[Any, str]:

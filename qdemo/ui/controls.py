@@ -5,18 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from qdemo.request import DEFAULT_TOKENS, FIELDS, MAX_CHARACTERS, MAX_TOKENS
 from qdemo.ui import own_format, parts
-from qdemo.ui.picture_input import PictureInput
-from qdemo.zoo.availability import get_entry, offered, where
+from qdemo.ui.picture_input import PictureInput, uploaded
+from qdemo.zoo.availability import MODELS, get_entry, offered, where
 from qdemo.zoo.pictures import gallery, named_picture
 
-TICKED = ("fp16", "bf16", "int8")
 PROMPTS = (
     "Sort these words: pig, onion, river, wolf",
     "Please say goodbye to Hugo.",
@@ -42,7 +40,7 @@ class Controls:
     formats: gr.CheckboxGroup
     prompt: gr.Textbox
     picture: gr.Image
-    source: gr.State
+    source: gr.Textbox
     max_tokens: gr.Slider
     fresh: gr.Checkbox
     text_part: gr.Column
@@ -64,21 +62,33 @@ def read(
     model: str,
     formats: list[str],
     prompt: str,
-    picture: str | None,
-    source: str | None,
+    picture: Any,
+    source: str,
     max_tokens: float,
     fresh: bool,
 ) -> dict[str, Any]:
-    """The controls' values as arguments of `Request.parse`; a picture made here goes by name."""
-    chosen = source or (Path(picture) if picture else None)
+    """The controls' values as arguments of `Request.parse`; a picture made here goes by name.
+
+    Raises:
+        InputError: the picture is no upload.
+    """
+    own = str(source).startswith("upload:")
     return {
         "model": model,
         "formats": formats,
         "prompt": prompt,
-        "picture": chosen if picture else None,
+        "picture": uploaded(picture) if own and picture else None if own else source,
         "max_tokens": max_tokens,
         "fresh": fresh,
     }
+
+
+def question(
+    model: Any, formats: Any, prompt: Any, picture: Any, source: Any, *_: Any
+) -> dict[str, str]:
+    """What tells a question from others: the model and its input."""
+    looks = model in MODELS and is_captioning(model)
+    return {"model": str(model), "input": str(source if looks else prompt)}
 
 
 def model_choices() -> list[tuple[str, str]]:
@@ -96,7 +106,7 @@ def picture_file(name: str) -> Any:
     return str(gallery()[name]) if name in gallery() else named_picture(name).image
 
 
-def build(model: str, prompt: str) -> Controls:
+def build(model: str, prompt: str, ticked: list[str]) -> Controls:
     """Lay the controls out; the caller is inside a Blocks."""
     problems: dict[str, gr.HTML] = {}
     with gr.Row(equal_height=False, elem_id="controls"):
@@ -128,7 +138,7 @@ def build(model: str, prompt: str) -> Controls:
                 picture, source = _picture(problems)
         with gr.Column(scale=4, min_width=300):
             formats = gr.CheckboxGroup(
-                list(own_format.FORMATS), value=list(TICKED), label="Formats", elem_id="formats",
+                list(own_format.FORMATS), value=ticked, label="Formats", elem_id="formats",
                 info="fp32 is the reference and always runs",
             )  # fmt: skip
             problems["formats"] = parts.problem("formats")
@@ -158,9 +168,9 @@ def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
         return gr.skip(), parts.problem_html(str(error))
 
 
-def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.State]:
-    """The picture, and its name where it was made here; an upload has none."""
-    source = gr.State(FIRST_PICTURE)
+def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.Textbox]:
+    """The picture, and its name; that of an upload is the browser's, which keeps it in its tab."""
+    source = parts.unseen("source", FIRST_PICTURE)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=200):
             picture = PictureInput(
@@ -174,8 +184,8 @@ def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.State]:
             label="Scenes to take", columns=5, height=310, allow_preview=False,
             elem_id="gallery", buttons=[], object_fit="cover", min_width=240,
         )  # fmt: skip
-    picture.upload(lambda: None, None, source, **_QUIET)
-    picture.clear(lambda: None, None, source, **_QUIET)
+    picture.upload(None, picture, source, js="qdemo.picked", **_QUIET)
+    picture.clear(None, None, source, js="() => ['']", **_QUIET)
     scene.click(_new_scene, None, [picture, source], **_QUIET)
     shown.select(_from_gallery, None, [picture, source], **_QUIET)
     return picture, source

@@ -10,7 +10,7 @@ os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails b
 
 import gradio as gr
 
-from qdemo.ui import api, heap, jobs
+from qdemo.ui import api, assistants, heap, jobs
 from qdemo.ui.pages import about, casting, compare, formats, linear
 from qdemo.ui.theme import TITLE, launch_settings
 
@@ -26,6 +26,7 @@ def build() -> gr.Blocks:
         gr.Navbar(main_page_name="Compare")
         compare.build(dashboard)
         api.build()
+        assistants.build()
     with dashboard.route("Number formats", "/formats"):
         gr.Navbar(main_page_name="Compare")
         formats.build(dashboard)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette._utils import get_route_path
+
 from qdemo.ui import example
 from qdemo.ui.guard import rewriting
 from qdemo.views import panels
@@ -34,7 +36,11 @@ class FirstPaint:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass everything on; change the front page only."""
-        is_front = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
+        is_front = (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and get_route_path(scope) in ("", "/")
+        )
         await self._app(scope, receive, rewriting(send, self._inserted) if is_front else send)
 
     def _inserted(self, page: bytes) -> bytes:

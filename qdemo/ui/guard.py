@@ -11,8 +11,11 @@ from typing import Any
 import gradio as gr
 from gradio import processing_utils
 from gradio.state_holder import SessionState
+from starlette._utils import get_route_path  # what the router goes by, whatever a proxy keeps
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+
+from qdemo.settings import SETTINGS, Settings
 
 UPLOAD = "/gradio_api/upload"
 MOST = 200_000
@@ -30,20 +33,28 @@ CLOSED = (
 )
 """What gradio offers beyond what the page and the API need."""
 
-POLICY = (
-    "default-src 'none'",
-    "script-src 'self' 'nonce-{}' 'unsafe-eval'",  # gradio makes functions of HTML and js=
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data: blob:",
-    "font-src 'self' data:",
-    "connect-src 'self'",
-    "manifest-src 'self'",
-    "object-src 'none'",
-    "base-uri 'self'",
-    "form-action 'self'",
-    "frame-ancestors 'self' https://huggingface.co https://*.hf.space",  # where a Space is shown
-)
-"""What a browser may do with an answer; each has a nonce of its own for its page's scripts."""
+_HUB = "https://huggingface.co"
+
+
+def policy(settings: Settings, nonce: str) -> str:
+    """What a browser may do with an answer; each has a nonce of its own for its page's scripts."""
+    ancestors = ("'self'", _HUB, "https://*.hf.space", *settings.frame_ancestors)
+    connect = ("'self'", _HUB) if settings.in_space else ("'self'",)  # gradio asks how a Space is
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",  # gradio makes functions of js=
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            f"connect-src {' '.join(connect)}",
+            "manifest-src 'self'",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            f"frame-ancestors {' '.join(ancestors)}",
+        )
+    )
 
 
 class Requests:
@@ -58,7 +69,7 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = MOST_UPLOAD if scope["path"] == UPLOAD else MOST
+        most = MOST_UPLOAD if get_route_path(scope) == UPLOAD else MOST
         refusal = _refusal(scope, most)
         if refusal is None:
             await self._app(scope, _limited(receive, most), send)
@@ -68,7 +79,7 @@ class Requests:
 
 
 def _refusal(scope: Any, most: int) -> HTTPException | None:
-    if scope["path"].startswith(CLOSED):
+    if get_route_path(scope).startswith(CLOSED):
         return HTTPException(404, "There is no such page.")
     length = dict(scope["headers"]).get(b"content-length", b"0")
     return _too_large(most) if int(length) > most else None
@@ -108,7 +119,7 @@ class Answers:
         """Edit pages; whatever else there is, streams too, only gets its headers."""
         if scope["type"] == "http":
             nonce = secrets.token_urlsafe(16)
-            send = _with_headers(send, nonce)
+            send = _with_headers(send, policy(SETTINGS, nonce))
             if scope["method"] == "GET":
                 send = rewriting(send, partial(self._edited, nonce.encode()))
         await self._app(scope, receive, send)
@@ -118,8 +129,7 @@ class Answers:
         return re.sub(rb"<script(?=[\s>])", b'<script nonce="%s"' % nonce, page)
 
 
-def _with_headers(send: Any, nonce: str) -> Any:
-    policy = "; ".join(POLICY).format(nonce)
+def _with_headers(send: Any, policy: str) -> Any:
     more = [
         (b"content-security-policy", policy.encode()),
         (b"x-content-type-options", b"nosniff"),

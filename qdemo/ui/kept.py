@@ -1,13 +1,18 @@
-"""What is kept between comparisons: loaded models, and results that may be asked for again."""
+"""What is kept between comparisons: loaded models, results that may be asked for again, and what
+pages show, by numbers that nobody can guess."""
 
 from __future__ import annotations
 
+import json
 import pickle
 import threading
+import zlib
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from qdemo.comparison import REFERENCE
+from qdemo.document import Document
 from qdemo.lru import ByteLRU
 from qdemo.measure.weights import WeightError
 from qdemo.modeling.variant import Variant
@@ -36,7 +41,7 @@ class Key:
 
 
 _MODELS: ByteLRU[str, Loaded] = ByteLRU(SETTINGS.model_bytes)
-_RESULTS: ByteLRU[tuple[Key, Variant], bytes] = ByteLRU(SETTINGS.result_bytes)
+_RESULTS: ByteLRU[tuple[Key, Variant] | str, bytes] = ByteLRU(SETTINGS.result_bytes)
 _WEIGHTS: ByteLRU[tuple[str, Variant], dict[str, WeightError]] = ByteLRU(SETTINGS.result_bytes)
 _LOADING = threading.Lock()
 
@@ -103,6 +108,28 @@ class Results:
     def put_weights(self, variant: Variant, errors: dict[str, WeightError]) -> None:
         """Keep them for every input; two histograms a parameter."""
         _WEIGHTS.put((self._key.model, variant), errors, 6_000 * len(errors))
+
+
+def are_kept(request: Request) -> bool:
+    """Whether all that was asked for can be told without computing, or loading, anything."""
+    results = Results(request, str(request.given))
+    asked = (REFERENCE, *request.variants)
+    return _MODELS.get(request.entry.name) is not None and all(map(results.get, asked))
+
+
+def keep_document(number: str, document: Document) -> None:
+    """Keep what a page shows under that number, as long as there is room."""
+    held = zlib.compress(json.dumps(document).encode(), level=1)
+    _RESULTS.put(number, held, len(held))
+
+
+def document(number: str) -> Document | None:
+    """What was kept under that number; None where nothing was, or is no longer."""
+    held = _RESULTS.get(number)
+    if held is None:
+        return None
+    found: Document = json.loads(zlib.decompress(held))
+    return found
 
 
 def forget() -> None:

@@ -1,14 +1,18 @@
-"""What a link asks for, put into the controls when the page opens."""
+"""What an address asks for, put into the controls when the page opens, or Back leads to it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 
 from qdemo.request import (
     InputError,
+    Request,
     from_query,
     parse_formats,
     parse_max_tokens,
@@ -16,42 +20,123 @@ from qdemo.request import (
     parse_picture,
     parse_prompt,
 )
-from qdemo.ui import own_format
+from qdemo.ui import own_format, parts
 from qdemo.ui.controls import Controls, is_captioning, model_choices, parts_of, picture_file
-from qdemo.ui.parts import problem_html
+from qdemo.ui.held import Held
+from qdemo.ui.picture_input import uploaded
+from qdemo.zoo.availability import offered
 
 Updates = dict[Any, Any]
+FIELDS = ("model", "formats", "input", "max_tokens", "run", "shown")
+"""What an address of the Compare page has; `shown` is the address of what is on screen, where that
+is another question than the one in the controls."""
+
+_GONE = "your own picture was kept in the tab that it was chosen in; choose it again"
 
 
-def connect(blocks: gr.Blocks, controls: Controls, start: gr.State) -> None:
-    """Read the address when the page opens; `start` changes when it asks to run."""
+def connect(
+    blocks: gr.Blocks,
+    controls: Controls,
+    held: gr.Textbox,
+    carriers: tuple[gr.Textbox, gr.Textbox],
+    example: Callable[[], Updates],
+) -> None:
+    """Read the address when the page opens, or Back is pressed; and have the page write it.
 
-    def restore(request: gr.Request) -> Updates:
-        return _restore(controls, start, dict(request.query_params))
-
+    `carriers` bring the address, and where a picture lies that the browser has brought again.
+    `example` are the updates that show what a page begins with.
+    """
+    press = parts.unseen("press-restored")
     outputs = [
         controls.model, controls.formats, controls.prompt, controls.picture, controls.source,
         controls.max_tokens, controls.text_part, controls.picture_part,
-        *controls.problems.values(), start,
+        *controls.problems.values(), held, press,
     ]  # fmt: skip
-    blocks.load(restore, None, outputs, show_progress="hidden", api_visibility="private")
+
+    def restore(text: str, upload: str) -> Updates:
+        return _restored(controls, held, press, text, upload)
+
+    def back(text: str, upload: str) -> Updates:
+        return restore(text, upload) if text else {**_begun(controls), **example(), press: ""}
+
+    looking = [entry.name for entry in offered() if entry.task == "captioning"]
+    opened = f"() => (qdemo.page({json.dumps(FIELDS)}, {json.dumps(looking)}), qdemo.opened())"
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    led_back = gr.Button(elem_id="restore", elem_classes="for-script")
+    also = [part for part in example() if part not in outputs]
+    for event in (
+        blocks.load(restore, carriers, outputs, js=opened, **quiet),
+        led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **quiet),
+    ):
+        event.then(None, press, press, js="qdemo.press", **parts.QUICK)
+    moving = [controls.model, controls.formats, controls.prompt, controls.source, held]
+    gr.on(
+        [part.change for part in (*moving, controls.max_tokens)],
+        None, [*controls.asked, held], None, js="qdemo.moved", **parts.QUICK,
+    )  # fmt: skip
 
 
-def _restore(controls: Controls, start: gr.State, query: Mapping[str, str]) -> Updates:
-    """What is wrong with a link is said at the control that it is about; the rest is taken."""
+def request(address: str, upload: str = "") -> Request:
+    """What an address asks for; `upload` is where a picture lies that it can't carry.
+
+    Raises:
+        InputError: says in a sentence what is wrong.
+    """
+    asked = from_query(dict(parse_qsl(address, keep_blank_values=True)))
+    if asked.get("picture", "").startswith("upload:"):
+        asked["picture"] = _brought(upload)
+    return Request.parse(**{"model": None, "formats": None} | asked)
+
+
+def _brought(upload: str) -> Path:
+    if not upload:
+        raise InputError("picture", _GONE)
+    return uploaded({"path": upload})
+
+
+def _begun(controls: Controls) -> Updates:
+    """What the controls begin with."""
+    return {
+        part: gr.update(value=part.value)
+        for part in (controls.model, controls.formats, controls.prompt, controls.max_tokens)
+    } | dict(
+        zip(
+            (controls.text_part, controls.picture_part), parts_of(controls.model.value), strict=True
+        )
+    )
+
+
+def _restored(
+    controls: Controls, held: gr.Textbox, press: gr.Textbox, text: str, upload: str
+) -> Updates:
+    """What is wrong with an address is said at the control that it is about; the rest is taken.
+
+    What is on screen comes again: that of the question itself, or of another that was shown.
+    """
+    query = dict(parse_qsl(text, keep_blank_values=True))
     asked = from_query(query)
-    updates: Updates = {}
+    updates: Updates = {press: ""}
     problems: dict[str, str] = {}
     for field in _fields(asked):
         try:
-            updates |= _TAKE[field](controls, asked[field])
+            updates |= _TAKE[field](controls, asked[field], upload)
         except InputError as error:
             problems[error.field] = str(error)
-    # What is downloaded may be more than when the page was built.
+    # The list is made anew: a model may have been downloaded since the page was built.
     chosen = {"value": updates[controls.model]} if controls.model in updates else {}
     updates[controls.model] = gr.update(choices=model_choices(), **chosen)
-    updates |= {controls.problems[name]: problem_html(text) for name, text in problems.items()}
-    return updates | {start: int(query.get("run") == "1" and not problems)}
+    updates |= {controls.problems[name]: parts.problem_html(why) for name, why in problems.items()}
+    if query.get("run") == "1" and not problems:
+        return updates | {held: str(_asked(text)), press: "#compare"}
+    if "shown" in query:
+        return updates | {held: str(_asked(query["shown"])), press: "#recompute"}
+    return updates
+
+
+def _asked(address: str) -> Held:
+    """What an address asks for, of which nothing is held yet."""
+    query = dict(parse_qsl(address, keep_blank_values=True))
+    return Held("", address, query.get("model", ""), query.get("input", ""))
 
 
 def _fields(asked: Mapping[str, Any]) -> list[str]:
@@ -63,30 +148,32 @@ def _fields(asked: Mapping[str, Any]) -> list[str]:
     return [field for field in asked if field != ("prompt" if looks else "picture")]
 
 
-def _model(controls: Controls, name: str) -> Updates:
+def _model(controls: Controls, name: str, _: str) -> Updates:
     entry = parse_model(name)
     text, picture = parts_of(entry.name)
     return {controls.model: entry.name, controls.text_part: text, controls.picture_part: picture}
 
 
-def _formats(controls: Controls, texts: list[str]) -> Updates:
+def _formats(controls: Controls, texts: list[str], _: str) -> Updates:
     return {controls.formats: own_format.ticked(map(str, parse_formats(texts)))}
 
 
-def _prompt(controls: Controls, text: str) -> Updates:
+def _prompt(controls: Controls, text: str, _: str) -> Updates:
     return {controls.prompt: parse_prompt(text)}
 
 
-def _picture(controls: Controls, name: str) -> Updates:
+def _picture(controls: Controls, name: str, upload: str) -> Updates:
+    if name.startswith("upload:"):
+        return {controls.picture: str(_brought(upload)), controls.source: name}
     found = parse_picture(name).name
     return {controls.picture: picture_file(found), controls.source: found}
 
 
-def _max_tokens(controls: Controls, number: str) -> Updates:
+def _max_tokens(controls: Controls, number: str, _: str) -> Updates:
     return {controls.max_tokens: parse_max_tokens(number)}
 
 
-_TAKE: dict[str, Callable[[Controls, Any], Updates]] = {
+_TAKE: dict[str, Callable[[Controls, Any, str], Updates]] = {
     "model": _model,
     "formats": _formats,
     "prompt": _prompt,

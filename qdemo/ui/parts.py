@@ -46,6 +46,16 @@ def plot(value: Any, name: str) -> gr.Plot:
     )
 
 
+def unseen(name: str, value: str = "") -> gr.Textbox:
+    """A value that the page holds and nobody sees: it outlasts what the server remembers."""
+    return gr.Textbox(value, show_label=False, container=False, visible="hidden", elem_id=name)
+
+
+def lost() -> str:
+    """That what is on screen is no longer held here, and how to get it again."""
+    return fill("lost")
+
+
 def problem(name: str) -> gr.HTML:
     """An empty line in which something may be said about a control."""
     return html("", f"problem-{name}", "problem-line")
@@ -56,7 +66,8 @@ def problem_html(message: str) -> str:
     return fill("problem", message=message)
 
 
-def link(page: str, query: str) -> str:
-    """A link to a page of the lab as it is; addresses count from the front page, not from this."""
+def link(page: str) -> str:
+    """A link to a page of the lab as it is, which the browser keeps up to date. Addresses count
+    from the front page, not from this."""
     text = "A link to this page as it is"
-    return fill("link", page=page, query=query, text=text, reason="")
+    return fill("link", page=page, state="", text=text, reason="")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder, is_in_or_equal
+
+from qdemo.request import InputError
 
 
 def is_upload(path: str) -> bool:
@@ -15,17 +18,21 @@ def is_upload(path: str) -> bool:
     return bool(is_in_or_equal(path, get_upload_folder()))
 
 
-def _path(_: Any, payload: ImageData | None) -> str | None:
-    """The file's path. gradio itself lets a request name any file, if it is worded with care.
+def uploaded(payload: Any) -> Path:
+    """The file that a client has uploaded. gradio itself lets a request name any file, if it is
+    worded with care.
 
     Raises:
-        gr.Error: it is no file that was uploaded.
+        InputError: it is anything else.
     """
-    if payload is None or payload.path is None:
-        return None
-    if not is_upload(payload.path):
-        raise gr.Error("picture: send it as an upload", print_exception=False)
-    return str(payload.path)
+    path = payload.get("path") if isinstance(payload, dict) else None
+    if not isinstance(path, str) or not is_upload(path):
+        raise InputError("picture", "expected a file that was uploaded (handle_file), or none")
+    return Path(path)
+
+
+def _as_it_came(_: Any, payload: ImageData | None) -> dict[str, Any] | None:
+    return None if payload is None else payload.model_dump()
 
 
 # gradio makes a component anew for each page that is opened, and forgets what files it has written,
@@ -42,7 +49,7 @@ PictureInput: Any = ABCMeta.__new__(
         "__module__": __name__,
         "__doc__": __doc__,
         "is_template": True,
-        "preprocess": _path,
+        "preprocess": _as_it_came,
         "temp_files": _ONE_LIST,
     },
 )

@@ -11,24 +11,36 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
 from qdemo.document import Document
-from qdemo.request import Request, as_query
-from qdemo.ui import example, parts
+from qdemo.ui import held, parts
+from qdemo.ui.held import Held
 from qdemo.views import files
 from qdemo.views.templates import fill
 
 _LABELS = {"json": "JSON", "csv": "CSV", "html": "One HTML page"}
-_PRESS = "() => document.querySelector('#file').click()"
 _COPY = "() => navigator.clipboard?.writeText(document.querySelector('#again')?.href ?? '')"
+Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class TakeAway:
-    """A button a kind of file, the button that the browser downloads by, and the link."""
+    """A button a kind of file, the button that the browser downloads by, and the link.
+
+    `lost` says so where a comparison is no longer held. `now` is what the browser presses once a
+    file is written, `later` once what was lost is computed again.
+    """
 
     buttons: dict[str, gr.Button]
     file: gr.DownloadButton
     link: gr.HTML
     copy: gr.Button
+    lost: gr.HTML
+    now: gr.Textbox
+    later: gr.Textbox
+
+    @property
+    def told(self) -> list[Any]:
+        """What a new comparison changes."""
+        return [self.link, self.lost]
 
 
 def build() -> TakeAway:
@@ -41,52 +53,58 @@ def build() -> TakeAway:
             for ending, label in _LABELS.items()
         }
         copy = gr.Button("Copy the link", elem_id="copy-link", min_width=120)
+    lost = parts.html("", "lost")
     # Pressed by a script once its file is written: files are made when asked for, not before.
     file = gr.DownloadButton("The file", elem_id="file", elem_classes="for-script")
-    link = parts.html(example_link(), "link")
-    return TakeAway(buttons, file, link, copy)
+    link = parts.html(_link(held.of_example().address), "link")
+    now, later = parts.unseen("press-now"), parts.unseen("press-later")
+    return TakeAway(buttons, file, link, copy, lost, now, later)
 
 
 def connect(
-    part: TakeAway, document: gr.State, shown: Callable[[Document | None], Document]
+    part: TakeAway, shown: gr.Textbox, again: Callable[[Held], Updates], components: list[Any]
 ) -> None:
-    """Make each button write its file of the document that is shown, and download it."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    """Make each button write its file of what is shown, and download it.
+
+    `again` puts together what is no longer held, where that can be done at once, as updates of
+    `components`.
+    """
     for ending, button in part.buttons.items():
         button.click(
-            partial(_write, ending, part.file.GRADIO_CACHE, shown),
-            document,
-            part.file,
-            queue=False,
-            **quiet,
-        ).then(None, None, None, js=_PRESS, **quiet)
-    part.copy.click(None, None, None, js=_COPY, **quiet)
+            partial(_write, part, shown, again, ending), shown,
+            [part.file, part.now, part.later, *components], **parts.QUICK,
+        ).then(None, part.now, part.now, js="qdemo.press", **parts.QUICK)  # fmt: skip
+    part.copy.click(None, None, None, js=_COPY, **parts.QUICK)
 
 
-def link_html(request: Request) -> str:
-    """The link, or why there is none."""
-    return _link(request.query())
+def updates(part: TakeAway, address: str) -> Updates:
+    """What changes for a new comparison."""
+    return {part.link: _link(address), part.lost: ""}
 
 
-def example_link() -> str:
-    """The link of the example."""
-    document = example.example()
-    return _link(as_query(document["model"], document["formats"][1:], document["input"]))
-
-
-def _link(query: str | None) -> str:
+def _link(address: str) -> str:
     reason = "A link can't carry your own picture; keep the file to compare it again."
     text = "A link that opens this comparison again"
-    return fill("link", page="", query=query, text=text, reason=reason)
+    is_own = "input=upload:" in address
+    return fill("link", page="./", state="" if is_own else address, text=text, reason=reason)
 
 
 def _write(
-    ending: str,
-    cache: str,
-    shown: Callable[[Document | None], Document],
-    document: Document | None,
-) -> str:
+    part: TakeAway, shown: gr.Textbox, again: Callable[[Held], Updates], ending: str, text: str
+) -> Updates:
+    """The file of what is shown, to be pressed; or that it is no longer held."""
+    changes: Updates = {}
+    document = Held.read(text).document()
+    if document is None:
+        changes = again(Held.read(text))
+        document = Held.read(changes.get(shown)).document()
+    if document is None:
+        return {part.lost: parts.lost(), part.later: f"#take-{ending}", part.now: ""}
+    file = _file(part.file.GRADIO_CACHE, ending, document)
+    return changes | {part.file: file, part.now: "#file", part.lost: ""}
+
+
+def _file(cache: str, ending: str, document: Document) -> str:
     """Write it into the cache that gradio empties; the path."""
-    whole = shown(document)
-    text = files.WRITERS[ending](whole)
-    return str(save_bytes_to_cache(text.encode(), files.file_name(whole, ending), cache))
+    written = files.WRITERS[ending](document)
+    return str(save_bytes_to_cache(written.encode(), files.file_name(document, ending), cache))

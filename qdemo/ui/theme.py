@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from qdemo.ui import first_paint, guard, leftovers
-from qdemo.views.templates import asset, fill
+from qdemo.settings import SETTINGS
+from qdemo.ui import assistants, first_paint, guard, leftovers, logs
+from qdemo.views.templates import asset
 
 TITLE = "qdemo: what reduced precision does to a real model"
 VISITORS = 200
@@ -43,7 +44,7 @@ def head() -> str:
 def middleware() -> list[Middleware]:
     """What is around the app, from the outside in."""
     return [
-        Middleware(guard.Answers, scripts=fill("keys")),
+        Middleware(guard.Answers, scripts=f"<script>{asset('page.js')}</script>"),
         Middleware(guard.Requests),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
     ]
@@ -53,6 +54,9 @@ def launch_settings() -> dict[str, Any]:
     """What `launch` needs: no request to the outside, no traceback to a client."""
     guard.fetch_nothing()
     guard.remember_nothing()
+    assistants.offer()
+    if not SETTINGS.tracebacks:
+        logs.keep_short()
     return {
         "theme": theme(),
         "head": head(),

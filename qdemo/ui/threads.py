@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
+from threading import Event
 from typing import TypeVar
 
 import torch
@@ -21,6 +21,9 @@ SMALL = 20_000_000
 """Parameters. Below this a step is over sooner than threads have agreed on their shares; where the
 cores are busy, as on a shared machine, two threads took ten times as long as one."""
 
+LOOKED_UP_S = 0.1
+"""Seconds between two looks at whether to stop, in the middle of a step."""
+
 _ALL = torch.get_num_threads()
 
 
@@ -29,19 +32,36 @@ def for_size(parameters: int) -> int:
     return 1 if parameters < SMALL else _ALL
 
 
-def on_threads(count: int, items: Generator[Item]) -> Generator[Item]:
+def on_threads(count: int, items: Generator[Item], stop: Event | None = None) -> Generator[Item]:
     """The same items, each computed in the thread that computes, with `count` of torch's.
 
-    Several that are under way take turns, item by item.
+    Several that are under way take turns, item by item. Once `stop` is set there are no more, at
+    once: a step under way is computed to its end, and nobody waits for it.
     """
 
     def step() -> Item | None:
         torch.set_num_threads(count)  # as torch keeps the number for the thread that asks
         return next(items, None)
 
-    with closing(items):
-        while (item := _computing().submit(step).result()) is not None:
+    stop = Event() if stop is None else stop
+    try:
+        while _is_through(under_way := _computing().submit(step), stop):
+            if (item := under_way.result()) is None:
+                return
             yield item
+    finally:
+        closed = _computing().submit(items.close)  # there, as a step may still be under way
+        if not stop.is_set():
+            closed.result()
+
+
+def _is_through(under_way: Future[Item | None], stop: Event) -> bool:
+    """Wait for the end of a step, or for `stop`; whether it was the end."""
+    while not stop.is_set():
+        if wait([under_way], LOOKED_UP_S).done:
+            return True
+    under_way.cancel()  # where it has not begun
+    return False
 
 
 @cache

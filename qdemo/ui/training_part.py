@@ -25,8 +25,8 @@ _TEXT = (
 )
 
 
-def build(blocks: gr.Blocks) -> None:
-    """Lay it out and connect it; the caller is inside its page."""
+def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
+    """Lay it out and connect it, inside its page; the bits and the seed."""
     parts.section("Training through the rounding", _TEXT)
     with gr.Row(equal_height=True):
         bits = gr.Slider(2, 8, 2, step=1, label="Bits", elem_id="train-bits")
@@ -51,6 +51,7 @@ def build(blocks: gr.Blocks) -> None:
         lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [start, stop],
         queue=False, **quiet,
     )  # fmt: skip
+    return bits, seed
 
 
 @cache

@@ -13,6 +13,7 @@ from qdemo.results import Done, Event, Failed, Started, Written
 from qdemo.settings import SETTINGS
 from qdemo.ui import heap
 from qdemo.ui.kept import Results, loaded
+from qdemo.ui.runs import Run
 from qdemo.ui.threads import for_size, on_threads
 from qdemo.zoo.availability import UnavailableError
 from qdemo.zoo.loading import Given
@@ -33,15 +34,15 @@ def given(request: Request) -> Given:
         raise InputError(request.field, str(error)) from None
 
 
-def events(request: Request) -> Generator[Event]:
+def events(request: Request, asked: Run) -> Generator[Event]:
     """What happens in a comparison, with as many threads as its model is worth."""
     runner = given(request)
     kept = Results(request, runner.shown)
     events = run(runner, request.variants, request.max_tokens, kept)
-    yield from on_threads(for_size(request.entry.parameters), events)
+    yield from on_threads(for_size(request.entry.parameters), events, asked.stop)
 
 
-def told(events: Generator[Event]) -> Iterator[Progress]:
+def told(events: Generator[Event], asked: Run) -> Iterator[Progress]:
     """What is known after those events, whenever there is something new to show."""
     known: Progress | None = None
     began = shown_at = time.monotonic()
@@ -59,3 +60,5 @@ def told(events: Generator[Event]) -> Iterator[Progress]:
             if not isinstance(event, Written) or now - shown_at > SECONDS_APART:
                 yield known
                 shown_at = time.monotonic()
+    if asked.is_stopped and known is not None and not known.finished:
+        yield known.stopped("stopped before it was through")

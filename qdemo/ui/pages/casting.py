@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import gradio as gr
 from qdemo import lab
 from qdemo.lab import choices
 from qdemo.request import InputError, Request
-from qdemo.ui import controls, jobs, parts
+from qdemo.ui import address, controls, jobs, parts, runs
+from qdemo.ui.line import FullError
 from qdemo.views import lab as lab_html
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -39,11 +41,13 @@ def build(blocks: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=320):
             types = parts.html("", "cast-dtypes")
     format.change(_cast, format, [logits, types], **parts.QUICK)
-    _real_model()
+    model, real = _real_model()
+    parts.html(parts.link("casting"), "link")
     parts.section("The figures of the course", "Lesson 3, models. A tick: ours are the same.")
     figures = parts.html("", "course-casting")
     blip = parts.html("", "course-blip")
-    blocks.load(_first, None, [logits, types, default, figures], **parts.OPENED)
+    named = {"cast": format, "model": model, "to": real}
+    address.connect(blocks, named, [logits, types, default, figures], _first)
     blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")
 
 
@@ -101,7 +105,8 @@ def _default_dtype_table() -> str:
     )
 
 
-def _real_model() -> None:
+def _real_model() -> tuple[gr.Dropdown, gr.Radio]:
+    """What a cast does to a model; which model, and which cast."""
     parts.section(
         "A real model",
         "What a cast changes, what it leaves alone, and how near the activations come to 65,504, "
@@ -122,20 +127,24 @@ def _real_model() -> None:
         with gr.Column(scale=1, min_width=320):
             peaks = parts.html("", "cast-peaks")
     measure.click(
-        _measure, [model, format], [kinds, kept, peaks, problem], concurrency_id="model",
+        _measure, [model, format], [kinds, kept, peaks, problem], concurrency_limit=None,
         show_progress="hidden", api_visibility="private",
     )  # fmt: skip
+    return model, format
 
 
-def _measure(model: str, format: str) -> tuple[Any, Any, Any, str]:
+def _measure(model: str, format: str) -> Iterator[tuple[Any, Any, Any, str]]:
+    nothing = gr.skip(), gr.skip(), gr.skip()
     try:
         request = Request.parse(model, [format], controls.PROMPTS[0], controls.FIRST_PICTURE)
-        given = jobs.given(request)
-    except InputError as error:
-        return gr.skip(), gr.skip(), gr.skip(), parts.problem_html(str(error))
-    found = lab.headroom.dtypes(given.model, format)
-    wide = given.kept_wide
-    return _kinds_table(format, found), _kept_table(wide), _peaks_table(given), ""
+        with runs.begun() as run, run.turn_in(jobs.COMPUTING) as waiting:
+            for told in waiting:
+                yield *nothing, parts.problem_html(f"waiting, {told.ahead} before you")
+            given = jobs.given(request)
+            found = lab.headroom.dtypes(given.model, format)
+            yield _kinds_table(format, found), _kept_table(given.kept_wide), _peaks_table(given), ""
+    except (InputError, FullError) as error:
+        yield *nothing, parts.problem_html(str(error))
 
 
 def _kinds_table(format: str, found: list[tuple[str, str, int, int]]) -> str:

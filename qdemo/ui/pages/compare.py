@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +12,20 @@ import gradio as gr
 
 from qdemo.document import Document
 from qdemo.request import FIELDS, InputError, Request
-from qdemo.ui import charts, controls, example, jobs, link, parts, take_away
+from qdemo.ui import charts, controls, example, held, jobs, link, parts, runs, take_away
+from qdemo.ui.held import Held
+from qdemo.ui.line import FullError
+from qdemo.ui.runs import Run, Waiting
 from qdemo.views import panels
 from qdemo.views.cards import cards
 from qdemo.views.templates import fill
-from qdemo.zoo.availability import get_entry
 
 if TYPE_CHECKING:
     from qdemo.progress import Progress
     from qdemo.zoo.download import Downloading
 
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_HOUR = 3600  # seconds that a comparison is kept for a page that nobody looks at
-_STOPPED = "stopped before it was through"
 _BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
 
 
@@ -41,105 +39,117 @@ class Page:
     cards: gr.HTML
     charts: charts.Charts
     take_away: take_away.TakeAway
-    progress: gr.State
-    document: gr.State
-    start: gr.State  # changes when a comparison is to start without a click
-    wanted: gr.State  # the model to download, and when that was asked for
+    held: gr.Textbox  # what is shown, as `Held` writes it
+    running: gr.Textbox  # the number of the run under way
 
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
-        mine = [self.status, self.verdict, self.cards, self.progress, self.document, self.wanted]
-        buttons = [self.controls.compare, self.controls.stop]
-        problems = list(self.controls.problems.values())
-        return [*mine, *buttons, *problems, *self.charts.components, self.take_away.link]
+        mine = [self.status, self.verdict, self.cards, self.held, self.running]
+        chosen = self.controls
+        buttons = [chosen.model, chosen.compare, chosen.stop, *chosen.problems.values()]
+        return [*mine, *buttons, *self.charts.components, *self.take_away.told]
 
 
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
     document = example.example()
     parts.html(fill("masthead"))
-    chosen = controls.build(document["model"], document["input"])
     page = Page(
-        controls=chosen,
+        controls=controls.build(document["model"], document["input"], document["formats"][1:]),
         status=parts.html(_status(""), "status"),
         verdict=parts.html(panels.verdict_html(document, example.note()), "verdict"),
         cards=parts.html(panels.cards_html(cards(document)), "cards"),
         charts=charts.build(document),
         take_away=take_away.build(),
-        progress=gr.State(None, time_to_live=_HOUR),
-        document=gr.State(None, time_to_live=_HOUR),
-        start=gr.State(0),
-        wanted=gr.State(None),
+        held=parts.unseen("held", str(held.of_example())),
+        running=parts.unseen("running"),
     )
     _connect(blocks, page)
 
 
 def _connect(blocks: gr.Blocks, page: Page) -> None:
-    run = gr.on(
-        [page.controls.compare.click, page.start.change],
-        partial(_run, page), page.controls.asked, page.components,
-        concurrency_id="model", show_progress_on=page.status,
-        **_QUIET | {"show_progress": "minimal"},
+    run: dict[str, Any] = {
+        "concurrency_limit": None,  # they wait in a line of ours, where each sees its place
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "preprocess": False,  # `Request` checks, and not what gradio remembers of a visitor
+    }
+    asked, upload = parts.unseen("asked"), parts.unseen("upload")
+    page.controls.compare.click(
+        partial(_compare, page), [*page.controls.asked, asked], page.components,
+        js="qdemo.compare", **run,
     )  # fmt: skip
-    # In a queue of its own: a download of minutes is no reason for others not to compare.
-    download = page.wanted.change(
-        partial(_download, page), page.wanted, [*page.components, page.controls.model, page.start],
-        concurrency_id="download", show_progress_on=page.status,
-        **_QUIET | {"show_progress": "minimal"},
-    )  # fmt: skip
-    # First cancelled, then shown as stopped: what was under way would write over it.
-    page.controls.stop.click(None, cancels=[run, download], queue=False, **_QUIET).then(
-        partial(_stop, page), page.progress, page.components, queue=False, **_QUIET
-    )
+    again = gr.Button(elem_id="recompute", elem_classes="for-script")
+    again.click(
+        partial(_again, page), [page.held, upload], page.components, js="qdemo.again", **run
+    ).then(None, page.take_away.later, page.take_away.later, js="qdemo.press", **parts.QUICK)
+    page.controls.stop.click(runs.stop, page.running, None, **parts.QUICK)
     page.charts.parameter.input(
-        lambda document, name: charts.of_parameter(_shown(document), name),
-        [page.document, page.charts.parameter], page.charts.of_parameter, queue=False, **_QUIET,
+        _of_parameter, [page.held, page.charts.parameter], page.charts.of_parameter,
+        preprocess=False, **parts.QUICK,
     )  # fmt: skip
-    page.charts.ribbon.select(_top, page.document, page.charts.top, queue=False, **_QUIET)
-    take_away.connect(page.take_away, page.document, _shown)
-    link.connect(blocks, page.controls, page.start)
+    page.charts.ribbon.select(_top, page.held, page.charts.top, **parts.QUICK)
+    take_away.connect(page.take_away, page.held, partial(_from_kept, page), page.components)
+    link.connect(blocks, page.controls, page.held, (asked, upload), partial(_example, page))
 
 
-def _shown(document: Document | None) -> Document:
-    """What is on screen: the last comparison, or the example where there was none yet."""
-    return document or example.example()
+def _compare(page: Page, *values: Any) -> Iterator[Updates]:
+    """What the controls ask for."""
+    *asked, address = values
+    ask = Held(address=str(address), **controls.question(*asked))
+    yield from _run(page, lambda: Request.parse(**controls.read(*asked)), ask)
 
 
-def _run(page: Page, *asked: Any) -> Iterator[Updates]:
-    """One comparison, from the controls' values to the last chart."""
-    try:
-        request = Request.parse(**controls.read(*asked))
-        yield {**_problems(page), **_busy(page, True), page.status: _status("Loading …", True)}
-        if not jobs.is_here(request.entry):
-            yield {page.wanted: (request.entry.name, time.time_ns())}
-            return
-        for progress in jobs.progress(request):
-            yield _end(page, progress, request) if progress.finished else _step(page, progress)
-        # On its own, as gradio sends what comes last once more.
-        yield {**_busy(page, False), page.status: _status("Done.")}
-    except InputError as error:
-        yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
-    except Exception:  # the page must not stay busy, whatever went wrong
-        _LOGGER.exception("a comparison broke off")
-        yield {**_busy(page, False), page.status: _status(_BROKE_OFF)}
+def _again(page: Page, text: str, upload: str) -> Iterator[Updates]:
+    """What is on screen, once more, whatever the controls ask for by now."""
+    ask = Held.read(text)
+    yield from _run(page, lambda: link.request(ask.address, upload), ask)
 
 
-def _download(page: Page, wanted: tuple[str, int]) -> Iterator[Updates]:
-    """Bring the model from the Hub, then compare."""
-    name, _ = wanted
-    try:
-        yield {page.status: _status(f"Asking the Hub for {name} …", True)}
-        for known in jobs.download(get_entry(name)):
-            yield {page.status: _downloading(name, known)}
-    except InputError as error:
-        yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
-    except Exception:
-        _LOGGER.exception("a download broke off")
-        yield {**_busy(page, False), page.status: _status(_BROKE_OFF)}
-    else:
-        choices = gr.update(choices=controls.model_choices())
-        yield {page.controls.model: choices, page.start: time.time_ns()}
+def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Updates]:
+    """One comparison, to the last chart."""
+    known: Progress | None = None
+    with runs.begun() as run:
+        ask = replace(ask, number=run.number)
+        try:
+            request = parse()
+            busy = {**_busy(page, True), page.running: run.number}
+            yield {**_problems(page), **busy, page.status: _status("Loading …", "busy")}
+            yield from _brought(page, request, run)
+            for told in jobs.progress(request, run):
+                if isinstance(told, Waiting):
+                    yield {page.status: _in_line(told)}
+                    continue
+                known = told
+                yield _end(page, known, ask) if known.finished else _step(page, known)
+            # On its own, as gradio sends what comes last once more.
+            yield {**_busy(page, False), page.status: _status(_last_word(run, known))}
+        except InputError as error:
+            yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
+        except FullError as error:
+            yield {**_busy(page, False), page.status: _status(f"{str(error).capitalize()}.")}
+        except Exception:  # the page must not stay busy, whatever went wrong
+            _LOGGER.exception("a comparison broke off")
+            through = {} if known is None else _end(page, known.stopped(_BROKE_OFF), ask)
+            yield {**through, **_busy(page, False), page.status: _status(_BROKE_OFF)}
+
+
+def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
+    """The model is brought from the Hub, where it is not here."""
+    if jobs.is_here(request.entry):
+        return
+    name = request.entry.name
+    yield {page.status: _status(f"Asking the Hub for {name} …", "busy")}
+    for told in jobs.download(request.entry, run):
+        shown = _in_line(told) if isinstance(told, Waiting) else _downloading(name, told)
+        yield {page.status: shown}
+    yield {page.controls.model: gr.update(choices=controls.model_choices())}
+
+
+def _in_line(told: Waiting) -> str:
+    before = "1 is" if told.ahead == 1 else f"{told.ahead} are"
+    return _status(f"Waiting: {before} before you. Stop leaves the line.", "busy waiting")
 
 
 def _downloading(name: str, known: Downloading) -> str:
@@ -147,39 +157,67 @@ def _downloading(name: str, known: Downloading) -> str:
     return panels.download_html(name, known.done, known.total, speed, left)
 
 
+def _last_word(run: Run, known: Progress | None) -> str:
+    if not run.is_stopped:
+        return "Done."
+    return "Stopped." if known else "Stopped before it began."
+
+
 def _step(page: Page, progress: Progress) -> Updates:
     document = progress.card_document()
     shown = cards(document, progress.running)
     through = sum(card.state in ("done", "failed") for card in shown)
     return {
-        page.progress: progress,
         page.cards: panels.cards_html(shown),
         page.verdict: panels.running_html(document),
-        page.status: _status(f"{through} of {len(shown)} formats are through.", True),
+        page.status: _status(f"{through} of {len(shown)} formats are through.", "busy running"),
     }
 
 
-def _end(page: Page, progress: Progress, request: Request | None = None) -> Updates:
+def _end(page: Page, progress: Progress, ask: Held) -> Updates:
+    """What is on screen from now on, and kept under its number."""
     document = progress.document()
-    again = {page.take_away.link: take_away.link_html(request)} if request else {}
+    ask.keep(document)
+    return _shown(page, document, ask)
+
+
+def _shown(page: Page, document: Document, ask: Held, note: str = "") -> Updates:
     return {
-        page.progress: None,
-        page.document: document,
+        page.held: str(ask),
         page.cards: panels.cards_html(cards(document)),
-        page.verdict: panels.verdict_html(document),
+        page.verdict: panels.verdict_html(document, note),
         **charts.updates(page.charts, document),
-        **again,
+        **take_away.updates(page.take_away, ask.address),
     }
 
 
-def _stop(page: Page, progress: Progress | None) -> Updates:
-    """What is through stays; what isn't says so."""
-    through = {} if progress is None else _end(page, progress.stopped(_STOPPED))
-    return through | _busy(page, False) | {page.status: _status("Stopped.")}
+def _example(page: Page) -> Updates:
+    """What a page begins with."""
+    return _shown(page, example.example(), held.of_example(), example.note())
 
 
-def _top(document: Document | None, event: gr.EventData) -> str:
-    return panels.top_html(_shown(document), event.position)
+def _from_kept(page: Page, ask: Held) -> Updates:
+    """What is on screen, put together again from results that are kept; nothing where some are not.
+
+    It replaces what is on screen, so that a file has what is seen."""
+    try:
+        known = jobs.from_kept(link.request(ask.address))
+    except InputError:
+        return {}
+    with runs.begun() as run:
+        return {} if known is None else _end(page, known, replace(ask, number=run.number))
+
+
+def _of_parameter(text: str, parameter: str) -> tuple[Any, Any, Any]:
+    document = Held.read(text).document()
+    if document is None:
+        return gr.skip(), parts.lost(), gr.skip()
+    return charts.of_parameter(document, parameter)
+
+
+def _top(text: str, event: gr.EventData) -> str:
+    document = Held.read(text).document()
+    return parts.lost() if document is None else panels.top_html(document, event.position)
 
 
 def _problems(page: Page, error: InputError | None = None) -> Updates:
@@ -198,5 +236,5 @@ def _busy(page: Page, is_busy: bool) -> Updates:
     }
 
 
-def _status(text: str, busy: bool = False) -> str:
-    return fill("status", text=text, busy=busy)
+def _status(text: str, state: str = "") -> str:
+    return fill("status", text=text, state=state)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode
 
 import gradio as gr
 
 from qdemo import lab
-from qdemo.ui import parts
+from qdemo.ui import address, parts
 from qdemo.ui.charts import plot
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
@@ -25,7 +23,7 @@ _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
     parts.masthead("Number formats", _LEAD)
-    asked, strip = _strip()
+    named, strip = _strip()
     parts.section(
         "What each format can hold",
         "The step from one number to the next, beside its size: higher is finer, and a line ends "
@@ -33,11 +31,12 @@ def build(blocks: gr.Blocks) -> None:
     )
     chart = parts.plot(None, "spacing-chart")
     formats = parts.html("", "formats-table")
-    vector = _downcasting()
+    seed, vector = _downcasting()
     parts.section("The figures of the course", "Lesson 2, data types. A tick: ours are the same.")
     figures = parts.html("", "course-formats")
-    shown = [*asked, strip, chart, formats, *vector, figures]
-    blocks.load(_opened, None, shown, **parts.OPENED)
+    address.connect(
+        blocks, {**named, "seed": seed}, [strip, chart, formats, *vector, figures], _first
+    )
 
 
 _LEAD = (
@@ -46,8 +45,8 @@ _LEAD = (
 )
 
 
-def _strip() -> tuple[list[Any], gr.HTML]:
-    """What is asked, and what shows its bits."""
+def _strip() -> tuple[dict[str, gr.Textbox], gr.HTML]:
+    """What is asked, by name, and what shows its bits."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
             value = gr.Textbox(
@@ -62,21 +61,10 @@ def _strip() -> tuple[list[Any], gr.HTML]:
             )  # fmt: skip
     gr.Examples([[text] for text in _EXAMPLES], value, label="Try", elem_id="values")
     strip = parts.html("", "strip", js=asset("cells.js"))
-    link = parts.html(_link(START, ""), "link")
-    shown = [strip, problem, link]
-    gr.on([value.change, scale.change], _rows, [value, scale], shown, **parts.QUICK)
+    parts.html(parts.link("formats"), "link")
+    gr.on([value.change, scale.change], _rows, [value, scale], [strip, problem], **parts.QUICK)
     strip.select(_flip, [value, scale], [value, problem], **parts.QUICK)
-    return [value, scale], strip
-
-
-def _opened(request: gr.Request) -> tuple[Any, ...]:
-    """What a link asks for, and everything that is there to begin with."""
-    return *_restore(request), *_first()
-
-
-def _restore(request: gr.Request) -> tuple[Any, Any]:
-    query: Mapping[str, str] = request.query_params
-    return query.get("value", gr.skip()), query.get("scale", gr.skip())
+    return {"value": value, "scale": scale}, strip
 
 
 @cache
@@ -96,8 +84,8 @@ def _rows(value: str, scale: str) -> tuple[Any, ...]:
     try:
         found = lab.bitstrip.rows(value, scale)
     except ValueError as error:
-        return gr.skip(), parts.problem_html(str(error)), gr.skip()
-    return lab_html.bitstrip_html(found), "", _link(value, scale)
+        return gr.skip(), parts.problem_html(str(error))
+    return lab_html.bitstrip_html(found), ""
 
 
 def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
@@ -107,13 +95,8 @@ def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
         return gr.skip(), parts.problem_html(str(error))
 
 
-def _link(value: str, scale: str) -> str:
-    asked = {"value": value} | ({"scale": scale} if scale.strip() else {})
-    return parts.link("formats", urlencode(asked))
-
-
-def _downcasting() -> list[Any]:
-    """What shows a vector and its dot product."""
+def _downcasting() -> tuple[gr.Slider, list[Any]]:
+    """The seed of a vector, and what shows it and its dot product."""
     parts.section(
         "Downcasting a vector",
         "1,000 numbers between 0 and 1, and their dot product with themselves. torch adds bf16 up "
@@ -128,7 +111,7 @@ def _downcasting() -> list[Any]:
             values = parts.html("", "values-table")
     shown = [chart, table, values]
     seed.change(_dots, seed, shown, **parts.QUICK)
-    return shown
+    return seed, shown
 
 
 def _dots(seed: float) -> tuple[Any, str, str]:

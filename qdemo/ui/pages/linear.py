@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 import gradio as gr
 
 from qdemo import lab
 from qdemo.importing import IMPORTING
 from qdemo.lab import choices
-from qdemo.ui import beside_part, parts, training_part
+from qdemo.ui import address, beside_part, parts, training_part
 from qdemo.ui.charts import plot
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
@@ -37,6 +35,7 @@ _SCALES: dict[str, dict[str, Any]] = {
     "a column": {"axis": 1},
     "a group of 4": {"group_size": 4},
 }
+_FIRST_CELL = "0,0"
 _START = (4, "symmetric", "a row", 1)  # bits, range, scales, and the part of the range kept
 
 
@@ -49,7 +48,7 @@ class Page:
     range: gr.Radio
     scales: gr.Radio
     clip: gr.Slider
-    cell: gr.State
+    cell: gr.Textbox
     shown: tuple[Any, ...]
     problem: gr.HTML
 
@@ -100,31 +99,30 @@ def build(blocks: gr.Blocks) -> None:
     page = _shown(text, bits, range_, scales, clip, problem)
     inputs = page.chosen[:-1]
     gr.on([part.change for part in inputs], _show, page.chosen, page.outputs, **parts.QUICK)
-    seed = gr.State(0)
+    seed = parts.unseen("drawn", "0")
     kind.input(_preset, kind, text, **parts.QUICK)
     again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
     outlier.click(_outlier, text, [text, problem], **parts.QUICK)
     best.click(_best, page.chosen[:-2], [clip, problem], **parts.QUICK)
     minmax.click(lambda: 1, None, clip, **parts.QUICK)
     percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
-    beside_part.build(blocks)
-    training_part.build(blocks)
+    layer = beside_part.build(blocks)
+    train_bits, train_seed = training_part.build(blocks)
     parts.section("The figures of the course", "Lesson 4, linear quantization. A tick: the same.")
     figures = parts.html("", "course-linear")
-    blocks.load(_opened, None, [*inputs, *page.shown, figures], **parts.OPENED)
+    named = {
+        "matrix": text, "bits": bits, "range": range_, "scales": scales, "clip": clip,
+        "layer": layer, "train_bits": train_bits, "train_seed": train_seed,
+    }  # fmt: skip
+    address.connect(blocks, named, [*page.shown, figures], _first)
     flan = parts.html("", "course-flan")
     blocks.load(_flan_figures, None, flan, show_progress="hidden", api_visibility="private")
-
-
-def _opened(request: gr.Request) -> tuple[Any, ...]:
-    """What a link asks for, and everything that is there to begin with."""
-    return *_restore(request), *_first()
 
 
 @cache
 def _first() -> tuple[Any, ...]:
     figures = lab.course.figures("linear", lab.course_linear.OURS)
-    return *_parts(choices.START, *_START, (0, 0)), lab_html.course_html(figures)
+    return *_parts(choices.START, *_START, _FIRST_CELL), lab_html.course_html(figures)
 
 
 def _flan_figures() -> str:
@@ -133,14 +131,14 @@ def _flan_figures() -> str:
 
 def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: Any) -> Page:
     """The part of the page that shows what comes out."""
-    cell = gr.State((0, 0))
+    cell = parts.unseen("cell", _FIRST_CELL)
     grids = parts.html("", "grids", js=asset("cells.js"))
     steps = parts.html("", "steps")
     with gr.Row():
         stairs = parts.plot(None, "staircase-chart")
         clipping = parts.plot(None, "clipping-chart")
     table = parts.html("", "by-hand-table")
-    link = parts.html("", "link")
+    parts.html(parts.link("linear"), "link")
     page = Page(
         text,
         bits,
@@ -148,7 +146,7 @@ def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: A
         scales,
         clip,
         cell,
-        (grids, steps, stairs, clipping, table, link),
+        (grids, steps, stairs, clipping, table),
         problem,
     )
     grids.select(_choose, page.chosen[:-1], [cell, *page.outputs], **parts.QUICK)
@@ -160,20 +158,20 @@ def _show(*chosen: Any) -> tuple[Any, ...]:
     try:
         return *_parts(*chosen), ""
     except ValueError as error:
-        return *(gr.skip() for _ in range(6)), parts.problem_html(str(error))
+        return *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
 
 
 def _choose(
     text: str, bits: float, range_: str, scales: str, clip: float, event: gr.EventData
 ) -> tuple[Any, ...]:
     """What belongs to one cell; the rest of the page stays."""
-    cell = (int(event.row), int(event.column))
+    cell = f"{int(event.row)},{int(event.column)}"
     try:
         w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
         found = lab.by_hand.by_hand(w, scheme, clip)
     except ValueError as error:
-        return cell, *(gr.skip() for _ in range(6)), parts.problem_html(str(error))
-    return cell, *_of_cell(found, cell), gr.skip(), gr.skip(), gr.skip(), ""
+        return cell, *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
+    return cell, *_of_cell(found, cell), gr.skip(), gr.skip(), ""
 
 
 def _scheme(bits: float, range_: str, scales: str) -> Scheme:
@@ -183,7 +181,7 @@ def _scheme(bits: float, range_: str, scales: str) -> Scheme:
 
 
 def _parts(
-    text: str, bits: float, range_: str, scales: str, clip: float, cell: tuple[int, int]
+    text: str, bits: float, range_: str, scales: str, clip: float, cell: str
 ) -> tuple[Any, ...]:
     w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
     found = lab.by_hand.by_hand(w, scheme, clip)
@@ -192,13 +190,13 @@ def _parts(
         *_of_cell(found, cell),
         plot(lab_plots.clipping(errors, clip, lab.by_hand.best_clip(errors))),
         table_html(_table(found)),
-        _link(text, bits, range_, scales, clip),
     )
 
 
-def _of_cell(found: ByHand, cell: tuple[int, int]) -> tuple[Any, ...]:
+def _of_cell(found: ByHand, cell: str) -> tuple[Any, ...]:
     """The grids with a cell chosen, its steps, and the weights that share its scale."""
-    at = (min(cell[0], found.w.shape[0] - 1), min(cell[1], found.w.shape[1] - 1))
+    row, column = map(int, cell.split(","))
+    at = (min(row, found.w.shape[0] - 1), min(column, found.w.shape[1] - 1))
     return (
         lab_html.grids_html(found, at),
         lab_html.steps_html(lab.by_hand.choice(found, *at), found.formula(*at), at),
@@ -228,8 +226,8 @@ def _preset(kind: str, seed: int = 0) -> str:
     return lab.matrices.write(lab.matrices.preset(kind, seed))
 
 
-def _draw(kind: str, seed: int) -> tuple[str, int]:
-    return _preset(kind, seed + 1), seed + 1
+def _draw(kind: str, seed: str) -> tuple[str, str]:
+    return _preset(kind, int(seed) + 1), str(int(seed) + 1)
 
 
 def _outlier(text: str) -> tuple[Any, str]:
@@ -253,31 +251,3 @@ def _tried(compute: Any) -> tuple[Any, str]:
         return compute(), ""
     except ValueError as error:
         return gr.skip(), parts.problem_html(str(error))
-
-
-def _link(text: str, bits: float, range_: str, scales: str, clip: float) -> str:
-    asked = {"matrix": ";".join(text.splitlines()), "bits": int(bits), "range": range_,
-             "scales": scales, "clip": f"{clip:g}"}  # fmt: skip
-    return parts.link("linear", urlencode(asked))
-
-
-def _restore(request: gr.Request) -> tuple[Any, ...]:
-    """What a link asks for, each part where it can be read."""
-    query: Mapping[str, str] = request.query_params
-    text = "\n".join(query.get("matrix", "").split(";"))
-    bits, clip = _number(query.get("bits"), 2, 8), _number(query.get("clip"), 0.2, 1)
-    return (
-        text or gr.skip(),
-        gr.skip() if bits is None else int(bits),
-        query["range"] if query.get("range") in _RANGES else gr.skip(),
-        query["scales"] if query.get("scales") in _SCALES else gr.skip(),
-        gr.skip() if clip is None else clip,
-    )
-
-
-def _number(text: str | None, low: float, high: float) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if low <= number <= high else None

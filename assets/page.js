@@ -1,0 +1,232 @@
+// What a page is asked for stands in its address, behind the #, which no server and no proxy is sent:
+// so Back, a reload, a second tab and a restarted server bring it back. What is too long for an
+// address, and a picture of one's own, is kept in the tab.
+window.qdemo = (() => {
+  const LONGEST = 2000;  // characters of an address
+  const LARGEST = 1_500_000;  // characters of a picture that is kept as it is
+  const SIDE = 1024;  // pixels of a larger one that is kept smaller
+  const find = selector => document.querySelector(selector);
+  let fields = [];  // what an address of this page has, as links of before have it behind a ?
+  let looking = [];  // the models that look at a picture
+
+  // --- the address
+
+  function read() {
+    const query = new URLSearchParams(location.search);
+    let text = location.hash.slice(1);
+    if (!text && fields.some(field => query.has(field))) {
+      text = new URLSearchParams([...query].filter(([name]) => fields.includes(name))).toString();
+    }
+    const name = new URLSearchParams(text).get("tab");
+    return name === null ? text : recall(name) ?? "";
+  }
+
+  function write(text, newEntry = false) {
+    clearTimeout(writing);
+    later = null;
+    const query = new URLSearchParams(location.search);
+    fields.forEach(field => query.delete(field));
+    if (text.length > LONGEST) {
+      const name = new URLSearchParams(location.hash.slice(1)).get("tab");
+      text = `tab=${keep(text, newEntry || !name ? random() : name)}`;
+    }
+    const url = location.pathname + (query.size ? `?${query}` : "") + (text ? `#${text}` : "");
+    keep(text, `page ${location.pathname}`);
+    if (url === location.pathname + location.search + location.hash) return;
+    history[newEntry ? "pushState" : "replaceState"](null, "", url);
+    tell();
+  }
+
+  // While somebody types: a browser takes a hundred addresses in half a minute, and no more.
+  let writing, later = null;
+  function writeSoon(text) {
+    clearTimeout(writing);
+    later = text;
+    writing = setTimeout(() => write(text), 400);
+  }
+  window.addEventListener("pagehide", () => later !== null && write(later));
+
+  // A Space is shown in a frame: the page around it takes over the address.
+  function tell() {
+    if (window.parent === window || !location.hostname.endsWith(".hf.space")) return;
+    const [queryString, hash] = [location.search.slice(1), location.hash];
+    window.parent.postMessage({queryString, hash}, "https://huggingface.co");
+  }
+
+  // Python's way of writing them, so that an address is the same whoever has written it.
+  function encode(pairs) {
+    const text = new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
+    return text.replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%40/g, "@");
+  }
+
+  // --- what is kept in the tab
+
+  // Without TLS a browser has no randomUUID.
+  const random = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), n => n.toString(36)).join("");
+
+  function keep(value, name) {
+    for (;;) {
+      try {
+        sessionStorage.setItem(`qdemo ${name}`, value);
+        return name;
+      } catch {  // it is full: what was kept first goes first
+        const oldest = Object.keys(sessionStorage).find(key => key.startsWith("qdemo "));
+        if (!oldest || oldest === `qdemo ${name}`) return name;
+        sessionStorage.removeItem(oldest);
+      }
+    }
+  }
+
+  const recall = name => sessionStorage.getItem(`qdemo ${name}`);
+
+  const dataUrl = blob => new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.onerror = failed;
+    reader.readAsDataURL(blob);
+  });
+
+  async function smaller(blob) {
+    const picture = await createImageBitmap(blob);
+    const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height));
+    const canvas = new OffscreenCanvas(
+      Math.max(1, picture.width * scale), Math.max(1, picture.height * scale));
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    return canvas.convertToBlob({type: "image/png"});
+  }
+
+  // A picture that was just uploaded: its name, under which the tab has it.
+  async function picked(file) {
+    if (!file) return [""];
+    const name = `upload:${random()}`;
+    try {
+      const blob = await (await fetch(file.url)).blob();
+      const whole = await dataUrl(blob);
+      keep(whole.length < LARGEST ? whole : `smaller ${await dataUrl(await smaller(blob))}`, name);
+    } catch {}  // it can't be looked at here, or not be kept: it is compared all the same
+    return [name];
+  }
+
+  // Bring a picture that the tab has kept to the server again; where it lies there.
+  async function brought(name) {
+    const [what, data] = (recall(name) ?? "").match(/^(?:(smaller) )?(data:.*)$/)?.slice(1) ?? [];
+    if (!data) return "";
+    const [, type, text] = data.match(/^data:([^;,]*);base64,(.*)$/);  // no fetch: the policy forbids it
+    const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+    const form = new FormData();
+    form.append("files", new Blob([bytes], {type}), `${what ?? "picture"}.${type.split("/")[1] || "png"}`);
+    const {root, api_prefix} = window.gradio_config;
+    try {
+      const answer = await fetch(`${root}${api_prefix}/upload`, {method: "POST", body: form});
+      return answer.ok ? (await answer.json())[0] : "";
+    } catch {
+      return "";
+    }
+  }
+
+  async function broughtBy(text) {
+    const name = new URLSearchParams(text).get("input") ?? "";
+    return name.startsWith("upload:") ? brought(name) : "";
+  }
+
+  // --- the Compare page
+
+  function parse(held) {
+    try { return JSON.parse(held); } catch { return {number: "", address: "", model: "", input: ""}; }
+  }
+
+  function addressOf(model, formats, prompt, source, tokens) {
+    const input = looking.includes(model) ? source : prompt;
+    const pairs = [["model", model], ["formats", formats.join(",")], ["input", input]];
+    if (tokens !== 64) pairs.push(["max_tokens", tokens]);
+    return {input, text: encode(pairs)};
+  }
+
+  // Something was changed, or something else is shown.
+  function moved(model, formats, prompt, picture, source, tokens, fresh, text) {
+    const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
+    const same = held.model === model && held.input === asked.input;
+    document.body.classList.toggle("stale", !same || !held.number);
+    const begun = held.number === "example";
+    if (`${asked.text}&run=1` === held.address) writeSoon(begun ? "" : held.address);
+    else writeSoon(asked.text + (begun ? "" : `&${encode([["shown", held.address]])}`));
+  }
+
+  // Compare was pressed: a new entry of the history, where it is another question.
+  async function compare(model, formats, prompt, picture, source, tokens, fresh, _, text) {
+    const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
+    const address = `${asked.text}&run=1`;
+    if (location.hash.slice(1) !== address && held.number) {
+      write(held.number === "example" ? "" : held.address);
+      write(address, true);
+    }
+    const own = picture && source.startsWith("upload:");  // what was made here goes by its name
+    picture = own ? await present(picture, source) : null;
+    return [model, formats, prompt, picture, source, tokens, fresh, address, text];
+  }
+
+  // The server deletes uploads after a while, and when it is restarted.
+  async function present(picture, source) {
+    const there = await fetch(picture.url, {method: "HEAD"}).then(answer => answer.ok, () => false);
+    const path = there ? picture.path : await brought(source);
+    return {...picture, path: path || picture.path};
+  }
+
+  async function again(text) {
+    return [text, await broughtBy(parse(text).address)];
+  }
+
+  // What the page is opened with, or what Back has led to.
+  async function opened() {
+    const text = read();
+    const shown = new URLSearchParams(text).get("shown");
+    return [text, await broughtBy(text) || (shown ? await broughtBy(shown) : "")];
+  }
+
+  const press = selector => {
+    if (selector) find(selector)?.click();
+    return [""];
+  };
+
+  // --- the other pages: what differs from what they begin with
+
+  function state(usual) {
+    return (...values) => {
+      const pairs = Object.keys(usual).map((name, i) => [name, values[i]]);
+      const asked = pairs.filter(([name, value]) => String(value) !== String(usual[name]));
+      write(encode(asked.map(([name, value]) => [name, String(value).replaceAll("\n", ";")])));
+      const link = find("#again");
+      if (link) link.href = location.pathname.split("/").at(-1) + location.hash;
+    };
+  }
+
+  const page = (names, models = []) => {
+    [fields, looking] = [names, models];
+  };
+
+  // --- for every page
+
+  window.addEventListener("popstate", () => find("#restore")?.click());
+
+  document.addEventListener("keydown", event => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("#compare")?.click();
+  });
+
+  document.addEventListener("click", event => {
+    if (event.target.closest(".recompute")) find("#recompute")?.click();
+    // The other pages are left for a while, and come back as they were.
+    const link = event.target.closest("nav a, .nav-holder a");
+    if (!link || link.hash || link.origin !== location.origin) return;
+    const text = recall(`page ${link.pathname}`);
+    if (text) link.hash = text;
+  }, true);
+
+  new MutationObserver(() => {
+    const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
+    for (const part of document.querySelectorAll("#charts, #take-away")) part.inert = busy;
+    // Tables that scroll sideways can be reached by keyboard; those made from Markdown know no better.
+    for (const table of document.querySelectorAll(".prose-page table:not([tabindex])")) table.tabIndex = 0;
+  }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
+
+  return {again, brought, compare, encode, moved, opened, page, picked, press, read, state, write};
+})();

@@ -1,0 +1,60 @@
+"""The choices of a page in its address: the browser writes it, and it is read when it opens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import gradio as gr
+
+from qdemo.ui import parts
+
+Named = Mapping[str, Any]
+"""The components whose values stand in an address, by the names that they have there."""
+
+
+def connect(
+    blocks: gr.Blocks, named: Named, shown: Sequence[Any], first: Callable[[], Sequence[Any]]
+) -> None:
+    """Have the address follow `named`; when the page opens, give them back what is in it, and have
+    `shown` show what comes `first`."""
+    address = parts.unseen("address")
+    usual = {name: part.value for name, part in named.items()}
+    chosen = list(named.values())
+
+    def opened(text: str) -> tuple[Any, ...]:
+        return *restored(named, text), *first()
+
+    js = f"() => (qdemo.page({json.dumps(list(named))}), [qdemo.read()])"
+    blocks.load(opened, address, [*chosen, *shown], js=js, **parts.OPENED)
+    js = f"qdemo.state({json.dumps(usual)})"
+    gr.on([part.change for part in chosen], None, chosen, None, js=js, **parts.QUICK)
+
+
+def restored(named: Named, text: str) -> list[Any]:
+    """A value for each component, where the address has one that it can take."""
+    query = dict(parse_qsl(text, keep_blank_values=True))
+    return [
+        _taken(part, query[name]) if name in query else gr.skip() for name, part in named.items()
+    ]
+
+
+def _taken(part: Any, text: str) -> Any:
+    if isinstance(part, gr.Slider):
+        return _number(part, text)
+    if isinstance(part, gr.Radio | gr.Dropdown):
+        return text if text in [value for _, value in part.choices] else gr.skip()
+    lines = text.replace(";", "\n") if part.lines > 1 else text
+    return lines[: part.max_length]
+
+
+def _number(part: gr.Slider, text: str) -> Any:
+    try:
+        number = float(text)
+    except ValueError:
+        return gr.skip()
+    if not part.minimum <= number <= part.maximum:
+        return gr.skip()
+    return int(number) if float(part.step).is_integer() else number

@@ -1,0 +1,87 @@
+"""What an assistant finds here that speaks the Model Context Protocol: three tools that only look.
+
+gradio serves them where GRADIO_MCP_SERVER is True and its `mcp` extra is installed.
+"""
+
+from __future__ import annotations
+
+import json
+
+import gradio as gr
+from gradio.mcp import GradioMCPServer
+
+from qdemo.document import Document
+from qdemo.request import DEFAULT_TOKENS, InputError, Request
+from qdemo.ui import jobs, runs
+from qdemo.ui.line import FullError
+from qdemo.ui.runs import Waiting
+from qdemo.views.brief import brief
+
+TOOLS = {"compare": "/compare_briefly", "footprint": "/footprint", "models": "/models"}
+"""Each with the endpoint of the HTTP API behind it. What writes, a download, is none."""
+
+
+def build() -> None:
+    """Register what is for assistants alone; the caller is inside a Blocks."""
+    gr.api(compare, api_name="compare_briefly", concurrency_limit=None)
+
+
+def compare(
+    model: str,
+    formats: list[str],
+    prompt: str = "",
+    picture_name: str = "",
+    max_tokens: int = DEFAULT_TOKENS,
+    request: gr.Request = None,  # gradio gives it by its type
+) -> str:
+    """Compare what a model answers, and what it holds, in several number formats beside fp32.
+
+    KL, and the share of positions with the same top token (with its Wilson 95% interval), are
+    against fp32, both fed fp32's own answer; the first token in which the answers diverge counts
+    from 1. Answers with a kilobyte or two of JSON.
+
+    Args:
+        model: a model's name, as the tool `models` lists it, such as t5-tiny
+        formats: up to eight formats beside fp32, such as fp16, bf16, int8, int8+emb, int4-g64, int3
+        prompt: what a model that reads is asked; leave it out for one that looks at a picture
+        picture_name: for a model that looks at a picture, scene:NUMBER, or gallery:NAME
+        max_tokens: how many tokens an answer may have, 1 to 128
+    """
+    try:
+        asked = Request.parse(model, formats, prompt, picture_name or None, max_tokens)
+        found = brief(_document(asked), _link(asked, request))
+    except InputError as error:
+        raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    except FullError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _document(asked: Request) -> Document:
+    with runs.begun() as run:
+        told = [one for one in jobs.progress(asked, run) if not isinstance(one, Waiting)]
+    return told[-1].document()
+
+
+def _link(asked: Request, request: gr.Request | None) -> str | None:
+    """A link to the same comparison, as far as the address is known by which this was asked."""
+    state, http = asked.query(), request and request.request
+    if state is None or not http:
+        return None
+    root = http.scope.get("root_path", "")
+    if "://" not in root:
+        host = http.headers.get("x-forwarded-host") or http.headers.get("host", "")
+        root = f"{http.headers.get('x-forwarded-proto', http.url.scheme)}://{host}{root}"
+    return f"{root}/#{state}"
+
+
+def offer() -> None:
+    """Have gradio offer these tools, where it would offer every endpoint."""
+    GradioMCPServer.get_tool_to_endpoint = _tools
+
+
+def _tools(self: GradioMCPServer) -> dict[str, str]:
+    return {
+        self.valid_and_unique_tool_name(self.tool_prefix + name, set()): endpoint
+        for name, endpoint in TOOLS.items()
+    }
