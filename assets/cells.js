@@ -1,7 +1,9 @@
-// Cells that can be chosen: a click tells the server which, arrows move from one to the next.
+// Cells that can be chosen: a click tells which, arrows move from one to the next.
 element.addEventListener("click", event => {
   const cell = event.target.closest("button[data-column]");
-  if (cell) trigger("select", {...cell.dataset});
+  if (!cell) return;
+  if (cell.dataset.format) trigger("select", {...cell.dataset});
+  else qdemo.put("cell", `${cell.dataset.row},${cell.dataset.column}`);
 });
 element.addEventListener("keydown", event => {
   const moves = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]};

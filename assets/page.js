@@ -33,16 +33,20 @@ window.qdemo = (() => {
     const url = location.pathname + (query.size ? `?${query}` : "") + (text ? `#${text}` : "");
     keep(text, `page ${location.pathname}`);
     if (url === location.pathname + location.search + location.hash) return;
+    written.push(Date.now());
     history[newEntry ? "pushState" : "replaceState"](null, "", url);
     tell();
   }
 
-  // While somebody types: a browser takes a hundred addresses in half a minute, and no more.
-  let writing, later = null;
+  // While somebody types: at once, and then by and by, for a browser takes a hundred addresses in
+  // half a minute, and no more.
+  let writing, written = [], later = null;
   function writeSoon(text) {
+    written = written.filter(time => Date.now() - time < 30_000);
+    if (written.length < 30) return write(text);
     clearTimeout(writing);
     later = text;
-    writing = setTimeout(() => write(text), 400);
+    writing = setTimeout(() => write(text), 500);
   }
   window.addEventListener("pagehide", () => later !== null && write(later));
 
@@ -61,23 +65,34 @@ window.qdemo = (() => {
 
   // --- what is kept in the tab
 
-  // Without TLS a browser has no randomUUID.
-  const random = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), n => n.toString(36)).join("");
+  // A name that says when it was given. (Without TLS a browser has no randomUUID.)
+  const random = () =>
+    `${Date.now()}-${Array.from(crypto.getRandomValues(new Uint8Array(8)), n => n.toString(36)).join("")}`;
+  const begun = name => Number(name.match(/\d+/)[0]);
+
+  // In a frame of another site a browser may forbid it; then nothing outlives the page.
+  const storage = (() => { try { return sessionStorage; } catch { return memory(); } })();
+
+  function memory() {
+    const held = new Map();
+    return {getItem: name => held.get(name) ?? null, setItem: (name, value) => held.set(name, value)};
+  }
 
   function keep(value, name) {
     for (;;) {
       try {
-        sessionStorage.setItem(`qdemo ${name}`, value);
+        storage.setItem(`qdemo ${name}`, value);
         return name;
       } catch {  // it is full: what was kept first goes first
-        const oldest = Object.keys(sessionStorage).find(key => key.startsWith("qdemo "));
+        const kept = Object.keys(storage).filter(key => /^qdemo (upload:)?\d/.test(key));
+        const [oldest] = kept.sort((a, b) => begun(a) - begun(b));
         if (!oldest || oldest === `qdemo ${name}`) return name;
-        sessionStorage.removeItem(oldest);
+        storage.removeItem(oldest);
       }
     }
   }
 
-  const recall = name => sessionStorage.getItem(`qdemo ${name}`);
+  const recall = name => storage.getItem(`qdemo ${name}`);
 
   const dataUrl = blob => new Promise((done, failed) => {
     const reader = new FileReader();
@@ -91,8 +106,11 @@ window.qdemo = (() => {
     const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height));
     const canvas = new OffscreenCanvas(
       Math.max(1, picture.width * scale), Math.max(1, picture.height * scale));
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-    return canvas.convertToBlob({type: "image/png"});
+    const paint = canvas.getContext("2d");
+    paint.fillStyle = "white";  // as the server has what is transparent
+    paint.fillRect(0, 0, canvas.width, canvas.height);
+    paint.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    return canvas.convertToBlob({type: "image/jpeg", quality: 0.95});
   }
 
   // A picture that was just uploaded: its name, under which the tab has it.
@@ -147,6 +165,7 @@ window.qdemo = (() => {
     const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
     const same = held.model === model && held.input === asked.input;
     document.body.classList.toggle("stale", !same || !held.number);
+    if (led !== taken) return;  // the address is already that of what comes
     const begun = held.number === "example";
     if (`${asked.text}&run=1` === held.address) writeSoon(begun ? "" : held.address);
     else writeSoon(asked.text + (begun ? "" : `&${encode([["shown", held.address]])}`));
@@ -154,6 +173,7 @@ window.qdemo = (() => {
 
   // Compare was pressed: a new entry of the history, where it is another question.
   async function compare(model, formats, prompt, picture, source, tokens, fresh, _, text) {
+    isRunning = true;
     const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
     const address = `${asked.text}&run=1`;
     if (location.hash.slice(1) !== address && held.number) {
@@ -173,14 +193,57 @@ window.qdemo = (() => {
   }
 
   async function again(text) {
+    isRunning = true;
     return [text, await broughtBy(parse(text).address)];
+  }
+
+  // Whether a comparison is under way, from the click to the last word.
+  let isRunning = false;
+  const through = next => {
+    isRunning = false;
+    return press(next);
+  };
+
+  // --- Back and Forward
+
+  let led = 0, taken = 0;  // how often they have led somewhere, and up to which the page has followed
+
+  // What was under way belongs to what is left: it is stopped first.
+  function follow(patience = 100) {
+    if (led === taken) return;
+    if (!isRunning || !patience) return find("#restore")?.click();
+    find("#stop")?.click();
+    setTimeout(follow, 100, patience - 1);
+  }
+
+  window.addEventListener("popstate", () => {
+    if (!find("#restore")) return location.reload();
+    led++;
+    follow();
+  });
+
+  // The controls have what the address asks for: it is asked, unless it is another by now.
+  function restored(selector) {
+    const isCurrent = led === taken;
+    if (isCurrent && selector) isRunning = true;
+    if (!isCurrent) follow();
+    return press(isCurrent && selector);
   }
 
   // What the page is opened with, or what Back has led to.
   async function opened() {
+    taken = led;
     const text = read();
     const shown = new URLSearchParams(text).get("shown");
     return [text, await broughtBy(text) || (shown ? await broughtBy(shown) : "")];
+  }
+
+  // Give a component that nobody sees a value. What is chosen faster than it is answered can't go
+  // with the event: gradio, once it has answered, sends the first event again, and not the last.
+  function put(name, value) {
+    const box = find(`#${name} :is(textarea, input)`);
+    box.value = value;
+    box.dispatchEvent(new Event("input", {bubbles: true}));
   }
 
   const press = selector => {
@@ -206,8 +269,6 @@ window.qdemo = (() => {
 
   // --- for every page
 
-  window.addEventListener("popstate", () => find("#restore")?.click());
-
   document.addEventListener("keydown", event => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("#compare")?.click();
   });
@@ -228,5 +289,8 @@ window.qdemo = (() => {
     for (const table of document.querySelectorAll(".prose-page table:not([tabindex])")) table.tabIndex = 0;
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
-  return {again, brought, compare, encode, moved, opened, page, picked, press, read, state, write};
+  return {
+    again, brought, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
+    through, write,
+  };
 })();

@@ -14,8 +14,7 @@ from qdemo.views import panels, plots, readings, tables
 from qdemo.views.templates import fill
 
 _PICKED = """
-element.addEventListener("change", event =>
-  trigger("select", {position: Number(event.target.value)}));
+element.addEventListener("change", event => qdemo.put("position", event.target.value));
 watch("value", () => {  // a new comparison begins at its first token, whatever was chosen before
   const first = element.querySelector("input[checked]");
   if (first) first.checked = true;
@@ -35,6 +34,7 @@ class Charts:
     logits_reading: gr.HTML
     logits_table: gr.HTML
     ribbon: gr.HTML
+    position: gr.Textbox  # of the token whose likeliest ones are shown, from 0
     top: gr.HTML
     parameter: gr.Dropdown
     weights: gr.Plot
@@ -65,6 +65,7 @@ def values(document: Document) -> dict[str, Any]:
         "logits_reading": _reading(readings.logits(document)),
         "logits_table": panels.table_html(tables.logits(document)),
         "ribbon": panels.ribbon_html(document),
+        "position": "0",
         "top": panels.top_html(document, 0),
         "weights": weights,
         "weights_reading": reading,
@@ -109,6 +110,7 @@ def build(document: Document) -> Charts:
         )
         logits, logits_reading, logits_table = _chart("logits", shown)
         ribbon = _html("ribbon", shown, js=_PICKED)
+        position = parts.unseen("position", "0")
         top = _html("top", shown)
         parts.section("Weights", "What a format changes in the weights themselves.")
         parameter = gr.Dropdown(
@@ -125,7 +127,7 @@ def build(document: Document) -> Charts:
                 map_reading = _html("map_reading", shown)
     return Charts(
         whole, memory, memory_reading, memory_table, logits, logits_reading, logits_table, ribbon,
-        top, parameter, weights, reading, table, map_, map_reading,
+        position, top, parameter, weights, reading, table, map_, map_reading,
     )  # fmt: skip
 
 

@@ -110,10 +110,10 @@ class Answers:
     A script that is written into a page later, by whatever means, has no nonce and does not run.
     """
 
-    def __init__(self, app: Any, scripts: str) -> None:
-        """Wrap `app`; `scripts` are put into the head of each page."""
+    def __init__(self, app: Any, head: str) -> None:
+        """Wrap `app`; `head` is put at the end of the head of each page."""
         self._app = app
-        self._scripts = scripts.encode()
+        self._head = head.encode()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Edit pages; whatever else there is, streams too, only gets its headers."""
@@ -125,7 +125,7 @@ class Answers:
         await self._app(scope, receive, send)
 
     def _edited(self, nonce: bytes, page: bytes) -> bytes:
-        page = page.replace(b"</head>", self._scripts + b"</head>", 1)
+        page = page.replace(b"</head>", self._head + b"</head>", 1)
         return re.sub(rb"<script(?=[\s>])", b'<script nonce="%s"' % nonce, page)
 
 

@@ -68,7 +68,7 @@ def connect(
         blocks.load(restore, carriers, outputs, js=opened, **quiet),
         led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **quiet),
     ):
-        event.then(None, press, press, js="qdemo.press", **parts.QUICK)
+        event.then(None, press, press, js="qdemo.restored", **parts.QUICK)
     moving = [controls.model, controls.formats, controls.prompt, controls.source, held]
     gr.on(
         [part.change for part in (*moving, controls.max_tokens)],

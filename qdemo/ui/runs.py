@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 
-from qdemo.ui.line import Line
+from qdemo.ui.line import Line, Place
 
 _STOPS: dict[str, Event] = {}
-_SECONDS_APART = 0.5  # between two looks at a line that has not moved
+_SECONDS_APART = 0.1  # between two looks at a line that has not moved
+_LOOKS = 5  # of which one is told
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ class Run:
             FullError: too many wait.
         """
         with line.place() as place:
+            yield self._until_its_turn(place)
 
-            def waiting() -> Iterator[Waiting]:
-                ahead = place.ahead()
-                while ahead and not self.is_stopped:
-                    yield Waiting(ahead)
-                    ahead = place.ahead(ahead, _SECONDS_APART)
-
-            yield waiting()
+    def _until_its_turn(self, place: Place) -> Iterator[Waiting]:
+        """Now and then also where nothing has moved: who has left is found out by telling."""
+        looks, told = 0, -1
+        while (ahead := place.ahead(told, _SECONDS_APART)) and not self.is_stopped:
+            looks += 1
+            if ahead != told or looks % _LOOKS == 0:
+                yield Waiting(ahead)
+            told = ahead
 
 
 @contextmanager

@@ -41,10 +41,17 @@ def head() -> str:
     return f"<style>{asset('style.css')}</style>"
 
 
+_ICON = (  # else a browser asks the origin, which behind a proxy is not ours
+    "<link rel='icon' href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
+    "viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231d4ed8'/%3E%3Cpath "
+    "d='M3 12h2V7h2v5h2V4h2v8h2' fill='none' stroke='white' stroke-width='1.5'/%3E%3C/svg%3E\">"
+)
+
+
 def middleware() -> list[Middleware]:
     """What is around the app, from the outside in."""
     return [
-        Middleware(guard.Answers, scripts=f"<script>{asset('page.js')}</script>"),
+        Middleware(guard.Answers, head=_ICON + f"<script>{asset('page.js')}</script>"),
         Middleware(guard.Requests),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
     ]

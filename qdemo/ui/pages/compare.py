@@ -77,26 +77,28 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     }
     asked, upload = parts.unseen("asked"), parts.unseen("upload")
     page.controls.compare.click(
-        partial(_compare, page), [*page.controls.asked, asked], page.components,
+        partial(_compare, page), [*page.controls.asked, asked, page.held], page.components,
         js="qdemo.compare", **run,
-    )  # fmt: skip
+    ).then(None, None, None, js="qdemo.through", **parts.QUICK)  # fmt: skip
     again = gr.Button(elem_id="recompute", elem_classes="for-script")
     again.click(
         partial(_again, page), [page.held, upload], page.components, js="qdemo.again", **run
-    ).then(None, page.take_away.later, page.take_away.later, js="qdemo.press", **parts.QUICK)
+    ).then(None, page.take_away.later, page.take_away.later, js="qdemo.through", **parts.QUICK)
     page.controls.stop.click(runs.stop, page.running, None, **parts.QUICK)
     page.charts.parameter.input(
         _of_parameter, [page.held, page.charts.parameter], page.charts.of_parameter,
         preprocess=False, **parts.QUICK,
     )  # fmt: skip
-    page.charts.ribbon.select(_top, page.held, page.charts.top, **parts.QUICK)
+    page.charts.position.change(
+        _top, [page.held, page.charts.position], page.charts.top, **parts.QUICK
+    )
     take_away.connect(page.take_away, page.held, partial(_from_kept, page), page.components)
     link.connect(blocks, page.controls, page.held, (asked, upload), partial(_example, page))
 
 
 def _compare(page: Page, *values: Any) -> Iterator[Updates]:
     """What the controls ask for."""
-    *asked, address = values
+    *asked, address, _ = values
     ask = Held(address=str(address), **controls.question(*asked))
     yield from _run(page, lambda: Request.parse(**controls.read(*asked)), ask)
 
@@ -215,9 +217,9 @@ def _of_parameter(text: str, parameter: str) -> tuple[Any, Any, Any]:
     return charts.of_parameter(document, parameter)
 
 
-def _top(text: str, event: gr.EventData) -> str:
+def _top(text: str, position: str) -> str:
     document = Held.read(text).document()
-    return parts.lost() if document is None else panels.top_html(document, event.position)
+    return parts.lost() if document is None else panels.top_html(document, int(position))
 
 
 def _problems(page: Page, error: InputError | None = None) -> Updates:

@@ -63,7 +63,8 @@ def _strip() -> tuple[dict[str, gr.Textbox], gr.HTML]:
     strip = parts.html("", "strip", js=asset("cells.js"))
     parts.html(parts.link("formats"), "link")
     gr.on([value.change, scale.change], _rows, [value, scale], [strip, problem], **parts.QUICK)
-    strip.select(_flip, [value, scale], [value, problem], **parts.QUICK)
+    # A bit that is flipped while another is under way is passed over: it would undo the other.
+    strip.select(_flip, [value, scale], [value, problem], **parts.QUICK | {"trigger_mode": "once"})
     return {"value": value, "scale": scale}, strip
 
 

@@ -149,7 +149,7 @@ def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: A
         (grids, steps, stairs, clipping, table),
         problem,
     )
-    grids.select(_choose, page.chosen[:-1], [cell, *page.outputs], **parts.QUICK)
+    cell.change(_choose, page.chosen, page.outputs, **parts.QUICK)
     return page
 
 
@@ -162,16 +162,15 @@ def _show(*chosen: Any) -> tuple[Any, ...]:
 
 
 def _choose(
-    text: str, bits: float, range_: str, scales: str, clip: float, event: gr.EventData
+    text: str, bits: float, range_: str, scales: str, clip: float, cell: str
 ) -> tuple[Any, ...]:
     """What belongs to one cell; the rest of the page stays."""
-    cell = f"{int(event.row)},{int(event.column)}"
     try:
         w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
         found = lab.by_hand.by_hand(w, scheme, clip)
     except ValueError as error:
-        return cell, *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
-    return cell, *_of_cell(found, cell), gr.skip(), gr.skip(), ""
+        return *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
+    return *_of_cell(found, cell), gr.skip(), gr.skip(), ""
 
 
 def _scheme(bits: float, range_: str, scales: str) -> Scheme:
