@@ -182,7 +182,7 @@ window.qdemo = (() => {
     }
     const own = picture && source.startsWith("upload:");  // what was made here goes by its name
     picture = own ? await present(picture, source) : null;
-    return [model, formats, prompt, picture, source, tokens, fresh, address, text];
+    return [model, formats, prompt, picture, source, tokens, fresh, address, ""];
   }
 
   // The server deletes uploads after a while, and when it is restarted.

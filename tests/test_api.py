@@ -75,7 +75,7 @@ def test_footprint_answers_while_the_first_model_is_still_being_loaded(client):
     }
 
 
-def test_four_endpoints_are_public(client):
+def test_five_endpoints_are_public(client):
     api = client.view_api(return_format="dict", print_info=False)
     named = {
         name: [parameter["parameter_name"] for parameter in endpoint["parameters"]]
@@ -84,6 +84,7 @@ def test_four_endpoints_are_public(client):
     asked = ["model", "formats", "prompt", "picture", "picture_name", "max_tokens", "fresh"]
     assert named == {
         "/compare": asked,
+        "/compare_briefly": ["model", "formats", "prompt", "picture_name", "max_tokens"],
         "/download": ["model"],
         "/models": [],
         "/footprint": ["model", "formats"],

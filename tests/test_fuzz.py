@@ -1,7 +1,6 @@
 """Whatever text, value or file comes from outside is read, or refused in a sentence."""
 
 import io
-from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
@@ -13,8 +12,6 @@ from qdemo import Variant, from_pattern, from_value
 from qdemo.lab import bitstrip, matrices
 from qdemo.numerics.formats import FORMATS
 from qdemo.request import FIELDS, MAX_CHARACTERS, InputError, Request, _is_unseen, from_query
-from qdemo.ui import link
-from qdemo.ui.pages import formats, linear
 from qdemo.zoo.pictures import gallery, read_picture
 from tests.test_request import GOOD, LOOKS, anything
 from tests.test_request import formats as lists_of_formats
@@ -42,12 +39,6 @@ numbers = st.one_of(
     st.floats().map(str),
 )
 values = anything | texts | numbers | st.lists(texts | variants, max_size=9)
-NAMES = ("matrix", "bits", "clip", "range", "scales", "value", "scale", "model", "formats", "input",
-         "max_tokens", "run")  # fmt: skip
-queries = st.dictionaries(
-    st.sampled_from(NAMES),
-    texts | numbers | st.sampled_from(["t5-tiny", "blip-tiny", "int8", "scene:7", *gallery(), "1"]),
-)
 
 
 def refusal(read, *given, **named):
@@ -92,38 +83,6 @@ def test_a_link_asks_for_the_same_prompt_again(prompt, texts, max_tokens):
         assert Request.parse(**from_query(query)) == request
     else:
         assert all(map(_is_unseen, prompt)) or len(prompt) > MAX_CHARACTERS
-
-
-@given(queries)
-def test_the_front_page_opens_with_any_query(query):
-    fields = ("formats", "prompt", "picture", "source", "max_tokens", "text_part", "picture_part")
-    problems = {field: f"problem {field}" for field in FIELDS}
-    controls = SimpleNamespace(
-        model="model", problems=problems, **{field: field for field in fields}
-    )
-    found = link._restore(controls, "start", query)
-    assert found["start"] in (0, 1)
-    assert set(found) <= {"model", "start", *fields, *problems.values()}
-
-
-@given(queries)
-def test_the_page_of_formats_opens_with_any_query(query):
-    value, scale = formats._restore(SimpleNamespace(query_params=query))
-    assert (query.get("value", value), query.get("scale", scale)) == (value, scale)
-    shown = formats._rows(query.get("value", ""), query.get("scale", ""))
-    assert len(shown) == 3
-
-
-@settings(max_examples=20)
-@given(queries)
-def test_the_page_of_linear_quantization_opens_with_any_query(query):
-    restored = linear._restore(SimpleNamespace(query_params=query))
-    start = ("1 2", 4, "affine", "a row", 1.0)
-    chosen = (
-        other if isinstance(found, dict) else found  # left as it was
-        for found, other in zip(restored, start, strict=True)
-    )
-    assert len(linear._show(*chosen, (0, 0))) == 7
 
 
 @given(numbers | texts, numbers | texts)

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import handle_file
 
 from tests.bombs import BESIDE, BOMBS
-from tests.browser.conftest import serving
+from tests.browser.conftest import started
 from tests.test_api import GOOD, LOOKS, ROOT, UPLOADED, WITHOUT_PROXY, compared, refused
 from tests.test_uploads import post
 
@@ -46,10 +46,32 @@ UNSEEN = ("\u200b", "\u200b\u200d\u2060\ufeff", "\x1b\x07 \n", "\u2800\u3164", "
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("log") / "log"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory, log):
     own = {"QDEMO_CANARY": CANARY, "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("uploads"))}
-    with serving("app.py", **own) as url:
+    with log.open("w") as output, started("app.py", output=output, **own) as (url, _):
         yield f"{url}/"
+
+
+@pytest.fixture(autouse=True)
+def _a_request_costs_one_line_of_log_at_most(url, log, monkeypatch):
+    sent, send = [], httpx.Client.send
+
+    def counted(self, request, **how):
+        sent.append(request)
+        return send(self, request, **how)
+
+    monkeypatch.setattr(httpx.Client, "send", counted)
+    before = log.stat().st_size
+    yield
+    written = log.read_text()[before:]
+    assert written.count("\n") <= len(sent)
+    assert "Traceback" not in written
+    assert len(written) < 300 * len(sent) + 1
 
 
 def is_one_sentence(message):

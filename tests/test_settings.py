@@ -22,3 +22,30 @@ def test_each_variable_is_read():
 def test_what_is_no_whole_number_is_named(text):
     with pytest.raises(ValueError, match=r"QDEMO_DEADLINE_S is '.*', expected a whole number"):
         Settings.read({"QDEMO_DEADLINE_S": text})
+
+
+def test_who_may_frame_a_page_is_a_list_of_origins():
+    for text in ("https://a.org http://b.org:8000", "https://a.org,  http://b.org:8000\n"):
+        found = Settings.read({"QDEMO_FRAME_ANCESTORS": text}).frame_ancestors
+        assert found == ("https://a.org", "http://b.org:8000")
+    assert Settings.read({"QDEMO_FRAME_ANCESTORS": " "}).frame_ancestors == ()
+    assert Settings.read({"QDEMO_FRAME_ANCESTORS": "*"}).frame_ancestors == ("*",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.org", "https://a.org/path", "https://a.org; script-src *", "javascript:x", "'none'",
+        "https://a.org\r\nset-cookie:x", "https://", "https://a.org:port", "https://a b",
+    ],
+)  # fmt: skip
+def test_what_is_no_origin_is_named_and_reaches_no_header(text):
+    with pytest.raises(ValueError, match="QDEMO_FRAME_ANCESTORS has .*, expected an origin such"):
+        Settings.read({"QDEMO_FRAME_ANCESTORS": text})
+
+
+def test_a_space_and_tracebacks_are_known_by_their_variables():
+    assert Settings.read({"SPACE_ID": "user/qdemo"}).in_space
+    assert not Settings.read({"SPACE_ID": ""}).in_space
+    assert Settings.read({"QDEMO_TRACEBACKS": "1"}).tracebacks
+    assert not Settings.read({"QDEMO_TRACEBACKS": "0"}).tracebacks

@@ -61,17 +61,19 @@ def event(url):
     config = httpx.get(f"{url}config", **WITHOUT_PROXY).json()
 
     elements = {one["id"]: one["props"].get("elem_id") for one in config["components"]}
+    values = {one["id"]: one["props"].get("value") for one in config["components"]}
 
     def call(name, of=None):
-        number = next(
-            each["id"]
+        found = next(
+            each
             for each in config["dependencies"]
             if any(
                 target[1] == name and of in (None, elements.get(target[0]))
                 for target in each["targets"]
             )
         )
-        asked = {"data": [None], "fn_index": number, "session_hash": "a page"}
+        data = [values[part] for part in found["inputs"]]
+        asked = {"data": data, "fn_index": found["id"], "session_hash": "a page"}
         return post(url, "run/x", json=asked).json()["data"]
 
     return call

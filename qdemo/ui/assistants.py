@@ -54,7 +54,7 @@ def compare(
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
     except FullError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    return json.dumps(found, ensure_ascii=False)
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
 def _document(asked: Request) -> Document:

@@ -19,7 +19,7 @@ from qdemo.settings import SETTINGS, Settings
 
 UPLOAD = "/gradio_api/upload"
 MOST = 200_000
-"""Bytes of a request; the longest of the page has 30,000, a prompt of odd characters."""
+"""Bytes of a request; the longest of the page has 70,000, a prompt of odd characters."""
 
 MOST_UPLOAD = 21 * 2**20
 """Bytes of an upload: one file of 20 MB, which is the most that gradio takes, and its wrapping."""

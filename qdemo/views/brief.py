@@ -7,28 +7,32 @@ from typing import Any
 from qdemo.document import Document
 from qdemo.views.verdict import verdict
 
-_LONGEST = 160  # characters of an answer
+_LONGEST = 120  # characters of one answer
+_ANSWERS = 360  # of all of them
+_LINK = 300
 
 
 def brief(document: Document, link: str | None) -> dict[str, Any]:
-    """What each format said, what it holds, and how far it is from fp32; `link` opens all of it."""
+    """What each format said, what it holds, and how far it is from fp32; `link` opens all of it,
+    unless it is as long as its prompt."""
+    longest = min(_LONGEST, _ANSWERS // max(1, len(document["results"])))
     return {
         "model": document["model"],
         "input": _short(document["input"]),
         "verdict": " ".join(verdict(document)),
-        "formats": [_format(result) for result in document["results"]],
+        "formats": [_format(result, longest) for result in document["results"]],
         "failed": {one["format"]: _short(one["reason"]) for one in document["failures"]},
         "stopped": [one["format"] for one in document["stopped"]],
-        "link": link,
+        "link": link if link and len(link) <= _LINK else None,
     }
 
 
-def _format(result: dict[str, Any]) -> dict[str, Any]:
+def _format(result: dict[str, Any], longest: int) -> dict[str, Any]:
     alone = {
         "format": result["format"],
         "bytes": result["bytes"],
         "times_smaller": round(result["times_smaller"], 2),
-        "output": _short(result["output"]),
+        "output": _short(result["output"], longest),
     }
     if result["logit_kl_mean"] is None and result["logit_same_top"] is None:  # fp32 itself
         return alone
@@ -44,5 +48,5 @@ def _digits(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.3g}")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def _short(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -52,10 +52,13 @@ def _sayings(same: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[s
     if names:
         verb = "says" if len(names) == 1 else "say"
         sentences.append(f"{joined(names)} {verb} exactly what fp32 says.")
-    apart = [result for result in others if result not in same]
-    for result in apart:
-        position = result["first_divergent_token"]
-        sentences.append(f"{result['format']} diverges from fp32 at token {position}.")
+    apart: dict[int, list[str]] = {}
+    for result in others:
+        if result not in same:
+            apart.setdefault(result["first_divergent_token"], []).append(result["format"])
+    for position, names in apart.items():
+        verb = "diverges" if len(names) == 1 else "diverge"
+        sentences.append(f"{joined(names)} {verb} from fp32 at token {position}.")
     return sentences
 
 

@@ -73,7 +73,9 @@ class Proxy:
             self.log += [request, *(h for h in headers if h.lower().startswith("referer"))]
             method, path, version = request.split(" ")
             if not path.startswith(f"{self._prefix}/"):
-                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                writer.write(
+                    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                )
                 return
             path = path.removeprefix(self._prefix) if self._strips else path
             kept = [h for h in headers if not h.lower().startswith(("connection:", "keep-alive:"))]

@@ -208,6 +208,7 @@ def test_no_float_copy_is_held():
     """What stays is a block's memory, however large the weight."""
     from qdemo.numerics.scratch import _OWN
 
+    _OWN.held.clear()  # of tests before
     for text in ("int8", "int4-g8", "int4-axis1-g50"):
         kernels.quantized_linear(torch.randn(40, 48), weights(text, 100_000, 48), None)
     assert sum(memory.nbytes for memory in _OWN.held.values()) < 6 * kernels._BLOCK

@@ -1,5 +1,7 @@
 """torch's own layers that take a shorter way with the weights of the layers in them."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -51,7 +53,6 @@ def test_rows_of_different_lengths():
 
 def test_a_quantized_tensor_does_not_stand_for_a_tensor():
     weight = quantize_tensor(torch.ones(4, 4), Scheme("int8"))
-    for use in (torch.abs, torch.sum, lambda w: torch.nn.functional.linear(torch.ones(4), w),
-                lambda w: torch.ones(4) @ w):  # fmt: skip
+    for use in (torch.abs, torch.sum, partial(torch.nn.functional.linear, torch.ones(4))):
         with pytest.raises(TypeError, match=r"\w+ can't take a quantized tensor; give it dequan"):
             use(weight)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.utils import get_upload_folder
 
 from qdemo.request import FIELDS, Request
 from qdemo.ui import controls, parts
@@ -14,7 +15,7 @@ from tests.views.documents import HOSTILE, Page
 @pytest.fixture(scope="module")
 def built():
     with gr.Blocks():
-        return controls.build("t5-tiny", "Hello")
+        return controls.build("t5-tiny", "Hello", ["int8", "int3"])
 
 
 def test_every_field_has_a_line_that_says_what_is_wrong(built):
@@ -26,14 +27,14 @@ def test_the_controls_begin_with_a_request_that_can_be_run(built):
     values = [part.value for part in built.asked]
     request = Request.parse(**controls.read(*values))
     assert (request.entry.name, request.given) == ("t5-tiny", "Hello")
-    assert tuple(map(str, request.variants)) == controls.TICKED
+    assert list(map(str, request.variants)) == ["int8", "int3"]
     values[0] = "blip-tiny"
     assert Request.parse(**controls.read(*values)).given.name == controls.FIRST_PICTURE
 
 
 def test_every_example_can_be_run():
     for prompt in controls.PROMPTS:
-        assert Request.parse("t5-tiny", controls.TICKED, prompt).given == prompt
+        assert Request.parse("t5-tiny", ["int8"], prompt).given == prompt
 
 
 def test_every_offered_model_can_be_chosen_and_says_where_it_is():
@@ -52,18 +53,32 @@ def test_a_model_shows_the_input_that_it_takes(model, text, picture):
     assert shown == [text, picture]
 
 
+UPLOADED = object()
+
+
 @pytest.mark.parametrize(
     ("picture", "source", "wanted"),
     [
-        ("a.png", None, Path("a.png")),
-        ("a.png", "scene:3", "scene:3"),  # made here: its name, not its pixels
-        (None, None, None),
-        (None, "scene:3", None),  # the picture was taken away
+        (UPLOADED, "upload:1-a", UPLOADED),
+        (None, "scene:3", "scene:3"),  # made here: its name, not its pixels
+        (UPLOADED, "scene:3", "scene:3"),
+        (UPLOADED, "", ""),  # the picture was taken away
+        (None, "upload:1-a", None),
     ],
 )
-def test_a_picture_made_here_goes_by_its_name(picture, source, wanted):
-    asked = controls.read("blip-tiny", ["int8"], "", picture, source, 64, False)
-    assert asked["picture"] == wanted
+def test_a_picture_goes_by_what_its_name_says(picture, source, wanted):
+    path = Path(get_upload_folder()) / "0123" / "a.png"
+    given = {"path": str(path)} if picture is UPLOADED else picture
+    asked = controls.read("blip-tiny", ["int8"], "", given, source, 64, False)
+    assert asked["picture"] == (path if wanted is UPLOADED else wanted)
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"), [("t5-tiny", "Hello"), ("blip-tiny", "scene:3"), ("nobody/no", "Hello")]
+)
+def test_a_question_is_a_model_and_its_input(model, wanted):
+    asked = controls.question(model, ["int8"], "Hello", None, "scene:3", 64, False)
+    assert asked == {"model": model, "input": wanted}
 
 
 def test_the_picture_of_a_name():

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 from gradio.state_holder import SessionState
 from starlette.testclient import TestClient
 
+from qdemo.settings import Settings
 from qdemo.ui import guard, theme
 from tests.ui.test_dashboard import answer
 
@@ -16,15 +17,20 @@ NONCE = re.compile(r"'nonce-([\w-]{20,})'")
 
 
 @pytest.fixture(scope="module")
-def client():
+def app():
     app = FastAPI()
     app.add_middleware(guard.Requests)
-    app.add_middleware(guard.Answers, scripts="<script>ours</script>")
+    app.add_middleware(guard.Answers, head="<script>ours</script>")
     app.get("/", response_class=HTMLResponse)(page)
     app.head("/", response_class=HTMLResponse)(page)
     app.get("/text")(page)
     app.post("/json")(parsed)
     app.post(guard.UPLOAD)(length)
+    return app
+
+
+@pytest.fixture(scope="module")
+def client(app):
     with TestClient(app) as client:
         yield client
 
@@ -74,6 +80,41 @@ def test_what_nothing_here_needs_is_closed(client):
             assert closed.json() == {"detail": "There is no such page."}
 
 
+@pytest.mark.parametrize("kept", ["/qdemo", ""], ids=["kept", "stripped"])
+def test_behind_a_proxy_with_a_prefix_paths_are_those_of_the_router(app, kept):
+    large = b"x" * (guard.MOST + 1)
+    with TestClient(app, root_path="/qdemo") as client:
+        upload = client.post(f"{kept}{guard.UPLOAD}", content=large)
+        assert (upload.status_code, upload.json()) == (200, len(large))
+        assert client.post(f"{kept}/json", content=large, headers=JSON).status_code == 413
+        for path in guard.CLOSED:
+            assert client.get(f"{kept}{path}").json() == {"detail": "There is no such page."}
+
+
+def test_a_path_is_an_upload_only_where_the_router_takes_it_for_one(client):
+    """A longer body is not let through by a prefix that nobody has set."""
+    elsewhere = client.post(f"/qdemo{guard.UPLOAD}", content=b"x" * (guard.MOST + 1))
+    assert elsewhere.status_code == 413
+
+
+def directives(settings):
+    parts = guard.policy(settings, "a-nonce").split("; ")
+    return dict(part.split(" ", 1) for part in parts)
+
+
+def test_who_may_frame_the_pages_is_for_the_host_to_say():
+    usual = directives(Settings())["frame-ancestors"].split()
+    assert usual == ["'self'", "https://huggingface.co", "https://*.hf.space"]
+    origins = ("https://blog.example.org", "http://localhost:8000")
+    more = directives(Settings(frame_ancestors=origins))["frame-ancestors"].split()
+    assert more == [*usual, *origins]
+
+
+def test_only_in_a_space_a_page_may_ask_the_hub():
+    assert directives(Settings())["connect-src"] == "'self'"
+    assert directives(Settings(in_space=True))["connect-src"] == "'self' https://huggingface.co"
+
+
 def test_every_answer_says_what_a_browser_may_do(client):
     refused = client.get(guard.CLOSED[0]), client.post("/json", content=b"x" * 300_000)
     for told in (client.head("/"), *map(client.get, ("/", "/text", "/nothing")), *refused):
@@ -120,7 +161,7 @@ def test_a_stream_passes_piece_by_piece():
             log.append(message.get("body"))
             await send(message)
 
-        await guard.Answers(stream, scripts="")(scope, receive, note)
+        await guard.Answers(stream, head="")(scope, receive, note)
 
     assert answer(noted)[2] == b"12"
     assert log == [None, "sends b'1'", b"1", "sends b'2'", b"2", None]
@@ -132,7 +173,7 @@ def test_what_runs_beside_the_answers_is_let_through():
     async def app(scope, receive, send):
         seen.append(scope["type"])
 
-    for wrapped in (guard.Requests(app), guard.Answers(app, scripts="")):
+    for wrapped in (guard.Requests(app), guard.Answers(app, head="")):
         with pytest.raises(StopIteration):
             wrapped({"type": "lifespan"}, None, None).send(None)
     assert seen == ["lifespan", "lifespan"]

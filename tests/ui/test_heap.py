@@ -48,3 +48,20 @@ def test_few_compiled_products_are_kept_unless_the_host_says_otherwise(monkeypat
     monkeypatch.delenv(heap._COMPILED[0])
     heap.keep_little()
     assert [os.environ[name] for name in heap._COMPILED] == [heap._SHAPES, "7"]
+
+
+def test_what_refers_to_itself_is_let_go_of_at_intervals(monkeypatch):
+    """It looks through all that is held, which takes long where much is."""
+    now, runs = [100.0], []
+
+    def collect():
+        runs.append(now[0])
+        now[0] += 1
+
+    monkeypatch.setattr(heap.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(heap.gc, "collect", collect)
+    collection = heap._Collection()
+    for _ in range(100):
+        collection.run()
+        now[0] += 1
+    assert runs == [100, 121, 142, 163, 184]

@@ -1,35 +1,31 @@
-from types import SimpleNamespace
-from urllib.parse import parse_qsl
+import json
+from urllib.parse import parse_qsl, quote
 
 import gradio as gr
 import pytest
+from gradio.utils import get_upload_folder
 
-from qdemo.request import Request
-from qdemo.ui import controls, link, take_away
+from qdemo.request import InputError, Request
+from qdemo.ui import controls, held, link, parts
+from qdemo.ui.held import Held
 from qdemo.zoo.pictures import gallery
-from tests.views.documents import Page
 
-GOOD = {"model": "t5-tiny", "formats": "int8,int5-g32@bf16", "input": "Hello", "run": "1"}
-
-
-class Blocks:
-    """What `link.connect` needs of gradio's: to be told what to do when the page opens."""
-
-    def load(self, opened, *_, **__):
-        self.opened = opened
+GOOD = "model=t5-tiny&formats=int8,int5-g32@bf16&input=Hello&run=1"
+SHOWN = "model=t5-tiny&formats=int8&input=What+is+40+%2B+2%3F&run=1"
 
 
 @pytest.fixture(scope="module")
-def opened():
-    """What the controls become, by name, when the page opens with a query."""
+def restored():
+    """What the controls become, by name, with an address."""
     with gr.Blocks():
-        built, start, blocks = controls.build("t5-tiny", "Hello"), gr.State(0), Blocks()
-    link.connect(blocks, built, start)
-    names = {id(part): name for name, part in vars(built).items()} | {id(start): "start"}
+        built, shown = controls.build("t5-tiny", "Hello", ["int8"]), parts.unseen("held")
+        press = parts.unseen("press")
+    names = {id(part): name for name, part in vars(built).items()}
+    names |= {id(shown): "held", id(press): "press"}
     names |= {id(html): f"problem {field}" for field, html in built.problems.items()}
 
-    def values(query):
-        found = blocks.opened(SimpleNamespace(query_params=query))
+    def values(text, upload=""):
+        found = link._restored(built, shown, press, text, upload)
         values = {names[id(part)]: value for part, value in found.items()}
         updated = values.pop("model")
         assert dict(updated["choices"]) == dict(controls.model_choices())
@@ -38,30 +34,60 @@ def opened():
     return values
 
 
-def test_a_link_sets_the_controls_and_starts(opened):
-    values = opened(GOOD | {"max_tokens": "9"})
+def test_an_address_sets_the_controls_and_starts(restored):
+    values = restored(f"{GOOD}&max_tokens=9")
     assert (values["model"], values["prompt"], values["max_tokens"]) == ("t5-tiny", "Hello", 9)
     assert values["formats"]["value"] == ["int8", "int5-g32@bf16"]
     assert "int5-g32@bf16" in values["formats"]["choices"]
-    assert values["start"] == 1
+    assert values["press"] == "#compare"
+    asked = Held.read(values["held"])
+    assert asked == Held("", f"{GOOD}&max_tokens=9", "t5-tiny", "Hello")
 
 
-def test_a_link_to_a_picture_sets_the_picture(opened):
+def test_an_address_with_a_picture_sets_the_picture(restored):
     name = "gallery:a-panda-in-the-mountains"
-    values = opened({"model": "blip-tiny", "formats": "fp16", "input": name, "run": "1"})
+    values = restored(f"model=blip-tiny&formats=fp16&input={name}&run=1")
     assert (values["source"], values["picture"]) == (name, str(gallery()[name]))
     assert values["picture_part"]["visible"]
     assert not values["text_part"]["visible"]
-    assert values["start"] == 1
+    assert values["press"] == "#compare"
 
 
-def test_without_a_query_nothing_changes(opened):
-    assert opened({}) == {"start": 0}
+OWN = "model=blip-tiny&formats=fp16&input=upload:7-x&run=1"
 
 
-def test_without_run_it_only_sets(opened):
-    assert opened({"input": "Hello"}) == {"prompt": "Hello", "start": 0}
-    assert opened(GOOD | {"run": "yes"})["start"] == 0
+def test_a_picture_of_ones_own_is_what_the_browser_has_brought_again(restored):
+    path = f"{get_upload_folder()}/0/own.png"
+    values = restored(OWN, path)
+    assert (values["source"], values["picture"]) == ("upload:7-x", path)
+    assert values["press"] == "#compare"
+
+
+def test_a_picture_that_the_browser_has_not_is_said_at_its_control(restored):
+    values = restored(OWN)
+    assert "choose it again" in values["problem picture"]
+    assert values["press"] == ""
+
+
+def test_only_an_upload_is_taken_for_the_picture(restored):
+    assert "expected a file that was uploaded" in restored(OWN, "/etc/passwd")["problem picture"]
+
+
+def test_with_an_empty_address_nothing_changes(restored):
+    assert restored("") == {"press": ""}
+
+
+def test_without_run_it_only_sets(restored):
+    assert restored("input=Hello") == {"prompt": "Hello", "press": ""}
+    assert restored(GOOD.replace("run=1", "run=yes"))["press"] == ""
+
+
+def test_the_results_of_another_question_come_again_beside_it(restored):
+    values = restored(f"model=t5-tiny&formats=int3&input=Hello&shown={quote(SHOWN)}")
+    assert values["prompt"] == "Hello"
+    assert values["press"] == "#recompute"
+    asked = Held.read(values["held"])
+    assert (asked.number, asked.input) == ("", "What is 40 + 2?")
 
 
 @pytest.mark.parametrize(
@@ -76,46 +102,55 @@ def test_without_run_it_only_sets(opened):
         ({"model": "blip-tiny", "input": "Hello"}, "picture"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_control_and_nothing_runs(opened, wrong, field):
-    values = opened(GOOD | wrong)
+def test_what_is_wrong_is_said_at_its_control_and_nothing_runs(restored, wrong, field):
+    query = dict(parse_qsl(GOOD)) | wrong
+    values = restored("&".join(f"{name}={value}" for name, value in query.items()))
     said = {name for name, value in values.items() if name.startswith("problem") and value.strip()}
     assert said == {f"problem {field}"}
-    assert values["start"] == 0
+    assert values["press"] == ""
     assert field not in values
 
 
-def test_the_rest_of_a_wrong_link_is_taken(opened):
-    values = opened(GOOD | {"formats": "int9"})
+def test_the_rest_of_a_wrong_address_is_taken(restored):
+    values = restored(GOOD.replace("int8", "int9"))
     assert (values["model"], values["prompt"]) == ("t5-tiny", "Hello")
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "asked",
     [
         Request.parse("t5-tiny", ["int8+emb", "int4-g64"], "a & b = c? #1", max_tokens=5),
         Request.parse("blip-tiny", ["bf16"], picture="scene:7"),
     ],
     ids=["prompt", "picture"],
 )
-def test_the_link_of_a_request_opens_the_same(opened, request_):
-    href = Page(take_away.link_html(request_)).all("a")[0]["href"]
-    values = opened(dict(parse_qsl(href.removeprefix("?"))))
-    assert values["model"] == request_.entry.name
-    assert values["formats"]["value"] == list(map(str, request_.variants))
-    assert values.get("prompt", values.get("source")) in (request_.given, "scene:7")
-    assert values["start"] == 1
+def test_the_address_of_a_request_asks_for_the_same(restored, asked):
+    again = link.request(asked.query())
+    assert (again.entry, again.variants, again.max_tokens) == (
+        asked.entry, asked.variants, asked.max_tokens,
+    )  # fmt: skip
+    assert str(again.given) == str(asked.given)
+    values = restored(asked.query())
+    assert values["formats"]["value"] == list(map(str, asked.variants))
+    assert values.get("prompt", values.get("source")) in (asked.given, "scene:7")
 
 
-def test_a_picture_of_ones_own_has_no_link_but_a_reason(tmp_path):
-    picture = controls.picture_file("scene:7")
-    picture.save(tmp_path / "own.png")
-    html = take_away.link_html(Request.parse("blip-tiny", ["bf16"], picture=tmp_path / "own.png"))
-    assert Page(html).all("a") == []
-    assert "your own picture" in html
+def test_the_example_s_address_asks_for_the_example(restored):
+    example = held.of_example()
+    values = restored(example.address)
+    assert (values["model"], values["prompt"]) == (example.model, example.input)
+    assert values["press"] == "#compare"
 
 
-def test_the_example_s_link_asks_for_the_example(opened):
-    href = Page(take_away.example_link()).all("a")[0]["href"]
-    values = opened(dict(parse_qsl(href.removeprefix("?"))))
-    assert values["model"] == "t5-tiny"
-    assert values["start"] == 1
+@pytest.mark.parametrize("address", ["", "model=t5-tiny", "formats=int8&input=x", "%00=&&&=", OWN])
+def test_an_address_that_asks_for_nothing_is_an_input_error(address):
+    with pytest.raises(InputError):
+        link.request(address)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nothing", "{}", "[]", "null", '{"number": 1}', json.dumps([[]] * 9), "[" * 10**5]
+)
+def test_what_a_page_holds_may_be_anything(text):
+    assert Held.read(text) == Held()
+    assert Held.read(text).document() is None

@@ -146,7 +146,9 @@ def test_panels_stand_for_unusual_documents():
 
 def test_the_verdict_shows_what_was_asked_and_where_it_is_from(document):
     page = Page(panels.verdict_html(document, note="computed earlier"))
-    assert [p.get("class") for p in page.all("p")] == ["note", "asked", None, "sentences"]
+    assert [p.get("class") for p in page.all("p")] == [
+        "stale-note", "note", "asked", None, "sentences",
+    ]  # fmt: skip
     assert Page(panels.verdict_html(document)).marked("note") == []
     assert FORMATS[0] in page.text
 

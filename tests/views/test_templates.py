@@ -21,9 +21,9 @@ def test_no_template_no_page():
         ("reading", {"text": HOSTILE}),
         ("problem", {"message": HOSTILE}),
         ("section", {"title": HOSTILE, "text": HOSTILE}),
-        ("status", {"text": HOSTILE, "busy": True}),
-        ("link", {"page": "", "query": None, "text": "", "reason": HOSTILE}),
-        ("link", {"page": "", "query": "a=b", "text": HOSTILE, "reason": ""}),
+        ("status", {"text": HOSTILE, "state": "busy"}),
+        ("link", {"page": "./", "state": "", "text": "", "reason": HOSTILE}),
+        ("link", {"page": "./", "state": "a=b", "text": HOSTILE, "reason": ""}),
     ],
 )
 def test_values_stay_text(template, values):
@@ -33,9 +33,9 @@ def test_values_stay_text(template, values):
 
 
 def test_a_link_stays_in_its_attribute():
-    query = 'model=t5-tiny&input="><script>alert(1)</script>'
-    page = Page(fill("link", page="", query=query, text="again", reason=""))
-    assert page.all("a")[0]["href"] == f"?{query}"
+    state = 'model=t5-tiny&input="><script>alert(1)</script>'
+    page = Page(fill("link", page="./", state=state, text="again", reason=""))
+    assert page.all("a")[0]["href"] == f"./#{state}"
     assert page.all("script") == []
 
 

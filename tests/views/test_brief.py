@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from qdemo.views.brief import brief
+from tests.test_comparison import Parrot
+from tests.views.documents import HOSTILE, Hostile, compared, without_reference
+
+LINK = "https://example.org/#model=parrot"
+EIGHT = ("fp16", "bf16", "int8", "int8+emb", "int4", "int3", "int2", "int2-tensor+emb@bf16")
+
+
+class Wordy(Parrot):
+    def decode(self, tokens):
+        return "A long answer. " * 40
+
+
+def test_it_has_what_an_assistant_needs():
+    document = compared(("int8", "int2+emb", "int8-g9"))
+    found = brief(document, LINK)
+    assert found["model"] == document["model"]
+    assert found["link"] == LINK
+    assert list(found["failed"]) == ["int8-g9"]
+    reference, int8, _ = found["formats"]
+    assert set(reference) == {"format", "bytes", "times_smaller", "output"}
+    row = document["results"][1]
+    assert int8["bytes"] == row["bytes"]
+    assert int8["output"] == row["output"]
+    assert int8["kl_nats"] == pytest.approx(row["logit_kl_mean"], rel=1e-2)
+    assert int8["diverges_at_token"] == row["first_divergent_token"]
+    low, high = int8["same_top_95"]
+    assert 0 <= low <= int8["same_top"] <= high <= 1
+
+
+@pytest.mark.parametrize("runner", [None, Wordy()])
+def test_it_is_two_kilobytes_at_most(runner):
+    document = compared(EIGHT, runner)
+    found = brief(document, LINK)
+    assert len(found["formats"]) == 9
+    assert (
+        1_000 < len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()) < 2_048
+    )
+
+
+def test_a_link_as_long_as_its_prompt_is_left_out():
+    assert brief(compared(("int8",)), LINK + "x" * 4_000)["link"] is None
+    assert brief(compared(("int8",)), None)["link"] is None
+
+
+def test_numbers_that_are_none_are_none():
+    found = brief(without_reference(), LINK)
+    assert found["formats"] == []
+    assert set(found["failed"]) >= {"fp32"}
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_a_model_wrote_is_text():
+    assert HOSTILE[:20] in brief(compared(("int8",), Hostile()), None)["formats"][1]["output"]
