@@ -1,4 +1,4 @@
-"""What an assistant finds: the app with its MCP server, asked by the client that gradio is made for."""
+"""What an assistant finds, asked by the MCP client of the version that gradio is made for."""
 
 import asyncio
 import json

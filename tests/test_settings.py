@@ -40,7 +40,7 @@ def test_who_may_frame_a_page_is_a_list_of_origins():
     ],
 )  # fmt: skip
 def test_what_is_no_origin_is_named_and_reaches_no_header(text):
-    with pytest.raises(ValueError, match="QDEMO_FRAME_ANCESTORS has .*, expected an origin such"):
+    with pytest.raises(ValueError, match=r"QDEMO_FRAME_ANCESTORS has .*, expected an origin such"):
         Settings.read({"QDEMO_FRAME_ANCESTORS": text})
 
 

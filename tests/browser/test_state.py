@@ -1,5 +1,5 @@
-"""Nothing that a person had on screen is lost, and nothing of another's is shown in its place: over
-restarts, dropped connections, reloads, Back and other visitors, and behind a proxy with a prefix."""
+"""Nothing that a person had on screen is lost, and nothing of another's is shown in its place:
+over restarts, dropped connections, reloads, Back and other visitors, and behind a proxy."""
 
 import json
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import COMPLAINTS, WIDE, listen, started
+from tests.browser.conftest import COMPLAINTS, WIDE, listen, started, watched
 from tests.browser.proxy import PREFIX, proxied
 from tests.browser.steps import (
     ask,
@@ -268,31 +268,28 @@ def visit(client, i):
 @pytest.mark.parametrize(("megabytes", "visitors"), [(200, 300), (1, 120)])
 def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabytes, visitors):
     """With room their comparison is kept; without, it is computed again from the address."""
-    with started("-c", SCRIPT, QDEMO_RESULT_CACHE_MB=str(megabytes)) as (url, _):
-        with browser.new_context(viewport=WIDE, base_url=url) as context:
-            context.set_default_timeout(60_000)
-            listen(context, url)
-            page = context.new_page()
-            page.goto("/")
-            wait_for_charts(page)
-            page.get_by_role("button", name="More:").click()
-            page.get_by_role("button", name="Add to formats").click()
-            expect(page.get_by_label("int4-g32")).to_be_checked()
-            ask(page, QUESTION, "int8", "int4-g32")
-            at = {"base_url": f"{url}/gradio_api", "trust_env": False, "timeout": 60}
-            with httpx.Client(**at) as client:
-                assert all(visit(client, i) for i in range(visitors))
-            if megabytes == 1:
-                page.locator("#take-json").click()
-                page.locator("#lost .recompute").click()
-                is_done(page)
-            document = json.loads(download(page, "json", tmp_path).read_text())
-            assert document["input"] == QUESTION
-            assert [result["output"] for result in document["results"]] == ["42"] * 3
-            page.locator('#ribbon input[data-format="int8"][value="1"]').click()
-            expect(page.locator("#top h3")).to_contain_text("token 2")
-            compare(page)  # a format of one's own is still one
-            assert list(cards(page)) == ["fp32", "int8", "int4-g32"]
+    cache = {"QDEMO_RESULT_CACHE_MB": str(megabytes)}
+    with started("-c", SCRIPT, **cache) as (url, _), watched(browser, url) as page:
+        page.goto("/")
+        wait_for_charts(page)
+        page.get_by_role("button", name="More:").click()
+        page.get_by_role("button", name="Add to formats").click()
+        expect(page.get_by_label("int4-g32")).to_be_checked()
+        ask(page, QUESTION, "int8", "int4-g32")
+        at = {"base_url": f"{url}/gradio_api", "trust_env": False, "timeout": 60}
+        with httpx.Client(**at) as client:
+            assert all(visit(client, i) for i in range(visitors))
+        if megabytes == 1:
+            page.locator("#take-json").click()
+            page.locator("#lost .recompute").click()
+            is_done(page)
+        document = json.loads(download(page, "json", tmp_path).read_text())
+        assert document["input"] == QUESTION
+        assert [result["output"] for result in document["results"]] == ["42"] * 3
+        page.locator('#ribbon input[data-format="int8"][value="1"]').click()
+        expect(page.locator("#top h3")).to_contain_text("token 2")
+        compare(page)  # a format of one's own is still one
+        assert list(cards(page)) == ["fp32", "int8", "int4-g32"]
 
 
 def test_the_keyboard_is_faster_than_the_answers(shared):
@@ -323,9 +320,7 @@ def test_a_changed_question_dims_the_results_and_says_so(shared):
 
 
 def test_the_first_click_keeps_what_the_example_shows(browser, app):
-    with browser.new_context(viewport=WIDE, base_url=app) as context:
-        listen(context, app)
-        page = context.new_page()
+    with watched(browser, app) as page:
         page.goto("/")
         wait_for_charts(page)
         before = outputs(page)
