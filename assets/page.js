@@ -113,10 +113,14 @@ window.qdemo = (() => {
     return canvas.convertToBlob({type: "image/jpeg", quality: 0.95});
   }
 
+  // An SVG comes as data, which a page may not fetch; the server refuses it and says why.
+  const isDrawing = file => file.url.startsWith("data:");
+
   // A picture that was just uploaded: its name, under which the tab has it.
   async function picked(file) {
     if (!file) return [""];
     const name = `upload:${random()}`;
+    if (isDrawing(file)) return [name];
     try {
       const blob = await (await fetch(file.url)).blob();
       const whole = await dataUrl(blob);
@@ -187,6 +191,7 @@ window.qdemo = (() => {
 
   // The server deletes uploads after a while, and when it is restarted.
   async function present(picture, source) {
+    if (isDrawing(picture)) return picture;
     const there = await fetch(picture.url, {method: "HEAD"}).then(answer => answer.ok, () => false);
     const path = there ? picture.path : await brought(source);
     return {...picture, path: path || picture.path};

@@ -30,6 +30,13 @@ def open_lab(page, name, query=""):
     wait_for_lab(page, name)
 
 
+def open_again(page):
+    """Open the link that a page offers of itself, as one who was sent it does."""
+    link = page.locator("#again").get_attribute("href")
+    leave_for(page, "/about")
+    leave_for(page, f"/{link}")
+
+
 def wait_for_lab(page, name):
     expect(page.locator(_READY[name]).first).to_be_visible()
 

@@ -20,6 +20,6 @@ def test_the_example_is_there_and_says_that_it_was_computed_earlier(page):
     expect(page.locator("#status")).to_have_text("")
     expect(page.locator("#again")).to_have_attribute(
         "href",
-        "?model=t5-tiny&formats=fp16,bf16,int8,int3"
+        "./#model=t5-tiny&formats=fp16,bf16,int8,int3"
         "&input=Sort+these+words:+pig,+onion,+river,+wolf&run=1",
     )

@@ -1,53 +1,99 @@
-"""A page among many: its place in the queue is shown, and that there is none is told."""
+"""A page among many: its place in the line is seen, Stop leaves it, and that it is full is told."""
 
-import re
+from contextlib import ExitStack
 
-import httpx2
+import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import COMPLAINTS, serving, watched
-from tests.browser.steps import cards, open_page
+from tests.browser.conftest import serving, watched
+from tests.browser.steps import cards, compare, open_page, said, start, tick, wait_until_through
 
-SLOW = ["t5-tiny", ["int2+emb", "int2-tensor", "int2-axis1"], "x", None, "", 128, True]
+QUESTION = "What is 40 + 2?"
+PLACES = 16
 
 
 @pytest.fixture(scope="module")
-def page(browser):
-    """Of a server of its own: who has asked here is not waited for."""
-    with serving("app.py") as url, watched(browser, url) as page:
-        yield page
-    forgive()  # that answers broke off as the page was left
+def site():
+    """A server of its own: who has asked elsewhere is not waited for."""
+    with serving("-m", "tests.browser.slow_app") as url:
+        yield url
 
 
-def forgive():
-    """Take away what gradio says in the console of a refusal and of answers that break off."""
-    of_gradio = re.compile("503|AbortError|Connection errored")
-    COMPLAINTS[:] = [one for one in COMPLAINTS if not of_gradio.search(one)]
+@pytest.fixture
+def tabs(browser, site):
+    """Three people, each with a question and a format."""
+    with ExitStack() as stack:
+        pages = [stack.enter_context(watched(browser, site)) for _ in range(3)]
+        for page in pages:
+            open_page(page)
+            page.get_by_label("Prompt").fill(QUESTION)
+            tick(page, "int8")
+        yield pages
 
 
-def ask(page):
-    """Somebody else asks for a comparison of some seconds; the status of the answer."""
-    call = f"{page.url.partition('?')[0]}gradio_api/call/compare"
-    return httpx2.post(call, json={"data": SLOW}, trust_env=False).status_code
+def status(page):
+    return page.locator("#status")
 
 
-def test_the_place_in_the_queue_is_shown(page):
-    open_page(page)
-    assert [ask(page) for _ in range(4)] == [200] * 4
-    page.locator("#compare").click()
-    expect(page.locator("#status")).to_contain_text(re.compile(r"queue: \d/\d"))
+def waits(page, words):
+    expect(status(page)).to_have_text(f"Waiting: {words} before you. Stop leaves the line.")
 
 
-def test_a_full_queue_is_told_and_the_page_stays_of_use(page):
-    open_page(page)
-    before = cards(page)
-    while ask(page) == 200:
-        pass
-    page.locator("#compare").click()
-    expect(
-        page.get_by_text("This application is currently busy. Please try again.")
-    ).to_be_visible()
-    assert cards(page) == before
-    expect(page.locator("#compare")).to_be_enabled()
-    forgive()
+def test_ones_place_is_seen_and_stop_leaves_the_line(tabs):
+    first, second, third = tabs
+    shown = cards(second)
+    for page in tabs:
+        page.get_by_label("Prompt").fill("Sort these words: pig, onion, river, wolf")
+        start(page)
+        expect(page.locator("#stop")).to_be_enabled()
+        expect(status(page)).to_contain_text("are through" if page is first else "Waiting")
+    waits(second, "1 is")
+    waits(third, "2 are")
+    second.locator("#stop").click()
+    wait_until_through(second)
+    expect(status(second)).to_have_text("Stopped.")
+    assert cards(second) == shown
+    expect(second.locator("#compare")).to_be_enabled()
+    waits(third, "1 is")
+    expect(first.locator(".card.running")).to_have_count(1)  # it goes on
+    first.locator("#stop").click()
+    wait_until_through(first)
+    wait_until_through(third)
+    expect(status(third)).to_have_text("Done.")
+    assert {one["state"] for one in cards(third).values()} == {"done"}
+    compare(second)  # who has left comes back
+
+
+def test_stopped_is_not_failed(tabs):
+    page = tabs[0]
+    start(page)
+    expect(page.locator('.card.running[data-format="fp32"] .output')).not_to_be_empty()
+    page.locator("#stop").click()
+    wait_until_through(page)
+    assert said(page)[-1] == "Stopped."
+    assert {one["state"] for one in cards(page).values()} == {"stopped"}
+    expect(page.locator("#cards")).to_contain_text("stopped before it was through")
+    expect(page.locator("#cards")).not_to_contain_text("fail")
+    expect(page.locator("#verdict")).not_to_contain_text("fail")
+
+
+def test_a_full_line_is_told_and_the_page_stays_of_use(tabs, site):
+    first, second, _ = tabs
+    start(first)
+    expect(status(first)).to_contain_text("are through")
+    call = f"{site}/gradio_api/call/compare"
+    data = ["t5-tiny", ["int8"], QUESTION, None, "", 1, False]
+    with ExitStack() as stack:
+        for _ in range(PLACES):
+            event = httpx.post(call, json={"data": data}, trust_env=False).json()["event_id"]
+            answer = stack.enter_context(httpx.stream("GET", f"{call}/{event}", trust_env=False))
+            assert answer.status_code == 200
+        before = cards(second)
+        start(second)
+        expect(status(second)).to_have_text("All 16 places are taken; try again in a moment.")
+        assert cards(second) == before
+        expect(second.locator("#compare")).to_be_enabled()
+        first.locator("#stop").click()
+        wait_until_through(first)
+    compare(second)

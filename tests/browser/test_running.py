@@ -79,6 +79,7 @@ def test_stop_keeps_what_is_through_and_a_new_comparison_works(shared):
     assert through(shared).items() >= before.items()
     stopped = {name: one for name, one in cards(shared).items() if one["state"] != "done"}
     assert SLOW[-1] in stopped
+    assert {one["state"] for one in stopped.values()} == {"stopped"}
     assert all("stopped before it was through" in one["output"] for one in stopped.values())
     expect(shared.locator("#memory-table tbody th")).to_have_text(list(through(shared)))
     expect(shared.locator("#stop")).to_be_disabled()

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from qdemo.ui.example import example
-from qdemo.views.wording import megabytes, percent, significant
+from qdemo.views.tables import same_top
+from qdemo.views.wording import megabytes, significant
 from tests.browser.conftest import watched
 from tests.browser.steps import ask, cards, download, report
 
@@ -34,10 +35,14 @@ def as_on_card(result):
         "mean |Δlogit|": significant(result["logit_mean_abs"]),
         "max |Δlogit|": significant(result["logit_max_abs"]),
         "KL from fp32": f"{significant(result['logit_kl_mean'])} nats",
-        "same top token": percent(result["logit_same_top"]),
-        "parts at token": "never" if first is None else str(first + 1),
+        "same top token": same_top(result),
+        "diverges at token": "never" if first is None else str(first),
         "weights' SQNR": f"{significant(result['weight_sqnr_db'])} dB",
     }
+    if result["format"] == "fp16":
+        beside_fp32["largest number inside"] = (
+            f"{significant(result['span']['largest'])} of 65,504"
+        )
     return alone if result["format"] == "fp32" else alone | beside_fp32
 
 

@@ -31,12 +31,12 @@ def test_a_format_that_says_something_else_is_marked_and_told(shared):
         "int3": "Hello, Hugo!",
     }
     assert [one["marked"] for one in shown.values()] == [[], [], [], [], ["Hello,"]]
-    assert shown["int3"]["parts at token"] == "1"
+    assert shown["int3"]["diverges at token"] == "1"
     verdict = shared.locator("#verdict")
     expect(verdict.locator(".asked")).to_have_text(f"t5-tiny {GOODBYE}")
     expect(verdict.locator(".note")).to_have_count(0)
     expect(verdict.locator(".sentences")).to_have_text(
-        "fp16, bf16 and int8 say exactly what fp32 says. int3 parts from fp32 at token 1. "
+        "fp16, bf16 and int8 say exactly what fp32 says. int3 diverges from fp32 at token 1. "
         "int8 is 2.85 times smaller than fp32, 5.87 MB instead of 16.70 MB; "
         "it would be 3.92 times if the embeddings were quantized too."
     )

@@ -126,7 +126,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
                 known = told
                 yield _end(page, known, ask) if known.finished else _step(page, known)
             # On its own, as gradio sends what comes last once more.
-            yield {**_busy(page, False), page.status: _status(_last_word(run, known))}
+            yield {**_busy(page, False), page.status: _status(_last_word(run))}
         except InputError as error:
             yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
         except FullError as error:
@@ -159,10 +159,8 @@ def _downloading(name: str, known: Downloading) -> str:
     return panels.download_html(name, known.done, known.total, speed, left)
 
 
-def _last_word(run: Run, known: Progress | None) -> str:
-    if not run.is_stopped:
-        return "Done."
-    return "Stopped." if known else "Stopped before it began."
+def _last_word(run: Run) -> str:
+    return "Stopped." if run.is_stopped else "Done."
 
 
 def _step(page: Page, progress: Progress) -> Updates:

@@ -18,7 +18,7 @@ from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.templates import asset
-from qdemo.views.wording import significant
+from qdemo.views.wording import percent, significant
 
 if TYPE_CHECKING:
     from qdemo.lab.by_hand import ByHand
@@ -188,7 +188,7 @@ def _parts(
     return (
         *_of_cell(found, cell),
         plot(lab_plots.clipping(errors, clip, lab.by_hand.best_clip(errors))),
-        table_html(_table(found)),
+        table_html(_table(found, clip)),
     )
 
 
@@ -203,11 +203,12 @@ def _of_cell(found: ByHand, cell: str) -> tuple[Any, ...]:
     )
 
 
-def _table(found: ByHand) -> Table:
+def _table(found: ByHand, clip: float) -> Table:
     error = found.error
     relative = error.norm() / found.w.norm() if found.w.norm() else error.norm()
     row = (
         str(found.scheme),
+        percent(clip),
         significant(error.square().mean().sqrt().item()),
         significant(error.abs().max().item()),
         significant(relative.item()),
@@ -216,8 +217,8 @@ def _table(found: ByHand) -> Table:
         str(int(found.clipped.sum())),
         f"{found.nbytes} instead of {4 * found.w.numel()}",
     )
-    head = ("scheme", "RMS error", "max error", "relative", "rounding Σe²", "clipping Σe²",
-            "clipped", "bytes")  # fmt: skip
+    head = ("scheme", "range kept", "RMS error", "max error", "relative", "rounding Σe²",
+            "clipping Σe²", "clipped", "bytes")  # fmt: skip
     return Table("What it costs", head, (row,))
 
 
