@@ -23,6 +23,8 @@ TOKENS = 32
 class Runner:
     """A subject as a comparison wants it; its tokens have no text."""
 
+    read = kept_wide = ()
+
     def __init__(self, given):
         self.given, self.name, self.shown, self.model = given, "t5-tiny", "", given.model
 

@@ -50,10 +50,8 @@ def hostile_app():
 
 @pytest.fixture(scope="session")
 def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         yield browser
         browser.close()
     assert COMPLAINTS == []
@@ -86,6 +84,12 @@ def _nothing_is_complained_of():
     found = COMPLAINTS.copy()
     COMPLAINTS.clear()
     assert found == []
+
+
+def chromium_path():
+    """The system's; None for Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tests.browser.lab_steps import (
     wait_for_lab,
     wait_until_drawn_anew,
 )
-from tests.browser.steps import problem
+from tests.browser.steps import leave_for, problem
 
 DTYPES = {
     "fp64": torch.float64,
@@ -208,6 +208,23 @@ def test_a_link_opens_the_same(page):
     expect(box(page)).to_have_value("70000")
     expect(shown(page, "fp16")).to_have_text("infinity")
     expect(words(page, "int8")).to_contain_text("q = 70;")
+
+
+def test_a_reload_and_the_way_back_find_what_was_chosen(page):
+    open_lab(page, "formats")
+    box(page).fill("70000")
+    expect(shown(page, "fp16")).to_have_text("infinity")
+    page.reload()
+    wait_for_lab(page, "formats")
+    expect(box(page)).to_have_value("70000")
+    expect(shown(page, "fp16")).to_have_text("infinity")
+    for back in (page.go_back, page.get_by_role("link", name="Number formats").click):
+        leave_for(page, "/about")
+        expect(page.locator("h1")).to_have_text("About qdemo")
+        back()
+        wait_for_lab(page, "formats")
+        expect(box(page)).to_have_value("70000")
+        expect(shown(page, "fp16")).to_have_text("infinity")
 
 
 def dot_rows(seed):
