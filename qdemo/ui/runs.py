@@ -12,7 +12,7 @@ from qdemo.ui.line import Line, Place
 
 _STOPS: dict[str, Event] = {}
 _SECONDS_APART = 0.1  # between two looks at a line that has not moved
-_LOOKS = 5  # of which one is told
+_LOOKS = 20  # of which one is told
 
 
 @dataclass(frozen=True)

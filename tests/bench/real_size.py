@@ -20,7 +20,7 @@ AROUND = 600_000_000
 def run(folder, task):
     """One comparison as the page makes it; the largest variant, and the formats that ran."""
     from qdemo.request import Request
-    from qdemo.ui import heap, jobs
+    from qdemo.ui import heap, jobs, runs
     from qdemo.zoo.availability import MODELS, allowed
 
     heap.keep_little()  # as the app does
@@ -28,7 +28,8 @@ def run(folder, task):
     MODELS[entry.name] = entry
     request = Request.parse("t5-tiny", FORMATS, "What is 59 + 64?", max_tokens=16)
     given = "What is 59 + 64?" if task == "text2text" else _scene()
-    *_, last = jobs.progress(Request(entry, request.variants, given, 16))
+    with runs.begun() as asked:
+        *_, last = jobs.progress(Request(entry, request.variants, given, 16), asked)
     reference, *others = last.comparison.results
     for failure in last.comparison.failures:
         print("failed", failure.variant, failure.reason, file=sys.stderr)
