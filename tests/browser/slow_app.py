@@ -1,6 +1,7 @@
 """The app with a model that takes its time, so that there is some to wait in: a tenth of a second a
-token, which it takes as a long step of a large model would."""
+token, or what is asked for, which it takes as a long step of a large model would."""
 
+import sys
 import time
 
 
@@ -8,11 +9,11 @@ def main():
     from qdemo.ui.dashboard import build, serve
     from qdemo.zoo import decoding, loading
 
-    quick = decoding.generate
+    quick, seconds = decoding.generate, float(*sys.argv[1:] or ["0.1"])
 
     def slow(*arguments):
         for token in quick(*arguments):
-            time.sleep(0.1)
+            time.sleep(seconds)
             yield token
 
     loading.generate = slow
