@@ -169,7 +169,7 @@ window.qdemo = (() => {
     const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
     const same = held.model === model && held.input === asked.input;
     document.body.classList.toggle("stale", !same || !held.number);
-    if (led !== taken) return;  // the address is already that of what comes
+    if (led !== taken || coming !== null) return;  // the address is already that of what comes
     const begun = held.number === "example";
     if (`${asked.text}&run=1` === held.address) writeSoon(begun ? "" : held.address);
     else writeSoon(asked.text + (begun ? "" : `&${encode([["shown", held.address]])}`));
@@ -180,7 +180,9 @@ window.qdemo = (() => {
     isRunning = true;
     const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
     const address = `${asked.text}&run=1`;
-    if (location.hash.slice(1) !== address && held.number) {
+    if (coming !== null) {
+      write(address);
+    } else if (location.hash.slice(1) !== address) {
       write(held.number === "example" ? "" : held.address);
       write(address, true);
     }
@@ -197,17 +199,37 @@ window.qdemo = (() => {
     return {...picture, path: path || picture.path};
   }
 
+  // What is shown, or what the address says was shown, once more.
   async function again(text) {
     isRunning = true;
-    return [text, await broughtBy(parse(text).address)];
+    const address = new URLSearchParams(coming ?? "").get("shown");
+    const held = address ? asHeld(address) : text;
+    return [held, await broughtBy(parse(held).address)];
+  }
+
+  function asHeld(address) {
+    const asked = new URLSearchParams(address);
+    const [model, input] = [asked.get("model") ?? "", asked.get("input") ?? ""];
+    return JSON.stringify({number: "", address, model, input});
   }
 
   // Whether a comparison is under way, from the click to the last word.
   let isRunning = false;
-  const through = next => {
+
+  // The address that the page was opened with, or led to, until what it asks for is there.
+  let coming = null;
+
+  // Where a question was refused, or stopped before it began, what is shown is still another's.
+  function through(...now) {
     isRunning = false;
+    coming = null;
+    moved(...now);
+  }
+
+  function throughAgain(next, ...now) {
+    through(...now);
     return press(next);
-  };
+  }
 
   // --- Back and Forward
 
@@ -228,9 +250,10 @@ window.qdemo = (() => {
   });
 
   // The controls have what the address asks for: it is asked, unless it is another by now.
-  function restored(selector) {
+  function restored(selector, ...now) {
     const isCurrent = led === taken;
     if (isCurrent && selector) isRunning = true;
+    else through(...now);
     if (!isCurrent) follow();
     return press(isCurrent && selector);
   }
@@ -238,8 +261,8 @@ window.qdemo = (() => {
   // What the page is opened with, or what Back has led to.
   async function opened() {
     taken = led;
-    const text = read();
-    const shown = new URLSearchParams(text).get("shown");
+    const text = read(), asked = new URLSearchParams(text), shown = asked.get("shown");
+    coming = shown || asked.get("run") === "1" ? text : null;
     return [text, await broughtBy(text) || (shown ? await broughtBy(shown) : "")];
   }
 
@@ -296,6 +319,6 @@ window.qdemo = (() => {
 
   return {
     again, brought, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
-    through, write,
+    through, throughAgain, write,
   };
 })();

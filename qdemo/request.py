@@ -106,7 +106,9 @@ def from_query(query: Mapping[str, str]) -> dict[str, Any]:
     if "model" in query:
         asked["model"] = query["model"]
     if "formats" in query:
-        asked["formats"] = [text for text in query["formats"].split(",") if text.strip()]
+        # A + that was written by hand comes as a blank, which no format has.
+        formats = [text.strip().replace(" ", "+") for text in query["formats"].split(",")]
+        asked["formats"] = [text for text in formats if text]
     if "input" in query:
         asked["prompt"] = asked["picture"] = query["input"]
     if "max_tokens" in query:

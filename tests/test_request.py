@@ -93,7 +93,8 @@ def test_what_a_link_leaves_out_is_left_out():
     assert from_query({}) == {}
     assert from_query({"run": "1", "theme": "dark"}) == {}
     assert from_query({"formats": ""}) == {"formats": []}
-    assert from_query({"formats": "int8,, int4 "}) == {"formats": ["int8", " int4 "]}
+    assert from_query({"formats": "int8,, int4 "}) == {"formats": ["int8", "int4"]}
+    assert from_query({"formats": "int8 emb"}) == {"formats": ["int8+emb"]}
 
 
 def test_a_request_has_what_its_model_wants():

@@ -58,6 +58,7 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
     _swap(shapes, held)
     freeze(shapes)  # of shapes: it has every name, shape and dtype that the file should have
     _check_tensors(tensors, shapes)
+    _check_biases(tensors, held)
     tensors = _placed(tensors, model)
     weights = _qweights(shapes, tensors)
     _swap(model, held)
@@ -128,8 +129,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, _Held]]:
         raise ValueError(f"what {path.name} says of its schemes can't be read") from None
 
 
+_LONGEST = 100  # characters of a scheme; and of a name, in a message
+
+
 def _as_held(name: str, scheme: str, compute: str) -> _Held:
-    with naming(name):
+    with naming(name[:_LONGEST]):
+        if len(f"{scheme}{compute}") > _LONGEST:
+            raise ValueError(f"{str(scheme)[:40]!r} in {str(compute)[:40]!r} is no scheme")
         found = float_format(compute)
         if found.bits < 16:
             raise ValueError(f"torch computes nothing in {found}")
@@ -181,11 +187,24 @@ def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> Non
         raise ValueError(f"{key} is {tensor.dtype}, expected {like.dtype}")
 
 
+_LARGEST = (1 + 2**-20) * torch.finfo(torch.float32).max  # that a scale was rounded up is no fault
+
+
+def _check_biases(tensors: dict[str, Tensor], held: dict[str, _Held]) -> None:
+    """Whether each layer returns what it computes in."""
+    for name, how in held.items():
+        bias = tensors.get(f"{name}.bias")
+        if bias is not None and bias.dtype != how.compute:
+            raise ValueError(f"{name}.bias is {bias.dtype}, where {how.compute} is computed in")
+
+
 def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
     """Whether this part of a quantized weight can be computed with."""
     role = key.rpartition(".")[2]
     if role == "scale" and not ((tensor > 0) & torch.isfinite(tensor)).all():
         raise ValueError(f"{key} is not positive and finite everywhere")
+    if role == "scale" and (tensor.double() * scheme.qmax > _LARGEST).any():
+        raise ValueError(f"{key} makes weights infinite")
     if role == "zero_point" and (tensor > scheme.qmax).any():
         raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
     if role == "packed" and tensor.is_floating_point():

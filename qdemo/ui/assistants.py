@@ -5,17 +5,20 @@ gradio serves them where GRADIO_MCP_SERVER is True and its `mcp` extra is instal
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from gradio.mcp import GradioMCPServer
 
-from qdemo.document import Document
 from qdemo.request import DEFAULT_TOKENS, InputError, Request
 from qdemo.ui import jobs, runs
 from qdemo.ui.line import FullError
 from qdemo.ui.runs import Waiting
-from qdemo.views.brief import brief
+from qdemo.views.brief import as_text, brief
+
+if TYPE_CHECKING:
+    from qdemo.progress import Progress
 
 TOOLS = {"compare": "/compare_briefly", "footprint": "/footprint", "models": "/models"}
 """Each with the endpoint of the HTTP API behind it. What writes, a download, is none."""
@@ -33,7 +36,7 @@ def compare(
     picture_name: str = "",
     max_tokens: int = DEFAULT_TOKENS,
     request: gr.Request = None,  # gradio gives it by its type
-) -> str:
+) -> Iterator[str]:
     """Compare what a model answers, and what it holds, in several number formats beside fp32.
 
     KL, and the share of positions with the same top token (with its Wilson 95% interval), are
@@ -49,18 +52,23 @@ def compare(
     """
     try:
         asked = Request.parse(model, formats, prompt, picture_name or None, max_tokens)
-        found = brief(_document(asked), _link(asked, request))
+        with runs.begun() as run:
+            for told in jobs.progress(asked, run):  # by telling it is found out who has left
+                yield _plain(told, _link(asked, request))
     except InputError as error:
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
     except FullError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
-def _document(asked: Request) -> Document:
-    with runs.begun() as run:
-        told = [one for one in jobs.progress(asked, run) if not isinstance(one, Waiting)]
-    return told[-1].document()
+def _plain(told: Waiting | Progress, link: str | None) -> str:
+    """How many are before, how many formats are through, and last all of it."""
+    if isinstance(told, Waiting):
+        return as_text({"ahead": told.ahead})
+    if told.finished:
+        return as_text(brief(told.document(), link))
+    known = told.comparison
+    return as_text({"through": len(known.results), "of": len(known.variants)})
 
 
 def _link(asked: Request, request: gr.Request | None) -> str | None:

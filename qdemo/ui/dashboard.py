@@ -15,7 +15,9 @@ from qdemo.ui.pages import about, casting, compare, formats, linear
 from qdemo.ui.theme import TITLE, launch_settings
 
 _HOUR = 3600
-_WAITING = 16
+_QUEUED = 256
+"""What gradio keeps for later, of all endpoints together; comparisons have a line of their own."""
+
 _SWITCH_S = 0.001
 """How long what computes waits for Python while the server has it; 5 ms by default, each token."""
 
@@ -39,7 +41,7 @@ def build() -> gr.Blocks:
     with dashboard.route("About", "/about"):
         gr.Navbar(main_page_name="Compare")
         about.build()
-    return dashboard.queue(max_size=_WAITING, default_concurrency_limit=1)
+    return dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
 
 
 def serve(dashboard: gr.Blocks) -> None:

@@ -22,7 +22,6 @@ from qdemo.request import (
 )
 from qdemo.ui import own_format, parts
 from qdemo.ui.controls import Controls, is_captioning, model_choices, parts_of, picture_file
-from qdemo.ui.held import Held
 from qdemo.ui.picture_input import uploaded
 from qdemo.zoo.availability import offered
 
@@ -50,25 +49,24 @@ def connect(
     outputs = [
         controls.model, controls.formats, controls.prompt, controls.picture, controls.source,
         controls.max_tokens, controls.text_part, controls.picture_part,
-        *controls.problems.values(), held, press,
+        *controls.problems.values(), press,
     ]  # fmt: skip
 
     def restore(text: str, upload: str) -> Updates:
-        return _restored(controls, held, press, text, upload)
+        return _restored(controls, press, text, upload)
 
     def back(text: str, upload: str) -> Updates:
         return restore(text, upload) if text else {**_begun(controls), **example(), press: ""}
 
     looking = [entry.name for entry in offered() if entry.task == "captioning"]
     opened = f"() => (qdemo.page({json.dumps(FIELDS)}, {json.dumps(looking)}), qdemo.opened())"
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     led_back = gr.Button(elem_id="restore", elem_classes="for-script")
     also = [part for part in example() if part not in outputs]
     for event in (
-        blocks.load(restore, carriers, outputs, js=opened, **quiet),
-        led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **quiet),
+        blocks.load(restore, carriers, outputs, js=opened, **parts.OPENED),
+        led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **parts.OPENED),
     ):
-        event.then(None, press, press, js="qdemo.restored", **parts.QUICK)
+        event.then(None, [press, *controls.asked, held], press, js="qdemo.restored", **parts.QUICK)
     moving = [controls.model, controls.formats, controls.prompt, controls.source, held]
     gr.on(
         [part.change for part in (*moving, controls.max_tokens)],
@@ -106,12 +104,10 @@ def _begun(controls: Controls) -> Updates:
     )
 
 
-def _restored(
-    controls: Controls, held: gr.Textbox, press: gr.Textbox, text: str, upload: str
-) -> Updates:
+def _restored(controls: Controls, press: gr.Textbox, text: str, upload: str) -> Updates:
     """What is wrong with an address is said at the control that it is about; the rest is taken.
 
-    What is on screen comes again: that of the question itself, or of another that was shown.
+    What was on screen is asked for again: that of the question itself, or of another.
     """
     query = dict(parse_qsl(text, keep_blank_values=True))
     asked = from_query(query)
@@ -122,21 +118,15 @@ def _restored(
             updates |= _TAKE[field](controls, asked[field], upload)
         except InputError as error:
             problems[error.field] = str(error)
+            if field == "prompt":  # one goes on from there
+                updates[controls.prompt] = asked[field][: controls.prompt.max_length]
     # The list is made anew: a model may have been downloaded since the page was built.
     chosen = {"value": updates[controls.model]} if controls.model in updates else {}
     updates[controls.model] = gr.update(choices=model_choices(), **chosen)
     updates |= {controls.problems[name]: parts.problem_html(why) for name, why in problems.items()}
     if query.get("run") == "1" and not problems:
-        return updates | {held: str(_asked(text)), press: "#compare"}
-    if "shown" in query:
-        return updates | {held: str(_asked(query["shown"])), press: "#recompute"}
-    return updates
-
-
-def _asked(address: str) -> Held:
-    """What an address asks for, of which nothing is held yet."""
-    query = dict(parse_qsl(address, keep_blank_values=True))
-    return Held("", address, query.get("model", ""), query.get("input", ""))
+        return updates | {press: "#compare"}
+    return updates | {press: "#recompute"} if query.get("shown") else updates
 
 
 def _fields(asked: Mapping[str, Any]) -> list[str]:

@@ -28,10 +28,15 @@ def _short(path: str) -> str:
     return "/".join(path.rsplit("/", 2)[-2:])
 
 
+_SAID_TWICE = "No supported WebSocket library"  # of uvicorn, after "Unsupported upgrade request."
+
+
 class _OneLine(logging.Filter):
     """A record's error as part of its line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith(_SAID_TWICE):
+            return False
         if record.exc_info and record.exc_info[1] is not None:
             message = record.getMessage().splitlines()[0]
             record.msg, record.args = f"{message}: {one_line(record.exc_info[1])}", ()

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from qdemo.document import Document
 from qdemo.views.verdict import verdict
 
-_LONGEST = 120  # characters of one answer
-_ANSWERS = 360  # of all of them
+MOST = 2000
+"""Bytes of it as text."""
+
+_LENGTHS = (120, 60, 30, 15, 8, 4)  # characters of an answer, the first with which it fits
 _LINK = 300
 
 
 def brief(document: Document, link: str | None) -> dict[str, Any]:
     """What each format said, what it holds, and how far it is from fp32; `link` opens all of it,
-    unless it is as long as its prompt."""
-    longest = min(_LONGEST, _ANSWERS // max(1, len(document["results"])))
+    unless it is as long as its prompt. Texts are cut so that it has at most `MOST` bytes; where
+    eight long names leave no room, the link goes too."""
+    link = link if link and len(link) <= _LINK else None
+    tried = [_brief(document, one, longest) for one in (link, None) for longest in _LENGTHS]
+    return next((found for found in tried if len(as_text(found).encode()) <= MOST), tried[-1])
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """JSON without blanks."""
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def _brief(document: Document, link: str | None, longest: int) -> dict[str, Any]:
     return {
         "model": document["model"],
-        "input": _short(document["input"]),
-        "verdict": " ".join(verdict(document)),
+        "input": _short(document["input"], longest),
+        "verdict": _short(" ".join(verdict(document)), 4 * longest),
         "formats": [_format(result, longest) for result in document["results"]],
-        "failed": {one["format"]: _short(one["reason"]) for one in document["failures"]},
+        "failed": {one["format"]: _short(one["reason"], longest) for one in document["failures"]},
         "stopped": [one["format"] for one in document["stopped"]],
-        "link": link if link and len(link) <= _LINK else None,
+        "link": link,
     }
 
 
@@ -48,5 +62,5 @@ def _digits(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.3g}")
 
 
-def _short(text: str, longest: int = _LONGEST) -> str:
+def _short(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"

@@ -12,7 +12,7 @@ import struct
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000")
 """What people have. Pillow reads more, but for EPS it runs Ghostscript on whatever comes, and what
@@ -41,7 +41,9 @@ def decoded(data: bytes, most_pixels: int) -> tuple[Image.Image, str]:
         if data.startswith(_PNG):
             return _decoded(_bare_png(data), most_pixels)
         if data.startswith(_JPEG):
-            return _whole_jpeg(data, most_pixels)
+            with contextlib.suppress(Exception):
+                return _whole_jpeg(data, most_pixels)
+            return _whole_jpeg(_bare_jpeg(data), most_pixels)
         raise
 
 
@@ -61,6 +63,8 @@ def _decoded(data: bytes, most_pixels: int) -> tuple[Image.Image, str]:
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
     """What turns it upright, by its metadata, where these can be read."""
+    for xmp in ("xmp", "XML:com.adobe.xmp"):  # by which no browser goes
+        picture.info.pop(xmp, None)
     with contextlib.suppress(Exception):  # of Pillow, of many kinds
         return _TURNS.get(picture.getexif()[0x0112])
     return None
@@ -102,6 +106,23 @@ def _bare_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
+def _bare_jpeg(data: bytes) -> bytes:
+    """A JPEG without what programs have written for themselves, up to its pixels; but for what is
+    said of its colours, where that is whole."""
+    kept, place = [_JPEG], len(_JPEG)
+    while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] not in (b"", b"\xda"):
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        segment = data[place:end]
+        of_programs = 0xE0 <= segment[1] <= 0xEF or segment[1] == 0xFE
+        if not of_programs or (segment[4:9] == b"Adobe" and len(segment) >= _ADOBE):
+            kept.append(segment)
+        place = max(end, place + 2)
+    return b"".join((*kept, data[place:]))
+
+
+_ADOBE = 16  # bytes
+
+
 def _whole_jpeg(data: bytes, most_pixels: int) -> tuple[Image.Image, str]:
     """A JPEG that only lacks its end: whatever stands in the end's place, its pixels are the same.
 
@@ -120,7 +141,10 @@ def _scaled(picture: Image.Image) -> tuple[Image.Image, str]:
     """One number a pixel, which may be of any size, as a grey of 0 to 255."""
     import numpy as np
 
-    numbers = np.asarray(picture).astype(np.float32)
+    numbers = np.asarray(picture)
+    if _is_unsigned(picture):
+        numbers = numbers.view(np.uint32)
+    numbers = numbers.astype(np.float32)
     finite = numbers[np.isfinite(numbers)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     black, white = _ends(low, high, whole=picture.mode != "F")
@@ -128,16 +152,33 @@ def _scaled(picture: Image.Image) -> tuple[Image.Image, str]:
     numbers -= black
     numbers *= 255 / (white - black)
     grey = Image.fromarray(numbers.clip(0, 255, out=numbers).round(out=numbers).astype(np.uint8))
-    usual = picture.mode.startswith("I;16") and white == _FULL[-1]
+    if picture.mode.startswith("I;16") and _tag(picture, _PHOTOMETRIC) == 0:  # white is zero
+        grey = ImageChops.invert(grey)
+    # Pillow has scaled a PPM, by what it says is its largest.
+    usual = white == _FULL[-1] and (picture.mode.startswith("I;16") or picture.format == "PPM")
     return grey, "" if usual else _said(low, high, black, white)
 
 
 def _ends(low: float, high: float, whole: bool) -> tuple[float, float]:
     """The numbers that are black and white: those of a range that is in use, if one fits."""
-    full = _FULL if whole else (1, 255)
-    if low >= 0 and high <= full[-1]:
-        return 0, next(end for end in full if high <= end)
-    return low, high if high > low else low + 1
+    full, over = (_FULL, 0.0) if whole else ((1, 255), 0.1)  # a resampling goes beyond both ends
+    if low >= -over and high <= full[-1] + over:
+        return 0, next(end for end in full if high <= end + over)
+    return low, high if high > low else low + max(1.0, abs(low))
+
+
+_PHOTOMETRIC, _BITS, _SAMPLES = 262, 258, 339  # of TIFF
+
+
+def _tag(picture: Image.Image, number: int) -> Any:
+    """What a TIFF says of itself; None of what it does not say, and of other files."""
+    return getattr(picture, "tag_v2", {}).get(number)
+
+
+def _is_unsigned(picture: Image.Image) -> bool:
+    """Whether there are 32 bits without a sign, which Pillow takes for numbers that have one."""
+    said = _tag(picture, _BITS), _tag(picture, _SAMPLES) or (1,)
+    return picture.mode == "I" and said == ((32,), (1,))
 
 
 def _said(low: float, high: float, black: float, white: float) -> str:
@@ -155,7 +196,7 @@ def _deep(data: bytes, upper: Image.Image, raw: str) -> tuple[Image.Image, str] 
     import numpy as np
 
     high = np.asarray(upper)
-    if high.max() > _FULL[-2] >> 8:
+    if high[..., :3].max() > _FULL[-2] >> 8:
         return None
     with Image.open(BytesIO(data), formats=KINDS) as picture:
         assert isinstance(picture, ImageFile.ImageFile)
@@ -163,13 +204,16 @@ def _deep(data: bytes, upper: Image.Image, raw: str) -> tuple[Image.Image, str] 
             tile._replace(args=_with(tile.args, _SWAPPED[raw])) for tile in picture.tile
         ]
         numbers = np.asarray(picture) + high.astype(np.float32) * 256
-    _, white = _ends(0, float(numbers.max()), whole=True)
-    note = _said(float(numbers.min()), float(numbers.max()), 0, white)
-    numbers *= 255 / white
+    colours, clear = numbers[..., :3], numbers[..., 3:]
+    _, white = _ends(0, float(colours.max()), whole=True)
+    note = _said(float(colours.min()), float(colours.max()), 0, white)
+    colours *= 255 / white
+    clear *= 255 / _ends(0, float(clear.max(initial=0)), whole=True)[1]
     return Image.fromarray(numbers.round(out=numbers).astype(np.uint8)), note
 
 
-_SWAPPED = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B"}
+_SWAPPED = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L",
+            "RGBA;16L": "RGBA;16B"}  # fmt: skip
 """Of two bytes Pillow takes the upper; with their order swapped it takes the lower."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from qdemo.ui.example import example
 from tests.browser.conftest import COMPLAINTS, WIDE, listen, started, watched
 from tests.browser.proxy import PREFIX, proxied
 from tests.browser.steps import (
@@ -173,6 +174,31 @@ def test_a_question_that_was_not_asked_yet_is_kept_beside_the_results_of_another
     is_asked(page, "Translate to German: Tuesday", "int8")
     assert outputs(page) == {"fp32": "42", "int8": "42"}
     expect(page.locator(".stale-note")).to_be_visible()
+
+
+@pytest.mark.parametrize("refused", ["", "a b c d " * 300], ids=["empty", "too many tokens"])
+def test_a_refused_question_takes_nothing_away(page, tmp_path, refused):
+    ask(page, QUESTION, "int8")
+    page.get_by_label("Prompt").fill(refused)
+    page.locator("#compare").click()
+    expect(page.locator("#problem-prompt .problem")).to_be_visible()
+    page.reload()
+    is_done(page)
+    is_asked(page, refused, "int8")
+    assert outputs(page) == {"fp32": "42", "int8": "42"}
+    assert report(page, tmp_path)["input"] == QUESTION
+    page.go_back()
+    is_asked(page, QUESTION, "int8")
+    is_done(page)
+
+
+def test_a_link_that_is_refused_leaves_the_example_what_it_is(page, site, tmp_path):
+    leave_for(page, f"{site.proxy.url}/about")
+    leave_for(page, f"{site.proxy.url}/#input={'a+b+c+d+' * 200}&run=1")
+    expect(page.locator("#problem-prompt .problem")).to_contain_text("at most 512 are read")
+    wait_for_charts(page)
+    expect(page.locator(".stale-note")).to_be_visible()
+    assert report(page, tmp_path) == example()
 
 
 def test_back_leads_to_the_question_before(page):

@@ -72,6 +72,7 @@ def test_an_embedding_of_more_rows_is_refused(path):
 
 SCALE = "body.0.quantized.scale"
 PACKED = "body.0.quantized.packed"
+BIAS = "body.0.bias"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,8 @@ PACKED = "body.0.quantized.packed"
         (lambda t: t.update({PACKED: t[PACKED].float()}), "packed is torch.float32, expected"),
         (lambda t: t.update({PACKED: t[PACKED].view(torch.uint8)}), "torch.uint8, expected torch"),
         (lambda t: t.update({PACKED: t[PACKED].t().contiguous()}), "shape (16, 32), expected (3"),
+        (lambda t: t[SCALE].fill_(3e38), "body.0.quantized.scale makes weights infinite"),
+        (lambda t: t.update({BIAS: t[BIAS].double()}), "torch.float64, where torch.float32 is"),
         (lambda t: t.update({"positions": t["positions"].float()}), "positions is torch.float32"),
         (lambda t: t.update({"norm.weight": t["norm.weight"].int()}), "norm.weight is torch.int32"),
         (lambda t: t.update({"body.0.weight": torch.ones(1)}), "holds body.0.weight, which the mo"),
@@ -131,6 +134,8 @@ UNREADABLE = "what model.safetensors says of its schemes can't be read"
         (with_layer("int8", "int8"), "body.0: cannot cast to int8"),
         (with_layer("int8", "fp8_e4m3"), "body.0: torch computes nothing in fp8_e4m3"),
         (with_layer("int8", "fp33"), "body.0: unknown format 'fp33'"),
+        (with_layer("int8", "fp64"), "body.0.bias is torch.float32, where torch.float64 is"),
+        (with_layer("int8" * 999, "fp32"), "is no scheme"),
         (with_layer("int8"), UNREADABLE),
         (with_layer("int8", "fp32", "more"), UNREADABLE),
         (with_layer(8, "fp32"), UNREADABLE),

@@ -24,7 +24,7 @@ queries = st.dictionaries(
 def components():
     """The controls of the Compare page, and the components of others that addresses have."""
     with gr.Blocks():
-        compare = controls.build("t5-tiny", "x", ["int8"]), gr.Textbox(), gr.Textbox()
+        compare = controls.build("t5-tiny", "x", ["int8"]), gr.Textbox()
         value, scale = gr.Textbox("1", max_length=250), gr.Textbox("", max_length=60)
         matrix = gr.Textbox("1 2", lines=6, max_length=5000)
         bits, clip = gr.Slider(2, 8, 4, step=1), gr.Slider(0.2, 1, 1.0, step=0.01)
@@ -44,10 +44,10 @@ def restored(named, query):
 
 @given(queries)
 def test_the_front_page_opens_with_any_address(query):
-    built, held, press = components()[0]
-    found = link._restored(built, held, press, urlencode(query, errors="replace"), "")
+    built, press = components()[0]
+    found = link._restored(built, press, urlencode(query, errors="replace"), "")
     assert found[press] in ("", "#compare", "#recompute")
-    parts = [press, held, built.text_part, built.picture_part, *built.problems.values()]
+    parts = [press, built.text_part, built.picture_part, *built.problems.values()]
     assert set(found) <= {*built.asked, *parts}
 
 

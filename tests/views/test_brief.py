@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qdemo.views.brief import brief
+from qdemo.views.brief import MOST, as_text, brief
 from tests.test_comparison import Parrot
 from tests.views.documents import HOSTILE, Hostile, compared, without_reference
 
@@ -37,9 +37,18 @@ def test_it_is_two_kilobytes_at_most(runner):
     document = compared(EIGHT, runner)
     found = brief(document, LINK)
     assert len(found["formats"]) == 9
-    assert (
-        1_000 < len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()) < 2_048
-    )
+    assert 1_000 < len(as_text(found).encode()) <= MOST
+
+
+def test_names_and_texts_that_are_long_fit_too():
+    formats = [
+        f"int{bits}-g9{group}-affine+emb@fp16" for bits in (2, 3, 4, 5) for group in (98, 99)
+    ]
+    document = compared(formats, Wordy()) | {"input": "😀日本" * 700}
+    found = brief(document, LINK + "x" * 200)
+    assert [row["format"] for row in found["formats"][1:]] == formats
+    assert all(row["output"] for row in found["formats"])
+    assert len(as_text(found).encode()) <= MOST
 
 
 def test_a_link_as_long_as_its_prompt_is_left_out():

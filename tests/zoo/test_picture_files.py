@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from qdemo.zoo.pictures import gallery, read_picture
 
@@ -85,6 +86,23 @@ def test_a_jpeg_without_its_end(progressive, missing):
     assert np.array_equal(pixels(read(whole[:-missing]).image), pixels(read(whole).image))
 
 
+@pytest.mark.parametrize("name", [b"\xe0\0\x07JFIF\0", b"\xee\0\x07Adobe", b"\xe2\0\x09MPF\0MM\0"])
+def test_broken_segments_of_a_jpeg_cost_no_pixel(name):
+    whole = written(DOG, "JPEG", quality=90)
+    odd = whole[:2] + b"\xff" + name + whole[2:]
+    assert np.array_equal(pixels(read(odd).image), pixels(read(whole).image))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_only_exif_turns_a_picture(format):
+    said = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6"/></x:xmpmeta>'
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", said.decode())
+    more = {"pnginfo": info} if format == "PNG" else {"xmp": said}
+    upright = DOG.resize((40, 20))
+    assert read(written(upright, format, **more)).image.size == (40, 20)
+
+
 @given(st.integers(20, 20_000))
 def test_a_jpeg_that_lacks_pixels_is_still_broken(missing):
     whole = written(DOG.resize((96, 96)), "JPEG", quality=95)
@@ -114,6 +132,7 @@ def deep(numbers, format="TIFF"):
         ((GREY * 16).astype(np.uint16), "4,095", "PNG"),
         ((GREY * 4).astype(np.uint16), "1,023", "PNG"),
         (GREY.astype(np.uint16), "255", "PNG"),
+        ((GREY / 255 * 1.0004 - 0.0002).astype(np.float32), "1", "TIFF"),
     ],
 )
 def test_numbers_of_another_range_are_scaled_and_it_is_told(numbers, white, format):
@@ -142,16 +161,42 @@ def test_what_is_not_finite_is_black_or_white():
     assert pixels(read(deep(np.full((4, 4), np.nan, np.float32))).image).max() == 0
 
 
-@pytest.mark.parametrize("value", [0, 7, -7, 100_000])
+@pytest.mark.parametrize("value", [0, 7, -7, 100_000, 3e38, -3e38])
 def test_one_number_everywhere(value):
-    assert read(deep(np.full((4, 4), value, np.int32))).image.size == (4, 4)
+    dtype = np.int32 if isinstance(value, int) else np.float32
+    assert read(deep(np.full((4, 4), value, dtype))).image.size == (4, 4)
+
+
+def test_numbers_of_thirty_two_bits_without_a_sign():
+    numbers = (GREY * 1.6e7).astype(np.uint32).view(np.int32)
+    sign, none = (struct.pack("<HHIH", 339, 3, 1, said) for said in (2, 1))  # of a TIFF's samples
+    signed = deep(numbers)
+    assert sign in signed
+    picture = read(signed.replace(sign, none))
+    assert np.abs(pixels(picture.image)[..., 0] - GREY).max() <= 1
+    assert "from 0 to 4.08e+09" in picture.note
+
+
+def test_white_that_is_zero():
+    numbers = (GREY * 257).astype(np.uint16)
+    tags = {262: 0}
+    picture = read(written(Image.fromarray(numbers), "TIFF", tiffinfo=tags)).image
+    assert np.abs(pixels(picture)[..., 0] - (255 - GREY)).max() <= 1
+
+
+@pytest.mark.parametrize("most", [1023, 65535])
+def test_a_grey_map_says_itself_how_large_its_numbers_are(most):
+    numbers = (GREY * most / 255).round().astype(">u2")
+    picture = read(b"P5 64 48 %d\n" % most + numbers.tobytes())
+    assert np.abs(pixels(picture.image)[..., 0] - GREY).max() <= 1.5
+    assert picture.note == ""
 
 
 def rgb16(numbers):
-    """A PNG of 16 bits a colour, which Pillow does not write."""
-    height, width, _ = numbers.shape
+    """A PNG of 16 bits a colour, clear too, which Pillow does not write."""
+    height, width, channels = numbers.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in numbers)
-    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
     parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
 
@@ -162,6 +207,13 @@ def test_colours_of_sixteen_bits_that_hold_fewer(factor, white):
     picture = read(rgb16(colours * factor))
     assert np.abs(pixels(picture.image) - colours).max() <= 1.5
     assert f"{white} white" in picture.note
+
+
+def test_what_is_clear_beside_colours_that_hold_fewer():
+    colours = np.stack([GREY, 255 - GREY, GREY[::-1]], -1)
+    clear = np.where(GREY[..., None] < 128, 0, 65535)
+    picture = pixels(read(rgb16(np.concatenate([colours * 16, clear], -1))).image)
+    assert np.abs(picture - np.where(clear, colours, 255)).max() <= 1.5
 
 
 def test_colours_of_sixteen_bits_that_are_full():

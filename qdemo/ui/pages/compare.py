@@ -76,14 +76,18 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
         "preprocess": False,  # `Request` checks, and not what gradio remembers of a visitor
     }
     asked, upload = parts.unseen("asked"), parts.unseen("upload")
+    now = [*page.controls.asked, page.held]
     page.controls.compare.click(
         partial(_compare, page), [*page.controls.asked, asked, page.held], page.components,
         js="qdemo.compare", **run,
-    ).then(None, None, None, js="qdemo.through", **parts.QUICK)  # fmt: skip
+    ).then(None, now, None, js="qdemo.through", **parts.QUICK)  # fmt: skip
     again = gr.Button(elem_id="recompute", elem_classes="for-script")
     again.click(
         partial(_again, page), [page.held, upload], page.components, js="qdemo.again", **run
-    ).then(None, page.take_away.later, page.take_away.later, js="qdemo.through", **parts.QUICK)
+    ).then(
+        None, [page.take_away.later, *now], page.take_away.later, js="qdemo.throughAgain",
+        **parts.QUICK,
+    )  # fmt: skip
     page.controls.stop.click(runs.stop, page.running, None, **parts.QUICK)
     page.charts.parameter.input(
         _of_parameter, [page.held, page.charts.parameter], page.charts.of_parameter,
