@@ -11,7 +11,7 @@ from qdemo.results import Done, Failed, Finished, Started, Written
 from tests.test_comparison import Parrot
 
 VARIANTS = [Variant.parse(text) for text in ("bf16", "int8-g9", "int8")]
-REASON = "stopped before it was through"
+REASON = "stopped before it finished"
 
 
 def events():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -35,8 +36,10 @@ class Charts:
     logits_table: gr.HTML
     ribbon: gr.HTML
     position: gr.Textbox  # of the token whose likeliest ones are shown, from 0
+    top_lost: gr.HTML  # where the server no longer has them
     top: gr.HTML
     parameter: gr.Dropdown
+    parameter_lost: gr.HTML
     weights: gr.Plot
     weights_reading: gr.HTML
     weights_table: gr.HTML
@@ -51,12 +54,12 @@ class Charts:
     @property
     def of_parameter(self) -> list[Any]:
         """What depends on the chosen parameter."""
-        return [self.weights, self.weights_reading, self.weights_table]
+        return [self.parameter_lost, self.weights, self.weights_reading, self.weights_table]
 
 
 def values(document: Document) -> dict[str, Any]:
     """What each component shows of a document in which a format was compared with fp32."""
-    weights, reading, table = of_parameter(document, WHOLE_MODEL)
+    lost, weights, reading, table = of_parameter(document, WHOLE_MODEL)
     return {
         "memory": plot(plots.memory(document)),
         "memory_reading": _reading(readings.memory(document)),
@@ -64,9 +67,12 @@ def values(document: Document) -> dict[str, Any]:
         "logits": plot(plots.logits(document)),
         "logits_reading": _reading(readings.logits(document)),
         "logits_table": panels.table_html(tables.logits(document)),
-        "ribbon": panels.ribbon_html(document),
+        # Another each time, so that it is drawn again, with its first token chosen.
+        "ribbon": f"{panels.ribbon_html(document)}<!-- {secrets.token_hex(4)} -->",
         "position": "0",
+        "top_lost": "",
         "top": panels.top_html(document, 0),
+        "parameter_lost": lost,
         "weights": weights,
         "weights_reading": reading,
         "weights_table": table,
@@ -76,8 +82,9 @@ def values(document: Document) -> dict[str, Any]:
 
 
 def of_parameter(document: Document, parameter: str) -> tuple[Any, ...]:
-    """The histograms, the reading and the table of one parameter's errors."""
+    """That nothing is lost; the histograms, the reading and the table of one parameter's errors."""
     return (
+        "",
         plot(plots.weights(document, parameter)),
         _reading(readings.weights(document, parameter)),
         panels.table_html(tables.weights(document, parameter)),
@@ -111,12 +118,14 @@ def build(document: Document) -> Charts:
         logits, logits_reading, logits_table = _chart("logits", shown)
         ribbon = _html("ribbon", shown, js=_PICKED)
         position = parts.unseen("position", "0")
+        top_lost = _html("top_lost", shown)
         top = _html("top", shown)
         parts.section("Weights", "What a format changes in the weights themselves.")
         parameter = gr.Dropdown(
             parameters(document), value=WHOLE_MODEL, label="Layer", elem_id="parameter",
             interactive=True,
         )  # fmt: skip
+        lost = _html("parameter_lost", shown)
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=320):
                 weights = _plot("weights", shown)
@@ -127,7 +136,7 @@ def build(document: Document) -> Charts:
                 map_reading = _html("map_reading", shown)
     return Charts(
         whole, memory, memory_reading, memory_table, logits, logits_reading, logits_table, ribbon,
-        position, top, parameter, weights, reading, table, map_, map_reading,
+        position, top_lost, top, parameter, lost, weights, reading, table, map_, map_reading,
     )  # fmt: skip
 
 

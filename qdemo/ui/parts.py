@@ -48,7 +48,10 @@ def plot(value: Any, name: str) -> gr.Plot:
 
 def unseen(name: str, value: str = "") -> gr.Textbox:
     """A value that the page holds and nobody sees: it outlasts what the server remembers."""
-    return gr.Textbox(value, show_label=False, container=False, visible="hidden", elem_id=name)
+    return gr.Textbox(
+        value, show_label=False, container=False, visible="hidden", elem_id=name,
+        elem_classes="unseen",  # gradio shows it where a part around it is shown again
+    )  # fmt: skip
 
 
 def lost() -> str:

@@ -18,6 +18,7 @@ from qdemo.views.templates import fill
 
 _LABELS = {"json": "JSON", "csv": "CSV", "html": "One HTML page"}
 _COPY = "() => navigator.clipboard?.writeText(document.querySelector('#again')?.href ?? '')"
+_PENDING = "() => `<p class='pending' role='status'>Writing the file …</p>`"
 Updates = dict[Any, Any]
 
 
@@ -70,6 +71,7 @@ def connect(
     `components`.
     """
     for ending, button in part.buttons.items():
+        button.click(None, None, part.lost, js=_PENDING, **parts.QUICK)
         button.click(
             partial(_write, part, shown, again, ending), shown,
             [part.file, part.now, part.later, *components], **parts.QUICK,

@@ -61,4 +61,4 @@ def told(events: Generator[Event], asked: Run) -> Iterator[Progress]:
                 yield known
                 shown_at = time.monotonic()
     if asked.is_stopped and known is not None and not known.finished:
-        yield known.stopped("stopped before it was through")
+        yield known.stopped("stopped before it finished")

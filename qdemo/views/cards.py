@@ -131,7 +131,7 @@ def _largest(result: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """How near to its end the numbers inside come, where that is near enough to matter."""
     if computes(result["format"]) != "fp16" or not result["span"]:
         return ()
-    return (("largest number inside", f"{significant(result['span']['largest'])} of 65,504"),)
+    return (("largest activation", f"{significant(result['span']['largest'])} of 65,504"),)
 
 
 def _sqnr(result: dict[str, Any]) -> str:
@@ -147,8 +147,8 @@ def _notes(format: str, kept_wide: Sequence[str]) -> list[str]:
         return []
     names = joined(sorted({name.rpartition(".")[2] for name in kept_wide}))
     return [
-        f"Every weight is cast. transformers, told to load it in fp16, would keep {names} in fp32 "
-        f"({len(kept_wide)} layers)."
+        f"Every weight is fp16 here. transformers' from_pretrained(dtype=torch.float16) would keep "
+        f"{len(kept_wide)} layers in fp32: those named {names}."
     ]
 
 

@@ -31,8 +31,8 @@ def verdict(document: Document) -> list[str]:
 def _stopped(names: list[str]) -> list[str]:
     if not names:
         return []
-    were, they = ("was", "it was") if len(names) == 1 else ("were", "they were")
-    return [f"{joined(names)} {were} stopped before {they} through."]
+    were, they = ("was", "it") if len(names) == 1 else ("were", "they")
+    return [f"{joined(names)} {were} stopped before {they} finished."]
 
 
 def kept_note(document: Document) -> str:

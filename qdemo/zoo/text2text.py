@@ -84,7 +84,10 @@ class Text2Text:
         for token, piece, (start, end) in zip(
             encoded["input_ids"], self.pieces(encoded["input_ids"]), spans, strict=True
         ):
-            found.append(InputToken(piece, given[start:end] or None, self._kind(token)))
+            text = (
+                given[start:end] if piece != "▁" else ""
+            )  # a blank, with the place of what follows
+            found.append(InputToken(piece, text or None, self._kind(token)))
         return tuple(found)
 
     def _kind(self, token: int) -> Literal["", "unknown", "special"]:

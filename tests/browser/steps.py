@@ -42,7 +42,7 @@ STREAMS = set()
 def leave_for(page, address):
     """Go to another page once the answers to this one are through: gradio breaks them off
     otherwise, and complains of that itself."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(stream.frame.page == page for stream in STREAMS) and time.monotonic() < deadline:
         page.wait_for_timeout(20)
     page.goto(address)

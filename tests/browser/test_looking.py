@@ -59,6 +59,16 @@ def test_a_layer_changes_its_histograms_its_table_and_nothing_else(page):
     assert traces(page, "map") == whole["map"]
 
 
+def test_the_same_comparison_begins_at_the_first_token_again(page):
+    ask(page, SORT, "fp16", "int3")
+    cell(page, "int3", 2).click()
+    expect(title(page)).to_contain_text("(token 3)")
+    ask(page, SORT, "fp16", "int3")
+    expect(title(page)).to_contain_text("(token 1)")
+    expect(page.locator("#ribbon input:checked")).to_have_attribute("value", "0")
+    expect(page.locator("#position")).to_be_hidden()
+
+
 def test_a_new_comparison_begins_at_the_first_token_and_with_the_whole_model(page):
     cell(page, "fp16", 4).click()
     choose(page, "Layer", LAYER)

@@ -43,9 +43,9 @@ def test_the_text_of_a_card_grows_while_the_model_writes(shared):
     shared.evaluate(_RECORD, "int2")
     ask(shared, LONG, "int2")
     lengths = shared.evaluate("window.lengths")
-    assert len(lengths) >= 3
+    assert len(lengths) >= 2
     assert lengths == sorted(lengths)
-    assert lengths[-1] <= len(card(shared, "int2")["output"])
+    assert lengths[0] < lengths[-1] <= len(card(shared, "int2")["output"])
 
 
 def test_stop_stops_a_comparison_that_has_hardly_begun(shared):
@@ -68,7 +68,8 @@ def test_stop_keeps_what_is_through_and_a_new_comparison_works(shared):
     open_page(shared, f"?formats={formats}&max_tokens=127&input={LONG}")
     expect(shared.get_by_label("Prompt")).to_have_value(LONG)
     start(shared)
-    expect(shared.locator('.card.running[data-format="int2"]')).to_be_visible()
+    # Not by `expect`, which looks once a second: a format is done sooner.
+    shared.wait_for_selector('.card.running[data-format="int2"]')
     expect(shared.locator("#compare")).to_be_disabled()
     before = through(shared)
     shared.locator("#stop").click()
@@ -80,7 +81,7 @@ def test_stop_keeps_what_is_through_and_a_new_comparison_works(shared):
     stopped = {name: one for name, one in cards(shared).items() if one["state"] != "done"}
     assert SLOW[-1] in stopped
     assert {one["state"] for one in stopped.values()} == {"stopped"}
-    assert all("stopped before it was through" in one["output"] for one in stopped.values())
+    assert all("stopped before it finished" in one["output"] for one in stopped.values())
     expect(shared.locator("#memory-table tbody th")).to_have_text(list(through(shared)))
     expect(shared.locator("#stop")).to_be_disabled()
     compare(shared)

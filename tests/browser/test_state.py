@@ -15,6 +15,7 @@ from tests.browser.proxy import PREFIX, proxied
 from tests.browser.steps import (
     ask,
     cards,
+    choose,
     choose_blip,
     compare,
     leave_for,
@@ -139,10 +140,14 @@ def test_after_a_restart_the_ribbon_and_the_layers_show_nothing_of_another(page,
     ask(page, QUESTION, "int8")
     site.restart()
     page.locator('#ribbon input[data-format="int8"][value="1"]').click()
-    expect(page.locator("#top")).to_contain_text(LOST)
-    page.locator("#top .recompute").click()
+    expect(page.locator("#top-lost")).to_contain_text(LOST)
+    expect(page.locator("#top h3")).to_contain_text("token 1")  # what is on screen stays
+    choose(page, "Layer", "encoder.block.0.layer.0.SelfAttention.q.weight")
+    expect(page.locator("#parameter-lost")).to_contain_text(LOST)
+    page.locator("#top-lost .recompute").click()
     is_done(page)
-    expect(page.locator("#top h3")).to_contain_text("token 1")
+    expect(page.locator(".problem")).to_have_count(0)
+    expect(page.locator("#ribbon input:checked")).to_have_attribute("value", "0")
 
 
 @directly_too

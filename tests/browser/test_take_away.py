@@ -40,7 +40,7 @@ def as_on_card(result):
         "weights' SQNR": f"{significant(result['weight_sqnr_db'])} dB",
     }
     if result["format"] == "fp16":
-        beside_fp32["largest number inside"] = f"{significant(result['span']['largest'])} of 65,504"
+        beside_fp32["largest activation"] = f"{significant(result['span']['largest'])} of 65,504"
     return alone if result["format"] == "fp32" else alone | beside_fp32
 
 

@@ -242,7 +242,7 @@ def test_what_was_stopped_is_neither_failed_nor_lost(nothing_loaded, monkeypatch
     assert last.finished
     assert [result.text for result in last.comparison.results] == ["68"]
     assert last.comparison.failures == ()
-    assert {one.reason for one in last.comparison.stopped} == {"stopped before it was through"}
+    assert {one.reason for one in last.comparison.stopped} == {"stopped before it finished"}
     assert [str(one.variant) for one in last.comparison.stopped] == ["int8", "int8-g80"]
 
 

@@ -140,7 +140,7 @@ FIRST = {"module": "a.wi", "infinite": 3, "nan": 1, "numbers": 4096, "clamped_in
 def test_how_far_numbers_go_in_fp16_is_told_and_where_they_go_too_far():
     span = {"largest": 8188.0, "module": "a", "overflow": FIRST}
     card = cards(far(compared(("int8@fp16",)), span))[1]
-    assert dict(card.figures)["largest number inside"] == "8,188 of 65,504"
+    assert dict(card.figures)["largest activation"] == "8,188 of 65,504"
     assert card.warnings == (
         "Too large for fp16: of the 4,096 numbers out of a.wi, 3 became infinite and 1 became NaN. "
         "a clamps them, so what follows is finite, and wrong.",
@@ -164,8 +164,8 @@ def test_a_cast_to_fp16_says_which_fp16_it_is():
     assert notes == {
         "fp32": (),
         "fp16": (
-            "Every weight is cast. transformers, told to load it in fp16, would keep wo in fp32 "
-            "(2 layers).",
+            "Every weight is fp16 here. transformers' from_pretrained(dtype=torch.float16) would "
+            "keep 2 layers in fp32: those named wo.",
         ),
         "bf16": (),
     }

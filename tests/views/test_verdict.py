@@ -89,9 +89,9 @@ def test_without_fp32_there_is_nothing_to_say():
 
 def test_stopped_is_not_failed():
     (sentence,) = said(stopped=["int8"])
-    assert sentence == "int8 was stopped before it was through."
+    assert sentence == "int8 was stopped before it finished."
     *_, sentence = said(result("fp16", 4_000_000), stopped=["bf16", "int8"])
-    assert sentence == "bf16 and int8 were stopped before they were through."
+    assert sentence == "bf16 and int8 were stopped before they finished."
 
 
 def test_without_fp32_as_it_was_stopped_there_is_nothing_to_say():

@@ -139,7 +139,7 @@ def _measure(model: str, format: str) -> Iterator[tuple[Any, Any, Any, str]]:
         request = Request.parse(model, [format], controls.PROMPTS[0], controls.FIRST_PICTURE)
         with runs.begun() as run, run.turn_in(jobs.COMPUTING) as waiting:
             for told in waiting:
-                yield *nothing, parts.problem_html(f"waiting, {told.ahead} before you")
+                yield *nothing, parts.problem_html(f"waiting, {told.ahead} ahead of you")
             given = jobs.given(request)
             found = lab.headroom.dtypes(given.model, format)
             yield _kinds_table(format, found), _kept_table(given.kept_wide), _peaks_table(given), ""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qdemo.zoo.download import Downloading
 
 _BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
+_LONGEST = 60  # characters of a question in the status
 _LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
 
@@ -94,8 +95,9 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
         preprocess=False, **parts.QUICK,
     )  # fmt: skip
     page.charts.position.change(
-        _top, [page.held, page.charts.position], page.charts.top, **parts.QUICK
-    )
+        _top, [page.held, page.charts.position], [page.charts.top_lost, page.charts.top],
+        **parts.QUICK,
+    )  # fmt: skip
     take_away.connect(page.take_away, page.held, partial(_from_kept, page), page.components)
     link.connect(blocks, page.controls, page.held, (asked, upload), partial(_example, page))
 
@@ -116,6 +118,7 @@ def _again(page: Page, text: str, upload: str) -> Iterator[Updates]:
 def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Updates]:
     """One comparison, to the last chart."""
     known: Progress | None = None
+    in_line = False
     with runs.begun() as run:
         ask = replace(ask, number=run.number)
         try:
@@ -124,13 +127,14 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             yield {**_problems(page), **busy, page.status: _status("Loading …", "busy")}
             yield from _brought(page, request, run)
             for told in jobs.progress(request, run):
+                in_line = isinstance(told, Waiting)
                 if isinstance(told, Waiting):
-                    yield {page.status: _in_line(told)}
+                    yield {page.status: _in_line(told, ask.input)}
                     continue
                 known = told
                 yield _end(page, known, ask) if known.finished else _step(page, known)
             # On its own, as gradio sends what comes last once more.
-            yield {**_busy(page, False), page.status: _status(_last_word(run))}
+            yield {**_busy(page, False), page.status: _status(_last_word(run, in_line))}
         except InputError as error:
             yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
         except FullError as error:
@@ -148,14 +152,15 @@ def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
     name = request.entry.name
     yield {page.status: _status(f"Asking the Hub for {name} …", "busy")}
     for told in jobs.download(request.entry, run):
-        shown = _in_line(told) if isinstance(told, Waiting) else _downloading(name, told)
+        shown = _in_line(told, name) if isinstance(told, Waiting) else _downloading(name, told)
         yield {page.status: shown}
     yield {page.controls.model: gr.update(choices=controls.model_choices())}
 
 
-def _in_line(told: Waiting) -> str:
-    before = "1 is" if told.ahead == 1 else f"{told.ahead} are"
-    return _status(f"Waiting: {before} before you. Stop leaves the line.", "busy waiting")
+def _in_line(told: Waiting, asked: str) -> str:
+    asked = asked if len(asked) <= _LONGEST else f"{asked[:_LONGEST]}…"
+    text = f"{told.ahead} ahead of you. “{asked}” is in the line; Stop leaves it."
+    return _status(text, "busy waiting")
 
 
 def _downloading(name: str, known: Downloading) -> str:
@@ -163,8 +168,10 @@ def _downloading(name: str, known: Downloading) -> str:
     return panels.download_html(name, known.done, known.total, speed, left)
 
 
-def _last_word(run: Run) -> str:
-    return "Stopped." if run.is_stopped else "Done."
+def _last_word(run: Run, in_line: bool) -> str:
+    if not run.is_stopped:
+        return "Done."
+    return "You left the line; nothing was computed." if in_line else "Stopped."
 
 
 def _step(page: Page, progress: Progress) -> Updates:
@@ -174,7 +181,7 @@ def _step(page: Page, progress: Progress) -> Updates:
     return {
         page.cards: panels.cards_html(shown),
         page.verdict: panels.running_html(document),
-        page.status: _status(f"{through} of {len(shown)} formats are through.", "busy running"),
+        page.status: _status(f"{through} of {len(shown)} formats are done.", "busy running"),
     }
 
 
@@ -212,16 +219,18 @@ def _from_kept(page: Page, ask: Held) -> Updates:
         return {} if known is None else _end(page, known, replace(ask, number=run.number))
 
 
-def _of_parameter(text: str, parameter: str) -> tuple[Any, Any, Any]:
+def _of_parameter(text: str, parameter: str) -> tuple[Any, ...]:
     document = Held.read(text).document()
     if document is None:
-        return gr.skip(), parts.lost(), gr.skip()
+        return parts.lost(), *(gr.skip() for _ in range(3))
     return charts.of_parameter(document, parameter)
 
 
-def _top(text: str, position: str) -> str:
+def _top(text: str, position: str) -> tuple[Any, Any]:
     document = Held.read(text).document()
-    return parts.lost() if document is None else panels.top_html(document, int(position))
+    if document is None:
+        return parts.lost(), gr.skip()
+    return "", panels.top_html(document, int(position))
 
 
 def _problems(page: Page, error: InputError | None = None) -> Updates:
