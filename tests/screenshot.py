@@ -17,7 +17,7 @@ def main():
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.goto(f"{url}/?{ASKED}&__theme=light")
+        page.goto(f"{url}/?__theme=light#{ASKED}")
         page.wait_for_function("document.querySelector('#status')?.innerText.includes('Done.')")
         page.wait_for_timeout(1000)  # for the charts to be drawn
         page.screenshot(path=FILE)

@@ -67,7 +67,8 @@ def event(url):
         found = next(
             each
             for each in config["dependencies"]
-            if any(
+            if each["backend_fn"]
+            and any(
                 target[1] == name and of in (None, elements.get(target[0]))
                 for target in each["targets"]
             )

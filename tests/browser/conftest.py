@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.steps import STREAMS, open_page
+from tests.browser.steps import COMPLAINTS, STREAMS, open_page
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 60_000  # ms; far more than anything takes, so that a slow machine fails nothing
@@ -30,7 +30,6 @@ IGNORED = (
     "error: Response",  # gradio's, where an upload was through before its progress was asked for
 )
 THROUGH = "/gradio_api/upload_progress?"  # the address of that question
-COMPLAINTS: list[str] = []  # of all pages; no test may leave one
 WIDE = {"width": 1920, "height": 1080}
 
 expect.set_options(timeout=TIMEOUT)

@@ -35,17 +35,25 @@ _CARDS = """all => all.map(card => ({
 }))"""
 
 
+COMPLAINTS: list[str] = []
+"""Of all pages; no test may leave one."""
+
 STREAMS = set()
 """The requests through which answers of the queue come, of all pages."""
 
 
 def leave_for(page, address):
     """Go to another page once the answers to this one are through: gradio breaks them off
-    otherwise, and complains of that itself."""
+    otherwise, and complains of that itself, as it does of one that was only asked for."""
     deadline = time.monotonic() + 60
     while any(stream.frame.page == page for stream in STREAMS) and time.monotonic() < deadline:
         page.wait_for_timeout(20)
+    before = len(COMPLAINTS)
     page.goto(address)
+    broken_off = ("AbortError", "Connection errored out")
+    COMPLAINTS[before:] = [
+        one for one in COMPLAINTS[before:] if not any(word in one for word in broken_off)
+    ]
 
 
 def open_page(page, query=""):
