@@ -116,8 +116,16 @@ window.qdemo = (() => {
   // An SVG comes as data, which a page may not fetch; the server refuses it and says why.
   const isDrawing = file => file.url.startsWith("data:");
 
-  // A picture that was just uploaded: its name, under which the tab has it.
-  async function picked(file) {
+  // A picture that was just uploaded: its name, under which the tab has it. Who presses Compare at
+  // once, before the page has the name, means this picture too.
+  let picking = null;
+  function picked(file) {
+    const mine = picking = named(file);
+    mine.then(() => setTimeout(() => { if (picking === mine) picking = null; }, 500));
+    return mine;
+  }
+
+  async function named(file) {
     if (!file) return [""];
     const name = `upload:${random()}`;
     if (isDrawing(file)) return [name];
@@ -178,6 +186,7 @@ window.qdemo = (() => {
   // Compare was pressed: a new entry of the history, where it is another question.
   async function compare(model, formats, prompt, picture, source, tokens, fresh, _, text) {
     isRunning = true;
+    if (picture && picking) [source] = await picking;
     const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
     const address = `${asked.text}&run=1`;
     if (coming !== null) {

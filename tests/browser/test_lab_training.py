@@ -42,23 +42,28 @@ def test_training_through_rounding_beats_rounding_after(linear):
     assert {int(text) for text in shown} <= {-1, 0, 1}
 
 
+_STOP = """name => {  // in the page, so that the training has no time to come to its end
+  const stop = document.querySelector("#train-stop");
+  const plot = document.querySelector("#training-chart .js-plotly-plot");
+  const line = plot?.data.find(line => line.name == name);
+  if (stop.disabled || !plot || line?.y.length == 200) return false;
+  stop.click();
+  return true;
+}"""
+
+
+def steps_when_stopped(page):
+    """Of a training of another seed; a fast machine may be through before it hears of Stop."""
+    wait_until_trained(page)
+    slide(page, "train-seed", 1)
+    page.locator("#train").click()
+    page.wait_for_function(_STOP, arg=THROUGH)
+    expect(page.locator("#train")).to_be_enabled()
+    expect(page.locator("#train-stop")).to_be_disabled()
+    return len(dict(lines(page, "training-chart")).get(THROUGH, []))
+
+
 def test_stop_stops_the_training(linear):
-    wait_until_trained(linear)
-    slide(linear, "train-seed", 2)
-    linear.locator("#train").click()
-    linear.wait_for_function(  # in the page, so that the training has no time to come to its end
-        """name => {
-          const stop = document.querySelector("#train-stop");
-          const plot = document.querySelector("#training-chart .js-plotly-plot");
-          const line = plot?.data.find(line => line.name == name);
-          if (stop.disabled || !plot || line?.y.length == 200) return false;
-          stop.click();
-          return true;
-        }""",
-        arg=THROUGH,
-    )
-    expect(linear.locator("#train")).to_be_enabled()
-    expect(linear.locator("#train-stop")).to_be_disabled()
-    assert len(dict(lines(linear, "training-chart")).get(THROUGH, [])) < 200
+    assert any(steps_when_stopped(linear) < 200 for _ in range(8))
     linear.locator("#train").click()
     wait_until_trained(linear)

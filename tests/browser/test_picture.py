@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from qdemo.zoo.pictures import Picture, scene_picture
@@ -57,6 +58,26 @@ def test_a_picture_of_ones_own_works_and_the_link_says_that_it_cannot_carry_it(p
     assert card(page, "fp32")["output"] == "a woman and a dog on the beach"
     expect(page.locator("#link")).to_contain_text("A link can't carry your own picture")
     expect(page.locator("#again")).to_have_count(0)
+
+
+_SLOWER = """() => {
+  const quick = window.fetch;
+  window.fetch = async (...asked) => {
+    if (String(asked[0]).includes("/file=")) await new Promise(done => setTimeout(done, 1500));
+    return quick(...asked);
+  };
+  window.asBefore = () => { window.fetch = quick; };
+}"""
+
+
+def test_compare_pressed_at_once_means_the_picture_that_was_just_uploaded(page, tmp_path):
+    seen = Image.linear_gradient("L").convert("RGB").resize((64, 48))
+    seen.save(tmp_path / "new.png")
+    page.evaluate(_SLOWER)  # the page looks at what is uploaded, to keep it
+    upload(page, tmp_path / "new.png")
+    compare(page)
+    page.evaluate("asBefore()")
+    expect(asked(page)).to_contain_text(str(Picture(seen, "the uploaded file")))
 
 
 def test_pictures_of_every_kind_are_seen_as_a_person_sees_them(page, tmp_path):

@@ -159,8 +159,10 @@ def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
 
 def _in_line(told: Waiting, asked: str) -> str:
     asked = asked if len(asked) <= _LONGEST else f"{asked[:_LONGEST]}…"
-    text = f"{told.ahead} ahead of you. “{asked}” is in the line; Stop leaves it."
-    return _status(text, "busy waiting")
+    what = "Your picture" if asked.startswith("upload:") else f"“{asked}”"
+    return _status(
+        f"{told.ahead} ahead of you. {what} is in the line; Stop leaves it.", "busy waiting"
+    )
 
 
 def _downloading(name: str, known: Downloading) -> str:
