@@ -1,7 +1,9 @@
 """While it runs: texts grow, and Stop stops."""
 
+import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import serving, watched
 from tests.browser.steps import (
     ask,
     card,
@@ -38,54 +40,63 @@ def through(page):
     return {name: one for name, one in cards(page).items() if one["state"] == "done"}
 
 
-def test_the_text_of_a_card_grows_while_the_model_writes(shared):
-    set_length(shared, 128)
-    shared.evaluate(_RECORD, "int2")
-    ask(shared, LONG, "int2")
-    lengths = shared.evaluate("window.lengths")
-    assert len(lengths) >= 2
+@pytest.fixture(scope="module")
+def slow(browser):
+    """Of a server whose models take their time: on a fast machine a format is done unseen."""
+    with (
+        serving("-m", "tests.browser.slow_app", "0.04") as url,
+        watched(browser, url) as page,
+    ):
+        open_page(page)
+        yield page
+
+
+def test_the_text_of_a_card_grows_while_the_model_writes(slow):
+    set_length(slow, 32)
+    slow.evaluate(_RECORD, "int2")
+    ask(slow, LONG, "int2")
+    lengths = slow.evaluate("window.lengths")
+    assert len(lengths) >= 3
     assert lengths == sorted(lengths)
-    assert lengths[0] < lengths[-1] <= len(card(shared, "int2")["output"])
+    assert lengths[0] < lengths[-1] <= len(card(slow, "int2")["output"])
 
 
-def test_stop_stops_a_comparison_that_has_hardly_begun(shared):
-    # Long, as a short one, kept from before perhaps, can be over before Stop is pressed.
-    open_page(shared, f"?formats=int8,int3,int2&max_tokens=127&input={LONG}")
-    expect(shared.get_by_label("Prompt")).to_have_value(LONG)
-    start(shared)
-    shared.locator("#stop").click()
-    wait_until_through(shared)
-    tick(shared, "fp16")
-    assert said(shared)[-1] == "Stopped."
-    expect(shared.locator(".card.running, .card.waiting")).to_have_count(0)
-    compare(shared)
-    assert not any("of 4" in text for text in said(shared)), "the run that was stopped goes on"
-    assert list(cards(shared)) == ["fp32", "fp16"]
+def test_stop_stops_a_comparison_that_has_hardly_begun(slow):
+    open_page(slow, f"?formats=int8,int3,int2&max_tokens=64&input={LONG}")
+    expect(slow.get_by_label("Prompt")).to_have_value(LONG)
+    start(slow)
+    slow.locator("#stop").click()
+    wait_until_through(slow)
+    tick(slow, "fp16")
+    assert said(slow)[-1] == "Stopped."
+    expect(slow.locator(".card.running, .card.waiting")).to_have_count(0)
+    compare(slow)
+    assert not any("of 4" in text for text in said(slow)), "the run that was stopped goes on"
+    assert list(cards(slow)) == ["fp32", "fp16"]
 
 
-def test_stop_keeps_what_is_through_and_a_new_comparison_works(shared):
+def test_stop_keeps_what_is_through_and_a_new_comparison_works(slow):
     formats = ",".join(["int8", *SLOW]).replace("+", "%2B")
-    open_page(shared, f"?formats={formats}&max_tokens=127&input={LONG}")
-    expect(shared.get_by_label("Prompt")).to_have_value(LONG)
-    start(shared)
-    # Not by `expect`, which looks once a second: a format is done sooner.
-    shared.wait_for_selector('.card.running[data-format="int2"]')
-    expect(shared.locator("#compare")).to_be_disabled()
-    before = through(shared)
-    shared.locator("#stop").click()
-    wait_until_through(shared)
-    tick(shared, "fp16")
-    assert said(shared)[-1] == "Stopped."
+    open_page(slow, f"?formats={formats}&max_tokens=60&input={LONG}")
+    expect(slow.get_by_label("Prompt")).to_have_value(LONG)
+    start(slow)
+    slow.wait_for_selector('.card.running[data-format="int2"]')
+    expect(slow.locator("#compare")).to_be_disabled()
+    before = through(slow)
+    slow.locator("#stop").click()
+    wait_until_through(slow)
+    tick(slow, "fp16")
+    assert said(slow)[-1] == "Stopped."
     assert list(before)[:2] == ["fp32", "int8"]
-    assert through(shared).items() >= before.items()
-    stopped = {name: one for name, one in cards(shared).items() if one["state"] != "done"}
+    assert through(slow).items() >= before.items()
+    stopped = {name: one for name, one in cards(slow).items() if one["state"] != "done"}
     assert SLOW[-1] in stopped
     assert {one["state"] for one in stopped.values()} == {"stopped"}
     assert all("stopped before it finished" in one["output"] for one in stopped.values())
-    expect(shared.locator("#memory-table tbody th")).to_have_text(list(through(shared)))
-    expect(shared.locator("#stop")).to_be_disabled()
-    compare(shared)
-    assert not any("of 8" in text for text in said(shared)), "the run that was stopped goes on"
-    assert {name: one["output"] for name, one in cards(shared).items()} == dict.fromkeys(
+    expect(slow.locator("#memory-table tbody th")).to_have_text(list(through(slow)))
+    expect(slow.locator("#stop")).to_be_disabled()
+    compare(slow)
+    assert not any("of 8" in text for text in said(slow)), "the run that was stopped goes on"
+    assert {name: one["output"] for name, one in cards(slow).items()} == dict.fromkeys(
         ["fp32", "fp16"], "Paris"
     )
