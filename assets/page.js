@@ -176,7 +176,7 @@ window.qdemo = (() => {
   function moved(model, formats, prompt, picture, source, tokens, fresh, text) {
     const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
     const same = held.model === model && held.input === asked.input;
-    document.body.classList.toggle("stale", !same || !held.number);
+    document.body.classList.toggle("stale", !same);
     if (led !== taken || coming !== null) return;  // the address is already that of what comes
     const begun = held.number === "example";
     if (`${asked.text}&run=1` === held.address) writeSoon(begun ? "" : held.address);

@@ -187,9 +187,6 @@ def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> Non
         raise ValueError(f"{key} is {tensor.dtype}, expected {like.dtype}")
 
 
-_LARGEST = (1 + 2**-20) * torch.finfo(torch.float32).max  # that a scale was rounded up is no fault
-
-
 def _check_biases(tensors: dict[str, Tensor], held: dict[str, _Held]) -> None:
     """Whether each layer returns what it computes in."""
     for name, how in held.items():
@@ -198,13 +195,17 @@ def _check_biases(tensors: dict[str, Tensor], held: dict[str, _Held]) -> None:
             raise ValueError(f"{name}.bias is {bias.dtype}, where {how.compute} is computed in")
 
 
+_LARGEST = (1 + 2**-20) * torch.finfo(torch.float32).max  # that a scale was rounded up is no fault
+
+
 def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
     """Whether this part of a quantized weight can be computed with."""
     role = key.rpartition(".")[2]
-    if role == "scale" and not ((tensor > 0) & torch.isfinite(tensor)).all():
-        raise ValueError(f"{key} is not positive and finite everywhere")
-    if role == "scale" and (tensor.double() * scheme.qmax > _LARGEST).any():
-        raise ValueError(f"{key} makes weights infinite")
+    if role == "scale":
+        if not ((tensor > 0) & torch.isfinite(tensor)).all():
+            raise ValueError(f"{key} is not positive and finite everywhere")
+        if (tensor.double() * scheme.qmax > _LARGEST).any():
+            raise ValueError(f"{key} makes weights infinite")
     if role == "zero_point" and (tensor > scheme.qmax).any():
         raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
     if role == "packed" and tensor.is_floating_point():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -60,14 +61,27 @@ def compare(
     `picture` is a file, `picture_name` one that is made here: `scene:NUMBER` or `gallery:NAME`.
     `fresh` computes also what an earlier comparison of the same input computed and was kept.
     """
-    try:
+    with refusing():
         given = picture_name if picture is None else uploaded(picture)
         request = Request.parse(model, formats, prompt, given, max_tokens, fresh)
         with runs.begun() as run:
             for told in jobs.progress(request, run):
                 yield _plain(told)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What is refused is answered in a sentence, and logged nowhere.
+
+    Raises:
+        gr.Error: the input is wrong, the model can't be had, or too many wait.
+    """
+    try:
+        yield
     except InputError as error:
         raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
+    except UnavailableError as error:
+        raise gr.Error(f"model: {error}", print_exception=False) from None
     except FullError as error:
         raise gr.Error(str(error), print_exception=False) from None
 
@@ -94,7 +108,7 @@ def models() -> list[Json]:
 
 def download(model: str) -> Iterator[Json]:
     """Bring a model from the Hub to this server; yields how far it is, last that it is here."""
-    try:
+    with refusing():
         entry = parse_model(model)
         with runs.begun() as run:
             for told in jobs.download(entry, run):
@@ -106,10 +120,6 @@ def download(model: str) -> Iterator[Json]:
                         "of": told.total,
                         "per_second": told.bytes_per_second,
                     }
-    except InputError as error:
-        raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
-    except FullError as error:
-        raise gr.Error(str(error), print_exception=False) from None
     yield {"model": entry.name, "where": where(entry)}
 
 
@@ -120,16 +130,13 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
         model: a model's name, as `models` lists it, such as google/flan-t5-small
         formats: up to eight formats, such as fp32, bf16, int8, int8+emb, int4-g64
     """
-    try:
+    with refusing():
         shapes = skeleton(parse_model(model))  # torch is here from now on
         from qdemo.modeling.footprint import footprint as measure
 
         variants = parse_formats(formats)
-        held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
-    except InputError as error:
-        raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
-    except UnavailableError as error:
-        raise gr.Error(f"model: {error}", print_exception=False) from None
-    except ValueError as error:
-        raise gr.Error(f"formats: {error}", print_exception=False) from None
+        try:
+            held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
+        except ValueError as error:
+            raise InputError("formats", str(error)) from None
     return [{"format": name, "bytes": size.total, "by_kind": size.by_kind} for name, size in held]

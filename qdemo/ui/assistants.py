@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from gradio.mcp import GradioMCPServer
 
-from qdemo.request import DEFAULT_TOKENS, InputError, Request
+from qdemo.request import DEFAULT_TOKENS, Request
 from qdemo.ui import jobs, runs
-from qdemo.ui.line import FullError
+from qdemo.ui.api import refusing
 from qdemo.ui.runs import Waiting
 from qdemo.views.brief import as_text, brief
 
@@ -50,15 +50,12 @@ def compare(
         picture_name: for a model that looks at a picture, scene:NUMBER, or gallery:NAME
         max_tokens: how many tokens an answer may have, 1 to 128
     """
-    try:
+    with refusing():
         asked = Request.parse(model, formats, prompt, picture_name or None, max_tokens)
+        link = _link(asked, request)
         with runs.begun() as run:
             for told in jobs.progress(asked, run):  # by telling it is found out who has left
-                yield _plain(told, _link(asked, request))
-    except InputError as error:
-        raise gr.Error(f"{error.field}: {error}", print_exception=False) from None
-    except FullError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+                yield _plain(told, link)
 
 
 def _plain(told: Waiting | Progress, link: str | None) -> str:

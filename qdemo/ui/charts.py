@@ -54,12 +54,12 @@ class Charts:
     @property
     def of_parameter(self) -> list[Any]:
         """What depends on the chosen parameter."""
-        return [self.parameter_lost, self.weights, self.weights_reading, self.weights_table]
+        return [self.weights, self.weights_reading, self.weights_table]
 
 
 def values(document: Document) -> dict[str, Any]:
     """What each component shows of a document in which a format was compared with fp32."""
-    lost, weights, reading, table = of_parameter(document, WHOLE_MODEL)
+    weights, reading, table = of_parameter(document, WHOLE_MODEL)
     return {
         "memory": plot(plots.memory(document)),
         "memory_reading": _reading(readings.memory(document)),
@@ -72,7 +72,7 @@ def values(document: Document) -> dict[str, Any]:
         "position": "0",
         "top_lost": "",
         "top": panels.top_html(document, 0),
-        "parameter_lost": lost,
+        "parameter_lost": "",
         "weights": weights,
         "weights_reading": reading,
         "weights_table": table,
@@ -82,9 +82,8 @@ def values(document: Document) -> dict[str, Any]:
 
 
 def of_parameter(document: Document, parameter: str) -> tuple[Any, ...]:
-    """That nothing is lost; the histograms, the reading and the table of one parameter's errors."""
+    """The histograms, the reading and the table of one parameter's errors."""
     return (
-        "",
         plot(plots.weights(document, parameter)),
         _reading(readings.weights(document, parameter)),
         panels.table_html(tables.weights(document, parameter)),

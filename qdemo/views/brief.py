@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
 from qdemo.document import Document
 from qdemo.views.verdict import verdict
+from qdemo.views.wording import shortened
 
 MOST = 2000
 """Bytes of it as text."""
@@ -20,8 +22,11 @@ def brief(document: Document, link: str | None) -> dict[str, Any]:
     unless it is as long as its prompt. Texts are cut so that it has at most `MOST` bytes; where
     eight long names leave no room, the link goes too."""
     link = link if link and len(link) <= _LINK else None
-    tried = [_brief(document, one, longest) for one in (link, None) for longest in _LENGTHS]
-    return next((found for found in tried if len(as_text(found).encode()) <= MOST), tried[-1])
+    for one, longest in product((link, None), _LENGTHS):
+        found = _brief(document, one, longest)
+        if len(as_text(found).encode()) <= MOST:
+            break
+    return found
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -32,10 +37,12 @@ def as_text(found: dict[str, Any]) -> str:
 def _brief(document: Document, link: str | None, longest: int) -> dict[str, Any]:
     return {
         "model": document["model"],
-        "input": _short(document["input"], longest),
-        "verdict": _short(" ".join(verdict(document)), 4 * longest),
+        "input": shortened(document["input"], longest),
+        "verdict": shortened(" ".join(verdict(document)), 4 * longest),
         "formats": [_format(result, longest) for result in document["results"]],
-        "failed": {one["format"]: _short(one["reason"], longest) for one in document["failures"]},
+        "failed": {
+            one["format"]: shortened(one["reason"], longest) for one in document["failures"]
+        },
         "stopped": [one["format"] for one in document["stopped"]],
         "link": link,
     }
@@ -46,7 +53,7 @@ def _format(result: dict[str, Any], longest: int) -> dict[str, Any]:
         "format": result["format"],
         "bytes": result["bytes"],
         "times_smaller": round(result["times_smaller"], 2),
-        "output": _short(result["output"], longest),
+        "output": shortened(result["output"], longest),
     }
     if result["logit_kl_mean"] is None and result["logit_same_top"] is None:  # fp32 itself
         return alone
@@ -60,7 +67,3 @@ def _format(result: dict[str, Any], longest: int) -> dict[str, Any]:
 
 def _digits(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.3g}")
-
-
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -170,6 +170,15 @@ def _texts(tokens: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def shortened(text: str, longest: int) -> str:
+    """The first `longest` characters, where there are more.
+
+    >>> shortened("reduced precision", 7), shortened("int8", 7)
+    ('reduced…', 'int8')
+    """
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def joined(names: Sequence[str]) -> str:
     """A list in a sentence.
 

@@ -84,9 +84,8 @@ class Text2Text:
         for token, piece, (start, end) in zip(
             encoded["input_ids"], self.pieces(encoded["input_ids"]), spans, strict=True
         ):
-            text = (
-                given[start:end] if piece != "▁" else ""
-            )  # a blank, with the place of what follows
+            # A blank alone comes with the place of what follows it.
+            text = "" if piece == "▁" else given[start:end]
             found.append(InputToken(piece, text or None, self._kind(token)))
         return tuple(found)
 

@@ -77,10 +77,9 @@ def test_without_a_comparison_there_are_no_charts(drawn, make):
 
 def test_a_layer_changes_what_depends_on_it():
     shown = charts.of_parameter(compared(), "1.weight")
-    assert len(shown) == 4
-    assert shown[0] == ""
-    assert "1.weight" in shown[2]
-    assert "Weight errors of 1.weight" in shown[3]
+    assert len(shown) == 3
+    assert "1.weight" in shown[1]
+    assert "Weight errors of 1.weight" in shown[2]
 
 
 def test_a_picture_is_the_file_that_was_uploaded():

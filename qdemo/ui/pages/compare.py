@@ -19,6 +19,7 @@ from qdemo.ui.runs import Run, Waiting
 from qdemo.views import panels
 from qdemo.views.cards import cards
 from qdemo.views.templates import fill
+from qdemo.views.wording import shortened
 
 if TYPE_CHECKING:
     from qdemo.progress import Progress
@@ -91,8 +92,8 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     )  # fmt: skip
     page.controls.stop.click(runs.stop, page.running, None, **parts.QUICK)
     page.charts.parameter.input(
-        _of_parameter, [page.held, page.charts.parameter], page.charts.of_parameter,
-        preprocess=False, **parts.QUICK,
+        _of_parameter, [page.held, page.charts.parameter],
+        [page.charts.parameter_lost, *page.charts.of_parameter], preprocess=False, **parts.QUICK,
     )  # fmt: skip
     page.charts.position.change(
         _top, [page.held, page.charts.position], [page.charts.top_lost, page.charts.top],
@@ -118,7 +119,7 @@ def _again(page: Page, text: str, upload: str) -> Iterator[Updates]:
 def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Updates]:
     """One comparison, to the last chart."""
     known: Progress | None = None
-    in_line = False
+    told: Waiting | Progress | None = None
     with runs.begun() as run:
         ask = replace(ask, number=run.number)
         try:
@@ -127,14 +128,13 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             yield {**_problems(page), **busy, page.status: _status("Loading …", "busy")}
             yield from _brought(page, request, run)
             for told in jobs.progress(request, run):
-                in_line = isinstance(told, Waiting)
                 if isinstance(told, Waiting):
                     yield {page.status: _in_line(told, ask.input)}
                     continue
                 known = told
                 yield _end(page, known, ask) if known.finished else _step(page, known)
             # On its own, as gradio sends what comes last once more.
-            yield {**_busy(page, False), page.status: _status(_last_word(run, in_line))}
+            yield {**_busy(page, False), page.status: _status(_last_word(run, told))}
         except InputError as error:
             yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
         except FullError as error:
@@ -158,8 +158,7 @@ def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
 
 
 def _in_line(told: Waiting, asked: str) -> str:
-    asked = asked if len(asked) <= _LONGEST else f"{asked[:_LONGEST]}…"
-    what = "Your picture" if asked.startswith("upload:") else f"“{asked}”"
+    what = "Your picture" if asked.startswith("upload:") else f"“{shortened(asked, _LONGEST)}”"
     return _status(
         f"{told.ahead} ahead of you. {what} is in the line; Stop leaves it.", "busy waiting"
     )
@@ -170,9 +169,11 @@ def _downloading(name: str, known: Downloading) -> str:
     return panels.download_html(name, known.done, known.total, speed, left)
 
 
-def _last_word(run: Run, in_line: bool) -> str:
+def _last_word(run: Run, told: Waiting | Progress | None) -> str:
+    """`told` is what was told last."""
     if not run.is_stopped:
         return "Done."
+    in_line = isinstance(told, Waiting)
     return "You left the line; nothing was computed." if in_line else "Stopped."
 
 
@@ -225,7 +226,7 @@ def _of_parameter(text: str, parameter: str) -> tuple[Any, ...]:
     document = Held.read(text).document()
     if document is None:
         return parts.lost(), *(gr.skip() for _ in range(3))
-    return charts.of_parameter(document, parameter)
+    return "", *charts.of_parameter(document, parameter)
 
 
 def _top(text: str, position: str) -> tuple[Any, Any]:

@@ -84,15 +84,7 @@ def build(blocks: gr.Blocks) -> None:
                 list(_SCALES), value=_START[2], label="One scale for", elem_id="scales"
             )
         with gr.Column(scale=3, min_width=300):
-            clip = gr.Slider(
-                0.2, 1, _START[3], step=0.01, label="Part of the range kept", elem_id="clip"
-            )
-            with gr.Row():
-                minmax = gr.Button("Min–max", elem_id="minmax", min_width=90, size="md")
-                percentile = gr.Button(
-                    "99th percentile", elem_id="percentile", min_width=90, size="md"
-                )
-                best = gr.Button("Least error", elem_id="best", min_width=90, size="md")
+            clip = _clip(text, bits, range_, scales, problem)
             with gr.Row():
                 outlier = gr.Button("Add an outlier", elem_id="outlier", min_width=120, size="md")
                 again = gr.Button("Draw again", elem_id="again-matrix", min_width=120, size="md")
@@ -103,9 +95,6 @@ def build(blocks: gr.Blocks) -> None:
     kind.input(_preset, kind, text, **parts.QUICK)
     again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
     outlier.click(_outlier, text, [text, problem], **parts.QUICK)
-    best.click(_best, page.chosen[:-2], [clip, problem], **parts.QUICK)
-    minmax.click(lambda: 1, None, clip, **parts.QUICK)
-    percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
     layer = beside_part.build(blocks)
     train_bits, train_seed = training_part.build(blocks)
     parts.section("The figures of the course", "Lesson 4, linear quantization. A tick: the same.")
@@ -117,6 +106,19 @@ def build(blocks: gr.Blocks) -> None:
     address.connect(blocks, named, [*page.shown, figures], _first)
     flan = parts.html("", "course-flan")
     blocks.load(_flan_figures, None, flan, show_progress="hidden", api_visibility="private")
+
+
+def _clip(text: Any, bits: Any, range_: Any, scales: Any, problem: Any) -> gr.Slider:
+    """The part of the range that is kept, and three ways to choose it."""
+    clip = gr.Slider(0.2, 1, _START[3], step=0.01, label="Part of the range kept", elem_id="clip")
+    with gr.Row():
+        minmax = gr.Button("Min–max", elem_id="minmax", min_width=90, size="md")
+        percentile = gr.Button("99th percentile", elem_id="percentile", min_width=90, size="md")
+        best = gr.Button("Least error", elem_id="best", min_width=90, size="md")
+    minmax.click(lambda: 1, None, clip, **parts.QUICK)
+    percentile.click(_percentile, text, [clip, problem], **parts.QUICK)
+    best.click(_best, [text, bits, range_, scales], [clip, problem], **parts.QUICK)
+    return clip
 
 
 @cache
