@@ -131,11 +131,11 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
         formats: up to eight formats, such as fp32, bf16, int8, int8+emb, int4-g64
     """
     with refusing():
-        shapes = skeleton(parse_model(model))  # torch is here from now on
-        from qdemo.modeling.footprint import footprint as measure
-
-        variants = parse_formats(formats)
+        entry, variants = parse_model(model), parse_formats(formats)
         try:
+            shapes = skeleton(entry)  # torch is here from now on
+            from qdemo.modeling.footprint import footprint as measure
+
             held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
         except ValueError as error:
             raise InputError("formats", str(error)) from None
