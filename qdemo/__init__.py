@@ -1,53 +1,54 @@
 """qdemo: what reduced precision does to a real model, measured and shown."""
-# ruff: noqa: F405 - what `public` has of these, a test looks at
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = [
-    "FORMATS",
-    "Bits",
-    "CastCount",
-    "Footprint",
-    "Format",
-    "LogitDifference",
-    "QEmbedding",
-    "QLinear",
-    "QTensor",
-    "Scheme",
-    "Variant",
-    "WeightError",
-    "cast",
-    "cast_counts",
-    "cast_tensor",
-    "choose_qparams",
-    "compare",
-    "count_cast",
-    "first_divergence",
-    "footprint",
-    "freeze",
-    "from_pattern",
-    "from_value",
-    "load_quantized",
-    "logit_difference",
-    "model_weight_errors",
-    "pool",
-    "quantize",
-    "quantize_tensor",
-    "save_quantized",
-    "weight_error",
+_WHERE = {
+    "qdemo.compress.convert": ("build", "cast", "cast_counts", "freeze", "quantize"),
+    "qdemo.compress.footprint": ("Footprint", "footprint"),
+    "qdemo.compress.modules": ("QEmbedding", "QLinear"),
+    "qdemo.compress.saving": ("load_quantized", "save_quantized"),
+    "qdemo.by_name": ("compare",),
+    "qdemo.measure.logits": ("LogitDifference", "logit_difference"),
+    "qdemo.measure.outputs": ("first_divergence",),
+    "qdemo.measure.weights": ("WeightError", "model_weight_errors", "pool", "weight_error"),
+    "qdemo.numerics.bits": ("Bits", "from_pattern", "from_value"),
+    "qdemo.numerics.casting": ("CastCount", "cast_tensor", "count_cast"),
+    "qdemo.numerics.linear": ("choose_qparams", "quantize_tensor"),
+    "qdemo.numerics.qtensor": ("QTensor",),
+    "qdemo.spec.formats": ("FORMATS", "Format"),
+    "qdemo.spec.scheme": ("Scheme",),
+    "qdemo.spec.variant": ("Variant",),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [  # noqa: PLE0604
+    *sorted(_MODULE_OF, key=lambda name: (name.lower() == name, not name.isupper(), name))
 ]
 
-if TYPE_CHECKING:
-    from qdemo.public import *  # noqa: F403 - so that editors and mypy know the names
+if TYPE_CHECKING:  # so that editors and mypy know the names
+    from qdemo.by_name import compare
+    from qdemo.compress.convert import build, cast, cast_counts, freeze, quantize
+    from qdemo.compress.footprint import Footprint, footprint
+    from qdemo.compress.modules import QEmbedding, QLinear
+    from qdemo.compress.saving import load_quantized, save_quantized
+    from qdemo.measure.logits import LogitDifference, logit_difference
+    from qdemo.measure.outputs import first_divergence
+    from qdemo.measure.weights import WeightError, model_weight_errors, pool, weight_error
+    from qdemo.numerics.bits import Bits, from_pattern, from_value
+    from qdemo.numerics.casting import CastCount, cast_tensor, count_cast
+    from qdemo.numerics.linear import choose_qparams, quantize_tensor
+    from qdemo.numerics.qtensor import QTensor
+    from qdemo.spec.formats import FORMATS, Format
+    from qdemo.spec.scheme import Scheme
+    from qdemo.spec.variant import Variant
 else:
 
     def __getattr__(name):
-        """What is public, imported when the first of it is asked for: torch takes a second."""
-        if name not in __all__:
+        """A public name, imported when it is first asked for: torch takes a second."""
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from qdemo import public
-
-        globals()[name] = found = getattr(public, name)  # found without asking here from now on
+        globals()[name] = found = getattr(import_module(_MODULE_OF[name]), name)
         return found
 
 

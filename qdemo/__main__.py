@@ -17,14 +17,14 @@ from typing import Any
 from torch import nn
 
 from qdemo import Footprint, Variant, compare, footprint
-from qdemo.modeling.footprint import KINDS
+from qdemo.compress.footprint import KINDS
 from qdemo.report import as_json, summary
 from qdemo.results import Comparison, Event, Finished, Written
 from qdemo.views.tables import same_top
 from qdemo.views.wording import read_as, too_far
-from qdemo.zoo.access import download, skeleton
-from qdemo.zoo.availability import get_entry
-from qdemo.zoo.catalogue import CATALOGUE
+from qdemo.models.access import download, skeleton
+from qdemo.models.availability import get_entry
+from qdemo.models.catalogue import CATALOGUE
 
 _COMPARED = ("fp16", "bf16", "int8")
 _FORMATS = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
@@ -125,7 +125,7 @@ def _captions(model: str) -> bool:
 
 
 def _picture(name: str) -> object:
-    from qdemo.zoo.pictures import named_picture, read_picture
+    from qdemo.models.pictures import named_picture, read_picture
 
     if name.startswith(("scene:", "gallery:")):
         return named_picture(name)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from qdemo.comparison import run
-from qdemo.modeling.variant import Variant
+from qdemo.spec.variant import Variant
 from qdemo.results import Event
 
 
@@ -21,8 +21,8 @@ def compare(
         ValueError: an unknown model or format, or an input that the model can't take.
         UnavailableError: the model is neither here nor to be had; an OSError.
     """
-    from qdemo.zoo.access import download, load
-    from qdemo.zoo.availability import get_entry
+    from qdemo.models.access import download, load
+    from qdemo.models.availability import get_entry
 
     entry = get_entry(model)
     variants = [Variant.parse(f) if isinstance(f, str) else f for f in formats]

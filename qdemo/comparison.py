@@ -17,9 +17,9 @@ from qdemo.measure.logits import likeliest, logit_difference
 from qdemo.measure.outputs import first_divergence
 from qdemo.measure.overflow import Span, watching
 from qdemo.measure.weights import WeightError, model_weight_errors
-from qdemo.modeling.convert import rebuild
-from qdemo.modeling.footprint import footprint
-from qdemo.modeling.variant import Variant
+from qdemo.compress.convert import rebuild
+from qdemo.compress.footprint import footprint
+from qdemo.spec.variant import Variant
 from qdemo.results import (
     Comparison,
     Done,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from qdemo.importing import IMPORTING
-from qdemo.zoo.availability import offered
-from qdemo.zoo.catalogue import Entry
-from qdemo.zoo.pictures import Picture, named_picture, read_picture
+from qdemo.models.availability import offered
+from qdemo.models.catalogue import Entry
+from qdemo.models.pictures import Picture, named_picture, read_picture
 
 if TYPE_CHECKING:
-    from qdemo.modeling.variant import Variant
+    from qdemo.spec.variant import Variant
 
 MAX_FORMATS = 8
 MAX_CHARACTERS = 4000
@@ -156,7 +156,7 @@ def parse_variant(text: str) -> Variant:
         ValueError: says which part is wrong, and what is allowed.
     """
     with IMPORTING:
-        from qdemo.modeling.variant import Variant
+        from qdemo.spec.variant import Variant
     return Variant.parse(text)
 
 

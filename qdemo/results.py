@@ -10,8 +10,8 @@ from torch import Tensor
 from qdemo.measure.logits import LogitDifference
 from qdemo.measure.overflow import Span
 from qdemo.measure.weights import WeightError
-from qdemo.modeling.footprint import Footprint
-from qdemo.modeling.variant import Variant
+from qdemo.compress.footprint import Footprint
+from qdemo.spec.variant import Variant
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Settings:
     """The limits of one server.
 
-    `models` (QDEMO_MODELS): models offered beside those of the catalogue, see `qdemo.zoo.allowed`.
+    `models` (QDEMO_MODELS): models offered beside those of the catalogue, see `qdemo.models.allowed`.
     `most_parameters` (QDEMO_MOST_PARAMETERS): what a model that is not named there may have.
     `deadline_s` (QDEMO_DEADLINE_S): the seconds that one comparison may take.
     `model_bytes` (QDEMO_MODEL_CACHE_MB), `result_bytes` (QDEMO_RESULT_CACHE_MB): what is kept of

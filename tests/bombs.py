@@ -6,7 +6,7 @@ import zlib
 
 from PIL import Image
 
-from qdemo.zoo.pictures import gallery
+from qdemo.models.pictures import gallery
 
 NONE = "the uploaded file is no picture that can be read; use a JPEG, PNG or WebP"
 BROKEN = "the uploaded file is broken: it ends early or isn't what it says"

@@ -14,10 +14,10 @@ from torch import nn
 from transformers import BertTokenizer, BlipImageProcessor, BlipProcessor
 from transformers.initialization import no_init_weights
 
-from qdemo.zoo.building import BUILDING
-from qdemo.zoo.catalogue import CATALOGUE
-from qdemo.zoo.kinds import KINDS
-from tests.zoo.models import write_t5
+from qdemo.models.building import BUILDING
+from qdemo.models.catalogue import CATALOGUE
+from qdemo.models.kinds import KINDS
+from tests.models.models import write_t5
 
 FLAN, BLIP = "google/flan-t5-small", "Salesforce/blip-image-captioning-base"
 LARGE = (".safetensors", ".bin", "spiece.model")  # what the Hub keeps in LFS

@@ -11,7 +11,7 @@ from PIL import Image
 
 import qdemo
 from qdemo.report import as_json
-from qdemo.zoo.pictures import gallery, read_picture
+from qdemo.models.pictures import gallery, read_picture
 from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent

@@ -12,28 +12,28 @@ import qdemo
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "numerics": {"numerics"},
-    "modeling": {"numerics", "modeling"},
+    "compress": {"numerics", "compress"},
     "measure": {"numerics", "measure"},
-    "public": {"by_name", "measure", "modeling", "numerics"},
+    "public": {"by_name", "measure", "compress", "numerics"},
     "importing": set(),
-    "by_name": {"comparison", "results", "modeling", "zoo"},
-    "results": {"modeling", "measure"},
-    "comparison": {"results", "modeling", "measure"},
+    "by_name": {"comparison", "results", "compress", "models"},
+    "results": {"compress", "measure"},
+    "comparison": {"results", "compress", "measure"},
     "document": set(),
     "report": {"document", "results", "measure", "numerics"},
     "progress": {"document", "report", "results"},
-    "request": {"importing", "modeling", "zoo"},
+    "request": {"importing", "compress", "models"},
     "views": {"document", "views", "measure"},
     "settings": set(),
     "lru": set(),
-    "zoo": {"zoo", "importing", "lru", "results", "settings"},
-    "lab": {"lab", "importing", "zoo", "modeling", "measure", "numerics"},
+    "models": {"models", "importing", "lru", "results", "settings"},
+    "lab": {"lab", "importing", "models", "compress", "measure", "numerics"},
     "ui": {
         "ui", "lab", "importing", "views", "results", "request", "progress", "report", "document",
-        "zoo", "comparison", "measure", "modeling", "numerics", "settings", "lru",
+        "models", "comparison", "measure", "compress", "numerics", "settings", "lru",
     },
 }  # fmt: skip
-ONLY_IN = {"transformers": {"zoo"}, "gradio": {"ui"}, "plotly": {"views"}, "jinja2": {"views"}}
+ONLY_IN = {"transformers": {"models"}, "gradio": {"ui"}, "plotly": {"views"}, "jinja2": {"views"}}
 FILES = sorted((ROOT / "qdemo").rglob("*.py"))
 
 

@@ -9,7 +9,7 @@ import pytest
 import qdemo.__main__
 from qdemo.__main__ import main
 from qdemo.measure.overflow import Overflow, Span, Watch
-from qdemo.zoo.scenes import IMAGES
+from qdemo.models.scenes import IMAGES
 
 ROOT = Path(__file__).parent.parent
 

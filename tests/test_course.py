@@ -22,9 +22,9 @@ from qdemo import (
     quantize,
     quantize_tensor,
 )
-from qdemo.zoo.catalogue import CATALOGUE
-from qdemo.zoo.skeleton import skeleton
-from tests.modeling.models import Dummy
+from qdemo.models.catalogue import CATALOGUE
+from qdemo.models.skeleton import skeleton
+from tests.compress.models import Dummy
 
 # Lesson 2: data types
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from qdemo import Variant, from_pattern, from_value
 from qdemo.lab import bitstrip, matrices
-from qdemo.numerics.formats import FORMATS
+from qdemo.spec.formats import FORMATS
 from qdemo.request import FIELDS, MAX_CHARACTERS, InputError, Request, _is_unseen, from_query
-from qdemo.zoo.pictures import gallery, read_picture
+from qdemo.models.pictures import gallery, read_picture
 from tests.test_request import GOOD, LOOKS, anything
 from tests.test_request import formats as lists_of_formats
 from tests.test_request import tokens as numbers_of_tokens

@@ -8,7 +8,7 @@ import pytest
 
 from qdemo.__main__ import main
 from qdemo.ui.pages import about
-from qdemo.zoo.catalogue import CATALOGUE
+from qdemo.models.catalogue import CATALOGUE
 from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent

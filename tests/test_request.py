@@ -18,8 +18,8 @@ from qdemo.request import (
     from_query,
     parse_max_tokens,
 )
-from qdemo.zoo.availability import offered
-from qdemo.zoo.pictures import gallery, named_picture
+from qdemo.models.availability import offered
+from qdemo.models.pictures import gallery, named_picture
 
 GOOD = {"model": "t5-tiny", "formats": ["int8"], "prompt": "Hello"}
 LOOKS = {"model": "blip-tiny", "formats": ["int8"], "picture": "scene:3"}

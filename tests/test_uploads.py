@@ -10,7 +10,7 @@ import pytest
 from gradio_client import handle_file
 
 from qdemo.views import files
-from qdemo.zoo.pictures import gallery
+from qdemo.models.pictures import gallery
 from tests.browser.conftest import serving
 from tests.test_api import FILE, LOOKS, WITHOUT_PROXY, compared
 

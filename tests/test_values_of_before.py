@@ -13,7 +13,10 @@ BEFORE = json.loads((fixtures.HERE / "values.json").read_text())
 @pytest.mark.parametrize("dtype", fixtures.DTYPES)
 @pytest.mark.parametrize("scheme", fixtures.SCHEMES)
 def test_every_value_is_as_before(scheme, dtype):
-    assert fixtures.values(scheme, dtype) == BEFORE["values"][f"{scheme} {dtype}"]
+    now, before = fixtures.values(scheme, dtype), BEFORE["values"][f"{scheme} {dtype}"]
+    # A sum of squares may be added up in another order by another processor.
+    assert now.pop("sqnr_db") == pytest.approx(before.pop("sqnr_db"), rel=1e-9)
+    assert now == before
 
 
 def test_a_file_of_before_is_read_bit_for_bit():

@@ -9,7 +9,7 @@ from qdemo.measure.histogram import LOG_BINS, LOG_RANGE
 from qdemo.measure.weights import WeightError, weight_error
 from qdemo.numerics.casting import cast_tensor
 from qdemo.numerics.linear import quantize_tensor
-from qdemo.numerics.scheme import Scheme
+from qdemo.spec.scheme import Scheme
 
 CASTS = ("bf16", "fp16")
 SCHEMES = ("fp8_e4m3", "int8", "int4", "int4-g64")

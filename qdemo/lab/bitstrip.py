@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from qdemo.numerics.bits import Bits, from_pattern, from_value
 from qdemo.numerics.exact import Exact, is_finite, to_exact
-from qdemo.numerics.formats import FORMATS, Format
+from qdemo.spec.formats import FORMATS, Format
 
 SHOWN = ("fp64", "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
 WORDS = ("max", "min", "smallest normal", "smallest subnormal", "eps", "pi", "e", "NaN", "inf")

@@ -13,7 +13,7 @@ from torch import Tensor
 from qdemo.numerics.blocks import from_blocks, to_blocks
 from qdemo.numerics.linear import choose_qparams, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
-from qdemo.numerics.scheme import Scheme
+from qdemo.spec.scheme import Scheme
 
 CLIPS = tuple(i / 100 for i in range(20, 101))
 """The shares of the range that are tried for the least squared error."""

@@ -7,10 +7,10 @@ from functools import cache
 
 from qdemo.lab.course import Ours
 from qdemo.lab.dummy import DEFAULT_DTYPE, Cast, casts
-from qdemo.modeling.convert import cast
-from qdemo.modeling.footprint import Footprint, footprint
-from qdemo.zoo.access import skeleton
-from qdemo.zoo.availability import get_entry
+from qdemo.compress.convert import cast
+from qdemo.compress.footprint import Footprint, footprint
+from qdemo.models.access import skeleton
+from qdemo.models.availability import get_entry
 
 
 @cache

@@ -10,7 +10,7 @@ from qdemo.lab.course import Ours
 from qdemo.lab.dots import COURSE, vector
 from qdemo.numerics.bits import from_value
 from qdemo.numerics.casting import cast_tensor
-from qdemo.numerics.formats import get_format
+from qdemo.spec.formats import get_format
 
 
 def _third(name: str) -> Callable[[], str]:

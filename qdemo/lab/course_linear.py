@@ -7,12 +7,12 @@ from functools import cache
 import torch
 
 from qdemo.lab.course import Ours
-from qdemo.modeling.footprint import Footprint, footprint
-from qdemo.modeling.variant import Variant
+from qdemo.compress.footprint import Footprint, footprint
+from qdemo.spec.variant import Variant
 from qdemo.numerics.linear import choose_qparams, quantize_tensor
-from qdemo.numerics.scheme import Scheme
-from qdemo.zoo.access import skeleton
-from qdemo.zoo.availability import get_entry
+from qdemo.spec.scheme import Scheme
+from qdemo.models.access import skeleton
+from qdemo.models.availability import get_entry
 
 
 def _two_bits() -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from qdemo.zoo.building import BUILDING
+from qdemo.models.building import BUILDING
 
 
 @contextmanager

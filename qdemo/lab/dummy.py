@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qdemo.lab.choices import CASTS
 from qdemo.lab.drawing import drawn_from
 from qdemo.measure.logits import LogitDifference, logit_difference
-from qdemo.modeling.convert import cast
+from qdemo.compress.convert import cast
 
 IDS = ((1, 0), (0, 1))
 """The course's input: two sentences of two tokens."""

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from qdemo.modeling.convert import cast
-from qdemo.numerics.formats import FORMATS
+from qdemo.compress.convert import cast
+from qdemo.spec.formats import FORMATS
 
 LIMIT = FORMATS["fp16"].max
 MOST_TOKENS = 32

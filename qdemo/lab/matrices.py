@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from qdemo.lab.choices import COURSE, NORMAL, PRESETS, UNIFORM
-from qdemo.zoo.availability import get_entry
+from qdemo.models.availability import get_entry
 
 MOST_ROWS, MOST_COLUMNS = 12, 16
 OUTLIER = 20

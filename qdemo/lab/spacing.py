@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qdemo.numerics.formats import FORMATS, Format
+from qdemo.spec.formats import FORMATS, Format
 
 SHOWN = ("fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.lab.drawing import drawn_from
-from qdemo.modeling.convert import quantize
-from qdemo.modeling.modules import QLinear
+from qdemo.compress.convert import quantize
+from qdemo.compress.modules import QLinear
 
 STEPS = 200
 _POINTS = 400

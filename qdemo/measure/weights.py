@@ -83,7 +83,7 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     """The error of `w_hat`, a tensor of the shape of `w` or a quantized one.
 
     >>> from qdemo.numerics.linear import quantize_tensor
-    >>> from qdemo.numerics.scheme import Scheme
+    >>> from qdemo.spec.scheme import Scheme
     >>> w = torch.randn(64, 256, generator=torch.Generator().manual_seed(0))
     >>> error = weight_error(w, quantize_tensor(w, Scheme("int8")))
     >>> round(error.sqnr_db, 1), round(error.rms_steps, 3), round(IDEAL_STEPS, 3)

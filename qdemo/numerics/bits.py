@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from qdemo.numerics.exact import Exact, is_finite, to_decimal, to_exact
-from qdemo.numerics.formats import Format, get_format
+from qdemo.spec.formats import Format, get_format
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qdemo.numerics.blocks import tiles
-from qdemo.numerics.formats import Format, get_format
+from qdemo.spec.formats import Format, get_format
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, scale_shape, tiles
-from qdemo.numerics.formats import Format
+from qdemo.spec.formats import Format
 from qdemo.numerics.packing import pack, packed_length
 from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of, offset
-from qdemo.numerics.scheme import Scheme
+from qdemo.spec.scheme import Scheme
 
 
 def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, tiles, to_blocks
 from qdemo.numerics.packing import New, unpack
-from qdemo.numerics.scheme import Scheme
+from qdemo.spec.scheme import Scheme
 
 
 @dataclass(frozen=True, eq=False)

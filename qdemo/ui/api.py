@@ -14,8 +14,8 @@ from qdemo.ui import jobs, runs
 from qdemo.ui.line import FullError
 from qdemo.ui.picture_input import uploaded
 from qdemo.ui.runs import Waiting
-from qdemo.zoo.access import skeleton
-from qdemo.zoo.availability import UnavailableError, offered, where
+from qdemo.models.access import skeleton
+from qdemo.models.availability import UnavailableError, offered, where
 
 if TYPE_CHECKING:
     from qdemo.progress import Progress
@@ -134,7 +134,7 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
         entry, variants = parse_model(model), parse_formats(formats)
         try:
             shapes = skeleton(entry)  # torch is here from now on
-            from qdemo.modeling.footprint import footprint as measure
+            from qdemo.compress.footprint import footprint as measure
 
             held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
         except ValueError as error:

@@ -12,8 +12,8 @@ import gradio as gr
 from qdemo.request import DEFAULT_TOKENS, FIELDS, MAX_CHARACTERS, MAX_TOKENS
 from qdemo.ui import own_format, parts
 from qdemo.ui.picture_input import PictureInput, uploaded
-from qdemo.zoo.availability import MODELS, get_entry, offered, where
-from qdemo.zoo.pictures import gallery, named_picture
+from qdemo.models.availability import MODELS, get_entry, offered, where
+from qdemo.models.pictures import gallery, named_picture
 
 PROMPTS = (
     "Sort these words: pig, onion, river, wolf",

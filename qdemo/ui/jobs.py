@@ -14,16 +14,16 @@ from qdemo.ui import heap
 from qdemo.ui.gpu import on_gpu
 from qdemo.ui.line import Line
 from qdemo.ui.runs import Run, Waiting, begun
-from qdemo.zoo.access import download as bring
-from qdemo.zoo.access import prepare
-from qdemo.zoo.availability import UnavailableError, folder_of, get_entry
-from qdemo.zoo.catalogue import Entry
+from qdemo.models.access import download as bring
+from qdemo.models.access import prepare
+from qdemo.models.availability import UnavailableError, folder_of, get_entry
+from qdemo.models.catalogue import Entry
 
 if TYPE_CHECKING:
     from qdemo.progress import Progress
     from qdemo.results import Event
-    from qdemo.zoo.download import Downloading
-    from qdemo.zoo.loading import Given
+    from qdemo.models.download import Downloading
+    from qdemo.models.loading import Given
 
 PLACES = 16
 """How many wait for their turn."""

@@ -15,19 +15,19 @@ from qdemo.comparison import REFERENCE
 from qdemo.document import Document
 from qdemo.lru import ByteLRU
 from qdemo.measure.weights import WeightError
-from qdemo.modeling.variant import Variant
+from qdemo.spec.variant import Variant
 from qdemo.request import Request
 from qdemo.results import Outcome
 from qdemo.settings import SETTINGS
 from qdemo.ui import heap
-from qdemo.zoo.access import load
-from qdemo.zoo.availability import UnavailableError
-from qdemo.zoo.catalogue import Entry
-from qdemo.zoo.checkpoint import parameters_of
-from qdemo.zoo.memory import check_memory
+from qdemo.models.access import load
+from qdemo.models.availability import UnavailableError
+from qdemo.models.catalogue import Entry
+from qdemo.models.checkpoint import parameters_of
+from qdemo.models.memory import check_memory
 
 if TYPE_CHECKING:
-    from qdemo.zoo.loading import Loaded
+    from qdemo.models.loading import Loaded
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from qdemo.request import (
 from qdemo.ui import own_format, parts
 from qdemo.ui.controls import Controls, is_captioning, model_choices, parts_of, picture_file
 from qdemo.ui.picture_input import uploaded
-from qdemo.zoo.availability import offered
+from qdemo.models.availability import offered
 
 Updates = dict[Any, Any]
 FIELDS = ("model", "formats", "input", "max_tokens", "run", "shown")

@@ -10,7 +10,7 @@ import gradio as gr
 from qdemo.request import parse_variant
 
 if TYPE_CHECKING:
-    from qdemo.modeling.variant import Variant
+    from qdemo.spec.variant import Variant
 
 FORMATS = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
 """What can be ticked to begin with."""

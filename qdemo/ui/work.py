@@ -15,8 +15,8 @@ from qdemo.ui import heap
 from qdemo.ui.kept import Results, loaded
 from qdemo.ui.runs import Run
 from qdemo.ui.threads import for_size, on_threads
-from qdemo.zoo.availability import UnavailableError
-from qdemo.zoo.loading import Given
+from qdemo.models.availability import UnavailableError
+from qdemo.models.loading import Given
 
 SECONDS_APART = 0.1
 """Between two pictures of a text that grows: more often, and a browser only lags behind."""

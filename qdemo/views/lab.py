@@ -34,7 +34,7 @@ def course_html(figures: Sequence[Any]) -> str:
 
 
 def formats_table(formats: Sequence[Any]) -> Table:
-    """What each format can hold (`qdemo.numerics.formats.Format`)."""
+    """What each format can hold (`qdemo.spec.formats.Format`)."""
     head = ("format", "bits", "exponent", "fraction", "lowest", "highest", "eps",
             "smallest normal", "smallest subnormal")  # fmt: skip
     return Table("Every format of qdemo", head, tuple(_format_row(format) for format in formats))

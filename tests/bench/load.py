@@ -18,7 +18,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 import qdemo
-from qdemo.zoo.pictures import named_picture
+from qdemo.models.pictures import named_picture
 from tests.bench.server import DIRECT, serving
 
 CLIENTS = 40

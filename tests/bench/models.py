@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from qdemo.zoo import decoding
-from qdemo.zoo.captioning import Captioning
-from qdemo.zoo.catalogue import CATALOGUE
-from qdemo.zoo.loading import load
-from qdemo.zoo.text2text import Text2Text
+from qdemo.models import decoding
+from qdemo.models.captioning import Captioning
+from qdemo.models.catalogue import CATALOGUE
+from qdemo.models.loading import load
+from qdemo.models.text2text import Text2Text
 from tests.hub_checkpoints import BLIP, FLAN, random_blip, random_t5
 
 PROMPT = 24  # tokens

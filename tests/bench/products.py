@@ -1,6 +1,6 @@
 """Where the ways of multiplying by int8 weights cross: python -m tests.bench.products.
 
-One product in microseconds, the weights not in the cache. `qdemo.modeling.kernels.FEW` is where
+One product in microseconds, the weights not in the cache. `qdemo.compress.kernels.FEW` is where
 multiplying integers stops being the fastest.
 """
 
@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import linear
 
 from qdemo import Scheme, quantize_tensor
-from qdemo.modeling import kernels
+from qdemo.compress import kernels
 from tests.bench.timing import medians
 
 SHAPES = ((384, 512), (1024, 512), (3072, 768), (32128, 512))

@@ -21,7 +21,7 @@ def run(folder, task):
     """One comparison as the page makes it; the largest variant, and the formats that ran."""
     from qdemo.request import Request
     from qdemo.ui import heap, jobs, runs
-    from qdemo.zoo.availability import MODELS, allowed
+    from qdemo.models.availability import MODELS, allowed
 
     heap.keep_little()  # as the app does
     entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
@@ -38,7 +38,7 @@ def run(folder, task):
 
 
 def _scene():
-    from qdemo.zoo.pictures import scene_picture
+    from qdemo.models.pictures import scene_picture
 
     return scene_picture(7)
 

@@ -5,7 +5,7 @@ import copy
 import torch
 
 from qdemo import Variant, freeze, logit_difference, model_weight_errors, pool, quantize
-from qdemo.modeling.convert import rebuild
+from qdemo.compress.convert import rebuild
 from tests.bench.models import FLAN, subject
 from tests.bench.peers import held, installed
 from tests.bench.table import Line

@@ -98,11 +98,11 @@ def loading():
 
 def first_answer(folder, name, how):
     """Print seconds, the growth of the most memory that was held, and the bytes of the weights."""
-    from qdemo.zoo.allowed import allowed
-    from qdemo.zoo.catalogue import CATALOGUE
-    from qdemo.zoo.kinds import KINDS
-    from qdemo.zoo.loading import load
-    from qdemo.zoo.pictures import scene_picture
+    from qdemo.models.allowed import allowed
+    from qdemo.models.catalogue import CATALOGUE
+    from qdemo.models.kinds import KINDS
+    from qdemo.models.loading import load
+    from qdemo.models.pictures import scene_picture
 
     task = "captioning" if name == BLIP else "text2text"
     entry = allowed(f"{task}:{folder}", {})[Path(folder).name]

@@ -11,7 +11,7 @@ WORDS = [
 
 
 def write_hostile(folder):
-    from tests.zoo import models  # transformers takes seconds: not for who wants the words only
+    from tests.models import models  # transformers takes seconds: not for who wants the words only
 
     with patch.object(models, "WORDS", WORDS):
         models.write_t5(folder, tied=False, activation="gated-gelu")
@@ -19,8 +19,8 @@ def write_hostile(folder):
 
 def main():
     from qdemo.ui.dashboard import build, serve
-    from qdemo.zoo.availability import MODELS
-    from qdemo.zoo.catalogue import Entry
+    from qdemo.models.availability import MODELS
+    from qdemo.models.catalogue import Entry
 
     with tempfile.TemporaryDirectory() as folder:
         write_hostile(Path(folder))

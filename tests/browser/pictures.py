@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from qdemo.zoo.pictures import gallery
+from qdemo.models.pictures import gallery
 
 DOG = gallery()["gallery:a-woman-and-a-dog-on-the-beach"]
 CAT = gallery()["gallery:a-cat-on-a-couch-in-a-room"]

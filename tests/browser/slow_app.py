@@ -7,7 +7,7 @@ import time
 
 def main():
     from qdemo.ui.dashboard import build, serve
-    from qdemo.zoo import decoding, loading
+    from qdemo.models import decoding, loading
 
     quick, seconds = decoding.generate, float(*sys.argv[1:] or ["0.1"])
 

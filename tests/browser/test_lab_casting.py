@@ -7,11 +7,11 @@ from torch import nn
 from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 
 from qdemo.lab import course_casting
-from qdemo.zoo.availability import get_entry
+from qdemo.models.availability import get_entry
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import cells, check_course, computed, open_lab, rows
 from tests.browser.steps import choose, problem
-from tests.modeling.models import Dummy
+from tests.compress.models import Dummy
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 CLASSES = {"t5-tiny": AutoModelForSeq2SeqLM, "blip-tiny": AutoModelForImageTextToText}

@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from qdemo.ui.example import example
-from qdemo.zoo.pictures import scene_picture
+from qdemo.models.pictures import scene_picture
 from tests.browser.steps import cards, compare, leave_for, problem, report, wait_for_charts
 
 SUM = "?model=t5-tiny&formats=int8,int4-g32-affine&input=What%20is%2059%20%2B%2064%3F&run=1"

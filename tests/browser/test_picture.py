@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from qdemo.zoo.pictures import Picture, scene_picture
+from qdemo.models.pictures import Picture, scene_picture
 from tests.browser.pictures import DOG, write_bad, write_good
 from tests.browser.steps import (
     card,

@@ -5,8 +5,8 @@ import torch
 
 from qdemo.lab.choices import CASTS
 from qdemo.lab.dummy import DEFAULT_DTYPE, IDS, Dummy, casts, default_dtype
-from qdemo.zoo.building import BUILDING
-from tests.modeling.models import Dummy as Course
+from qdemo.models.building import BUILDING
+from tests.compress.models import Dummy as Course
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -5,9 +5,9 @@ from transformers import AutoModelForSeq2SeqLM
 
 from qdemo import cast, footprint
 from qdemo.lab.headroom import LIMIT, MOST_TOKENS, Peak, dtypes, headroom
-from qdemo.zoo.availability import get_entry
-from qdemo.zoo.loading import kept_wide, load
-from tests.modeling.models import Small
+from qdemo.models.availability import get_entry
+from qdemo.models.loading import kept_wide, load
+from tests.compress.models import Small
 
 
 class Chain(nn.Module):

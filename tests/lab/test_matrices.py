@@ -15,8 +15,8 @@ from qdemo.lab.matrices import (
     with_outlier,
     write,
 )
-from qdemo.zoo.availability import get_entry
-from qdemo.zoo.loading import load
+from qdemo.models.availability import get_entry
+from qdemo.models.loading import load
 
 NUMBERS = st.floats(-(2.0**99), 2.0**99, width=32)
 MATRICES = st.integers(1, MOST_COLUMNS).flatmap(

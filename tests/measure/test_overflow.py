@@ -10,8 +10,8 @@ from qdemo import Variant
 from qdemo.comparison import run
 from qdemo.measure.overflow import Overflow, watching
 from qdemo.results import Done, Failed
-from qdemo.zoo.access import load
-from qdemo.zoo.availability import get_entry
+from qdemo.models.access import load
+from qdemo.models.availability import get_entry
 
 PROMPT = "What is 23 + 45?"
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from qdemo.zoo.places import PLACES, background
-from qdemo.zoo.scenes import Group, Scene, caption, draw, glyphs, random_scene
+from qdemo.models.places import PLACES, background
+from qdemo.models.scenes import Group, Scene, caption, draw, glyphs, random_scene
 
 CAPTIONS = [
     (Scene("beach", (Group("woman"), Group("dog"))), "a woman and a dog on the beach"),

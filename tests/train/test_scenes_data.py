@@ -15,7 +15,7 @@ from assets.train.scenes.sheet import index, read_objects
 from assets.train.scenes.split import held_out, key
 from assets.train.scenes.stream import IGNORED, Stream, training_scenes
 from assets.train.scenes.words import make_processor, vocabulary
-from qdemo.zoo.scenes import GLYPH_INDEX, GLYPH_SHEET, Group, Scene, caption, draw, random_scene
+from qdemo.models.scenes import GLYPH_INDEX, GLYPH_SHEET, Group, Scene, caption, draw, random_scene
 
 
 def stream_sample() -> list[Scene]:

@@ -19,7 +19,7 @@ from assets.train.scenes.subject import subject
 from assets.train.scenes.train import TARGET, make_config, make_model
 from assets.train.scenes.words import make_processor
 from qdemo import Variant
-from qdemo.zoo.scenes import caption
+from qdemo.models.scenes import caption
 
 SHARD = 10_000_000
 

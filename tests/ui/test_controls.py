@@ -7,8 +7,8 @@ from gradio.utils import get_upload_folder
 from qdemo.request import FIELDS, Request
 from qdemo.ui import controls, parts
 from qdemo.views.templates import fill
-from qdemo.zoo.availability import offered
-from qdemo.zoo.pictures import gallery
+from qdemo.models.availability import offered
+from qdemo.models.pictures import gallery
 from tests.views.documents import HOSTILE, Page
 
 

@@ -2,7 +2,7 @@ import re
 
 from qdemo.document import SCHEMA, WHOLE_MODEL, variants
 from qdemo.ui import example
-from qdemo.zoo.catalogue import CATALOGUE
+from qdemo.models.catalogue import CATALOGUE
 
 
 def test_the_example_is_a_document_of_today():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-import qdemo.zoo.loading
+import qdemo.models.loading
 from qdemo import Variant, comparison
 from qdemo.comparison import run as compared
 from qdemo.report import as_json
@@ -14,8 +14,8 @@ from qdemo.request import InputError, Request
 from qdemo.results import Written
 from qdemo.settings import Settings
 from qdemo.ui import gpu, jobs, kept, runs, work
-from qdemo.zoo import memory
-from qdemo.zoo.availability import UnavailableError, get_entry
+from qdemo.models import memory
+from qdemo.models.availability import UnavailableError, get_entry
 from tests.test_comparison import Parrot
 
 REQUEST = Request.parse("t5-tiny", ["int8", "int8-g80"], "What is 23 + 45?", max_tokens=3)
@@ -105,7 +105,7 @@ def test_who_asks_while_a_model_is_loaded_waits_for_it(monkeypatch, nothing_load
         time.sleep(0.05)
         return object()
 
-    monkeypatch.setattr(qdemo.zoo.loading, "load", load)
+    monkeypatch.setattr(qdemo.models.loading, "load", load)
     found = []
     asking = [
         threading.Thread(target=lambda: found.append(kept.loaded(get_entry("t5-tiny"))))

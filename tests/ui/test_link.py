@@ -8,7 +8,7 @@ from gradio.utils import get_upload_folder
 from qdemo.request import InputError, Request
 from qdemo.ui import controls, held, link, parts
 from qdemo.ui.held import Held
-from qdemo.zoo.pictures import gallery
+from qdemo.models.pictures import gallery
 
 GOOD = "model=t5-tiny&formats=int8,int5-g32@bf16&input=Hello&run=1"
 SHOWN = "model=t5-tiny&formats=int8&input=What+is+40+%2B+2%3F&run=1"

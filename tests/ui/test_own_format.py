@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo import Variant
-from qdemo.modeling.variant import COMPUTE_FORMATS
-from qdemo.numerics.scheme import STORED_FORMATS
+from qdemo.spec.scheme import COMPUTE_FORMATS
+from qdemo.spec.formats import STORED_FORMATS
 from qdemo.ui import own_format
 
 SCALES = {"a row": "", "the whole tensor": "-tensor", "a group of 32": "-g32",

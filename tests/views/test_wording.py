@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo import Variant
-from qdemo.numerics.scheme import STORED_FORMATS
+from qdemo.spec.formats import STORED_FORMATS
 from qdemo.views.wording import NONE, describe, joined, megabytes, percent, significant, times
 
 finite = st.floats(-1e300, 1e300)

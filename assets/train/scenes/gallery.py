@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from assets.train.scenes.heldout import from_json
-from qdemo.zoo.scenes import IMAGES, Scene, draw
+from qdemo.models.scenes import IMAGES, Scene, draw
 
 FOLDER = IMAGES / "gallery"
 

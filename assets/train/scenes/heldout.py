@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from assets.train.scenes.split import held_out
-from qdemo.zoo.scenes import Group, Scene, caption, random_scene
+from qdemo.models.scenes import Group, Scene, caption, random_scene
 
 FILE = Path(__file__).with_name("heldout.jsonl")
 TASKS = ("one object", "two objects", "three objects", "counts", "relations")

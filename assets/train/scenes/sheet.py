@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from qdemo.zoo.scenes import GLYPH_INDEX, GLYPH_SHEET
+from qdemo.models.scenes import GLYPH_INDEX, GLYPH_SHEET
 
 OBJECTS = Path(__file__).with_name("objects.tsv")
 FONT_SIZE = 109  # the one size at which Noto Color Emoji holds its pictures
@@ -60,7 +60,7 @@ def entry(row: dict[str, str]) -> dict[str, object]:
 
 
 def index(objects: list[dict[str, str]]) -> dict[str, object]:
-    """What `qdemo.zoo.scenes` must know: the tile's side, the columns, and an entry a tile."""
+    """What `qdemo.models.scenes` must know: the tile's side, the columns, and an entry a tile."""
     return {"tile": TILE, "columns": COLUMNS, "glyphs": [entry(row) for row in objects]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from qdemo.zoo.scenes import Scene
+from qdemo.models.scenes import Scene
 
 PERCENT = 10
 

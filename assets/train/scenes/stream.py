@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import BlipProcessor
 
 from assets.train.scenes.split import held_out
-from qdemo.zoo.scenes import Scene, caption, draw, random_scene
+from qdemo.models.scenes import Scene, caption, draw, random_scene
 
 SEEDS_PER_STEP = 10_000  # more than a batch and its held-out scenes ever take
 IGNORED = -100  # the label that the loss passes over

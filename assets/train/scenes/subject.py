@@ -12,7 +12,7 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from assets.train.scenes.heldout import TASKS, read, task
 from assets.train.scenes.train import TARGET
-from qdemo.zoo.scenes import Scene, caption, draw
+from qdemo.models.scenes import Scene, caption, draw
 
 MAX_NEW_TOKENS = 20
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transformers import BertTokenizer, BlipImageProcessorPil, BlipProcessor
 
-from qdemo.zoo.places import PLACES
-from qdemo.zoo.scenes import NUMBERS, glyphs
+from qdemo.models.places import PLACES
+from qdemo.models.scenes import NUMBERS, glyphs
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]")
 GRAMMAR = ("a", "an", "and", "next", "to", "above", "under", "on", ",")

@@ -23,7 +23,7 @@ from qdemo.views.wording import shortened
 
 if TYPE_CHECKING:
     from qdemo.progress import Progress
-    from qdemo.zoo.download import Downloading
+    from qdemo.models.download import Downloading
 
 _BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
 _LONGEST = 60  # characters of a question in the status

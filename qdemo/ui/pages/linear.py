@@ -22,7 +22,7 @@ from qdemo.views.wording import percent, significant
 
 if TYPE_CHECKING:
     from qdemo.lab.by_hand import ByHand
-    from qdemo.numerics.scheme import Scheme
+    from qdemo.spec.scheme import Scheme
 
 _LEAD = (
     "q = clamp(round(w / scale) + zero_point, qmin, qmax), and back: ŵ = scale · (q − zero_point). "
@@ -177,7 +177,7 @@ def _choose(
 
 def _scheme(bits: float, range_: str, scales: str) -> Scheme:
     with IMPORTING:
-        from qdemo.numerics.scheme import Scheme  # here, as torch comes with it
+        from qdemo.spec.scheme import Scheme  # here, as torch comes with it
     return Scheme(f"int{int(bits)}", symmetric=_RANGES[range_], **_SCALES[scales])
 
 

@@ -1,0 +1,234 @@
+"""Cast a model, quantize it, freeze it."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from qdemo.compress.modules import QEmbedding, QLinear, QModule, QWeight
+from qdemo.numerics.casting import CastCount, count_cast, float_format
+from qdemo.spec.formats import FORMATS, Format, get_format
+from qdemo.spec.scheme import Scheme
+from qdemo.spec.variant import Variant
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def cast(model: Model, format: str | torch.dtype | Format) -> Model:
+    """A new model whose float parameters and buffers have that format; `model` is untouched.
+
+    Integer buffers keep their dtype, tied parameters stay tied, and quantized weights keep their
+    integers and scales: only what they compute in changes. The copy is made tensor by tensor.
+
+    Raises:
+        ValueError: the format is unknown, an integer format, or below 16 bits.
+    """
+    target = float_format(format)
+    if target.bits < 16:
+        raise ValueError(
+            f"torch computes nothing in {target}: store the weights in it instead, "
+            f'with quantize(model, weights="{target}")'
+        )
+    return rebuild(model, target.dtype, copies=True)
+
+
+def cast_counts(
+    model: nn.Module, format: str | torch.dtype | Format
+) -> Iterator[tuple[str, CastCount]]:
+    """What `cast(model, format)` does to the values of each float parameter, by name.
+
+    Raises:
+        ValueError: the format is unknown or an integer format.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            yield name, count_cast(parameter, format)
+
+
+def rebuild(
+    model: Model,
+    dtype: torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    copies: bool = False,
+) -> Model:
+    """New modules over the tensors of `model`, in which floats have `dtype` where one is given.
+
+    Tensors that stay what and where they are share the model's memory, unless `copies`. On
+    `device="meta"` it has all shapes and no memory.
+    """
+    memo: dict[int, Tensor] = {}
+    seen: dict[object, Tensor] = {}
+    for tensor, to_cast in tensors(model):
+        alias = alias_of(tensor), type(tensor)
+        if alias not in seen:
+            wanted = dtype if dtype is not None and to_cast else tensor.dtype
+            seen[alias] = _like(tensor, tensor.detach().to(device, wanted, copy=copies))
+        memo[id(tensor)] = seen[alias]
+    rebuilt = copy.deepcopy(model, memo)  # deepcopy takes the tensors that the memo has for it
+    for module in rebuilt.modules():
+        if isinstance(module, QModule):
+            module.compute_dtype = dtype or module.compute_dtype
+    return rebuilt
+
+
+def alias_of(tensor: Tensor) -> object:
+    """Equal for tensors that are the same memory seen the same way, which are tied."""
+    storage = tensor.untyped_storage()._cdata  # the storage's identity, on the meta device too
+    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def quantize(
+    model: nn.Module,
+    weights: str | torch.dtype | Scheme = "int8",
+    *,
+    include: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    embeddings: bool = False,
+) -> None:
+    """Swap the Linear layers of `model`, in place, for QLinear that round their weights.
+
+    They hold the same float Parameters and train on; `freeze` makes them integers. `embeddings`
+    takes the Embedding layers too. `include` and `exclude` are fnmatch patterns of module names.
+    Nothing is changed when a layer does not fit the scheme. Ties are settled from then on:
+    transformers' `tie_weights()` no longer applies.
+
+    Raises:
+        ValueError: a bad scheme or dtype, a layer that it does not fit, or no layer at all.
+    """
+    scheme = _as_scheme(weights)
+    chosen = _chosen(model, embeddings, _patterns(include) or ["*"], _patterns(exclude))
+    if not chosen:
+        raise ValueError(
+            f"nothing to quantize: include={include}, exclude={exclude} leave no layer"
+        )
+    swaps = {id(module): _swap(name, module, scheme) for name, module in chosen.items()}
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):  # named_children() skips a second use
+            if id(child) in swaps:
+                setattr(parent, name, swaps[id(child)])
+    _note_split_ties(model)
+
+
+def freeze(model: nn.Module) -> None:
+    """Make the weights of every QLinear and QEmbedding integers, in place.
+
+    Weights that are tied and have the same scheme share one QWeight. Each float weight is let go
+    as soon as its integers exist.
+
+    Raises:
+        ValueError: a weight is NaN or infinite; the layers before it are frozen by then.
+    """
+    shared: dict[object, QWeight] = {}
+    for name, module in model.named_modules():
+        if not isinstance(module, QModule) or module.frozen:
+            continue
+        key = alias_of(module.weight), module.scheme
+        if key not in shared:
+            with naming(name):
+                shared[key] = QWeight(module.qweight)
+        module.freeze(shared[key])
+
+
+def build(reference: Model, variant: Variant) -> Model:
+    """That variant of `reference`, which is untouched; what needs no change is shared with it.
+
+    Raises:
+        ValueError: a layer does not fit the scheme, a weight is NaN or infinite, or a part of the
+            variant is not built yet.
+    """
+    variant.check_built()
+    compute = FORMATS[variant.compute]
+    if variant.scheme is None:
+        return cast(reference, compute)
+    built = rebuild(reference)
+    quantize(built, variant.scheme, embeddings=variant.embeddings)
+    freeze(built)
+    return built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
+
+
+def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
+    """Whether all that is float in it has that dtype, and all that is quantized computes in it."""
+    floats = {tensor.dtype for tensor, to_cast in tensors(model) if to_cast}
+    computed = {m.compute_dtype for m in model.modules() if isinstance(m, QModule)}
+    return floats | computed <= {dtype}
+
+
+def tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
+    """Every parameter and buffer, and whether a cast changes its dtype."""
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            yield parameter, parameter.is_floating_point()
+        for buffer in module.buffers(recurse=False):
+            yield buffer, buffer.is_floating_point() and not isinstance(module, QWeight)
+
+
+def _like(tensor: Tensor, value: Tensor) -> Tensor:
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(value, requires_grad=tensor.requires_grad)
+    return value
+
+
+def _as_scheme(weights: str | torch.dtype | Scheme) -> Scheme:
+    if isinstance(weights, Scheme):
+        return weights
+    return Scheme.parse(weights if isinstance(weights, str) else get_format(weights).name)
+
+
+def _patterns(patterns: str | Sequence[str] | None) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else list(patterns or [])
+
+
+def _chosen(
+    model: nn.Module, embeddings: bool, include: list[str], exclude: list[str]
+) -> dict[str, nn.Module]:
+    """The layers to swap by name. A subclass may read its weight in its own way: left alone."""
+    kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
+    if type(model) in kinds:
+        raise ValueError(f"cannot swap the model itself, a {type(model).__name__}; wrap it first")
+    named = list(model.named_modules(remove_duplicate=False))  # a pattern may mean any name
+    left = {id(module) for name, module in named if _matches(name, exclude)}
+    found: dict[int, tuple[str, nn.Module]] = {}
+    for name, module in named:
+        if type(module) in kinds and _matches(name, include) and id(module) not in left:
+            found.setdefault(id(module), (name, module))
+    return dict(found.values())
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
+    with naming(name):
+        if isinstance(module, nn.Linear):
+            return QLinear(module, scheme)
+        assert isinstance(module, nn.Embedding)
+        return QEmbedding(module, scheme)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say in an error which layer it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _note_split_ties(model: nn.Module) -> None:
+    """Tell each quantized module which float weights were tied to its own."""
+    floats: dict[object, list[str]] = defaultdict(list)
+    for name, module in model.named_modules():
+        if not isinstance(module, QModule):
+            for key, parameter in module.named_parameters(name, recurse=False):
+                floats[alias_of(parameter)].append(key)
+    for module in model.modules():
+        if isinstance(module, QModule) and not module.frozen:
+            module.tied_with = tuple(floats[alias_of(module.weight)])

@@ -1,0 +1,174 @@
+"""Linear and Embedding with quantized weights: ordinary modules with buffers.
+
+Before `freeze` the weight is still a float Parameter that trains: the forward pass uses its
+rounded values, and the gradient passes the rounding (see `fake_quantize`). After it, the weight
+is a `QWeight` with the buffers `packed`, `scale` and, for affine schemes, `zero_point`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from qdemo.compress.int8 import aligned
+from qdemo.compress.kernels import quantized_linear
+from qdemo.numerics.blocks import scale_shape
+from qdemo.numerics.linear import fake_quantize, quantize_tensor
+from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.scheme import Scheme
+
+
+class QWeight(nn.Module):
+    """A frozen weight: the buffers of a QTensor. Modules that are tied hold one and the same."""
+
+    packed: Tensor
+    scale: Tensor
+    zero_point: Tensor | None
+
+    def __init__(self, held: QTensor) -> None:
+        """Hold the tensors of `held`."""
+        super().__init__()
+        self.scheme, self.shape = held.scheme, held.shape
+        self._last: QTensor | None = None  # each token asks for it at every layer
+        for name in ("packed", "scale", "zero_point"):
+            tensor = getattr(held, name)
+            # Here, once: what is mapped from a file would be copied at each product else.
+            self.register_buffer(name, None if tensor is None else aligned(tensor))
+
+    def tensor(self, dtype: torch.dtype) -> QTensor:
+        """The QTensor, which dequantizes to `dtype`."""
+        last, held = self._last, self._buffers
+        if last is None or last.dtype != dtype or last.packed is not held["packed"]:
+            zero_point, scheme, shape = self.zero_point, self.scheme, self.shape
+            last = QTensor(self.packed, self.scale, zero_point, scheme, shape, dtype)
+            self._last = last
+        return last
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move to a device; a cast changes what is computed in, never what is held."""
+        self._last = None
+        kept = {name: _moved(t, fn) for name, t in self._buffers.items() if t is not None}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._buffers.update(kept)
+        return self
+
+
+class QModule(nn.Module):
+    """What quantized modules share: one weight, (rows, columns), and its two states.
+
+    `compute_dtype` is what a frozen one computes in, and returns, whatever its input has.
+    `tied_with` names the float weights that this one was tied to before it was quantized alone.
+    """
+
+    scheme: Scheme
+    compute_dtype: torch.dtype
+    weight_shape: tuple[int, int]
+    weight: Any  # an nn.Parameter; a QTensor once frozen
+    quantized: QWeight  # once frozen
+    tied_with: tuple[str, ...] = ()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the weight is integers by now."""
+        return "quantized" in self._modules
+
+    @property
+    def qweight(self) -> QTensor:
+        """The quantized weight: the one held, or what the float weight would become now."""
+        held: Any = self._modules.get("quantized")  # the shortest way: each token asks each layer
+        if held is None:
+            return quantize_tensor(self.weight.detach(), self.scheme)
+        found: QTensor = held.tensor(self.compute_dtype)
+        return found
+
+    def freeze(self, held: QWeight | None = None) -> None:
+        """Replace the float weight by `held`, or by its own quantized values."""
+        self.quantized = held or QWeight(self.qweight)
+        self._parameters.pop("weight", None)
+
+    def extra_repr(self) -> str:
+        """Shape, scheme and state, for print(model)."""
+        rows, columns = self.weight_shape
+        return f"{rows} x {columns}, {self.scheme}, {'frozen' if self.frozen else 'trainable'}"
+
+    def _hold(self, module: nn.Module, scheme: Scheme) -> None:
+        """Take over the weight of `module`, and its hooks.
+
+        Raises:
+            ValueError: the weight is computed from other tensors, or the scheme does not fit it.
+        """
+        if not isinstance(module._parameters.get("weight"), nn.Parameter):
+            raise ValueError("the weight is reparametrized; undo that first, or exclude the layer")
+        self.weight = module.weight
+        self.scheme = scheme
+        self.compute_dtype = self.weight.dtype
+        self.weight_shape = (self.weight.shape[0], self.weight.shape[1])
+        scale_shape(self.weight_shape, scheme.axis, scheme.group_size)  # raises where it misfits
+        hooks = {name: value for name, value in vars(module).items() if name.endswith("hooks")}
+        vars(self).update(hooks)
+        self.train(module.training)
+
+    def __getattr__(self, name: str) -> Any:
+        """`weight` stays readable when frozen: T5 asks its `wo.weight` for the dtype."""
+        if name == "weight" and self.frozen:
+            return self.qweight
+        return super().__getattr__(name)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or cast; a cast changes what is computed in."""
+        self.compute_dtype = fn(torch.empty(0, dtype=self.compute_dtype)).dtype
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+class QLinear(QModule):
+    """y = x · Ŵᵀ + b with a quantized weight (out_features, in_features); the bias stays float."""
+
+    def __init__(self, linear: nn.Linear, scheme: Scheme) -> None:
+        """Take over the weight and bias of `linear`, the very same Parameters."""
+        super().__init__()
+        self.in_features = linear.in_features
+        self.out_features = linear.out_features
+        self._hold(linear, scheme)
+        self.bias = linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) to (..., out_features)."""
+        if self.frozen:
+            return quantized_linear(x.to(self.compute_dtype), self.qweight, self.bias)
+        return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
+
+
+class QEmbedding(QModule):
+    """Rows of a quantized table (num_embeddings, embedding_dim), dequantized as they are read."""
+
+    def __init__(self, embedding: nn.Embedding, scheme: Scheme) -> None:
+        """Take over the weight of `embedding`, the very same Parameter.
+
+        Raises:
+            ValueError: the embedding renormalizes its rows, which needs float rows.
+        """
+        super().__init__()
+        if embedding.max_norm is not None:
+            raise ValueError(f"max_norm {embedding.max_norm} needs float rows; exclude it")
+        self.num_embeddings = embedding.num_embeddings
+        self.embedding_dim = embedding.embedding_dim
+        self.padding_idx = embedding.padding_idx
+        self._hold(embedding, scheme)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(...) integers to (..., embedding_dim)."""
+        if not self.frozen:
+            return nn.functional.embedding(
+                ids, fake_quantize(self.weight, self.scheme), self.padding_idx
+            )
+        rows = self.qweight.rows(ids.reshape(-1), self.compute_dtype)
+        return rows.reshape(*ids.shape, self.embedding_dim)
+
+
+def _moved(held: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
+    moved = fn(held)
+    return moved if moved.dtype == held.dtype else held.to(moved.device)

@@ -1,0 +1,261 @@
+"""Quantized models as safetensors files, with their schemes, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from qdemo.compress.convert import alias_of, freeze, naming, quantize, rebuild
+from qdemo.compress.modules import QModule, QWeight
+from qdemo.numerics.blocks import tiles
+from qdemo.numerics.casting import float_format
+from qdemo.spec.formats import get_format
+from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.scheme import Scheme
+
+_KEY = "qdemo"
+
+
+def save_quantized(model: nn.Module, path: str | Path) -> None:
+    """Write the weights of a frozen model to one safetensors file; tied tensors are written once.
+
+    Raises:
+        ValueError: a module is quantized but not frozen, or a tensor has no storage.
+    """
+    modules: dict[str, list[str]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, QModule):
+            if not module.frozen:
+                raise ValueError(f"{name} is not frozen; call freeze(model) before saving")
+            modules[name] = [str(module.scheme), get_format(module.compute_dtype).name]
+    tensors, same_as = _unshared(dict(_named_tensors(model)))
+    about = json.dumps({"modules": modules, "same_as": same_as})
+    save_file(tensors, path, metadata={"format": "pt", _KEY: about})
+
+
+def load_quantized(model: nn.Module, path: str | Path) -> None:
+    """Read a file of `save_quantized` into a float model of the same architecture, in place.
+
+    The float weights of `model` are dropped; it may be on the meta device, else what is read goes
+    to where its own tensors are. What is read is memory-mapped, tensor by tensor. Everything is
+    checked before anything of `model` is changed.
+
+    Raises:
+        ValueError: the file was not written by `save_quantized`, is damaged, or does not fit the
+            model, which is as it was.
+    """
+    tensors, held = _read(Path(path))
+    shapes = rebuild(model, device="meta")
+    _swap(shapes, held)
+    freeze(shapes)  # of shapes: it has every name, shape and dtype that the file should have
+    _check_tensors(tensors, shapes)
+    _check_biases(tensors, held)
+    tensors = _placed(tensors, model)
+    weights = _qweights(shapes, tensors)
+    _swap(model, held)
+    for name, how in held.items():
+        module = model.get_submodule(name)
+        assert isinstance(module, QModule)
+        module.compute_dtype = how.compute
+        module.freeze(weights[name])
+    _assign(model, tensors)
+
+
+def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers under all their names, also the buffers that state_dict leaves out."""
+    yield from model.named_parameters(remove_duplicate=False)
+    yield from model.named_buffers(remove_duplicate=False)
+
+
+def _unshared(named: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors to write, and for each that is left out the one that it is."""
+    first: dict[object, str] = {}
+    kept: dict[str, Tensor] = {}
+    same_as: dict[str, str] = {}
+    for key, tensor in named.items():
+        if tensor.is_meta:
+            raise ValueError(f"{key} is on the meta device: there is nothing to save")
+        if (alias := alias_of(tensor)) in first:
+            same_as[key] = first[alias]
+        else:
+            first[alias] = key
+            kept[key] = _own(tensor.detach())
+    return kept, same_as
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The tensor as the only one in its storage, as safetensors wants it."""
+    if tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes:
+        return tensor
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """How a file holds the weight of one layer."""
+
+    scheme: Scheme
+    compute: torch.dtype
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, _Held]]:
+    """All tensors of a file under all their names, and its quantized layers."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = (file.metadata() or {}).get(_KEY)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # of many kinds, on files that are cut or lie
+        raise ValueError(f"{path.name} is not a whole safetensors file: {error}") from None
+    if about is None:
+        raise ValueError(f"{path.name} holds no schemes; expected a file of save_quantized")
+    try:
+        found = json.loads(about)
+        layers, same_as = found["modules"], found["same_as"]
+        for key, first in same_as.items():
+            tensors[key] = tensors[first]
+        return tensors, {name: _as_held(name, *told) for name, told in layers.items()}
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
+        raise ValueError(f"what {path.name} says of its schemes can't be read") from None
+
+
+_LONGEST = 100  # characters of a scheme; and of a name, in a message
+
+
+def _as_held(name: str, scheme: str, compute: str) -> _Held:
+    with naming(name[:_LONGEST]):
+        if len(f"{scheme}{compute}") > _LONGEST:
+            raise ValueError(f"{str(scheme)[:40]!r} in {str(compute)[:40]!r} is no scheme")
+        found = float_format(compute)
+        if found.bits < 16:
+            raise ValueError(f"torch computes nothing in {found}")
+        return _Held(Scheme.parse(scheme), found.dtype)
+
+
+def _swap(model: nn.Module, held: dict[str, _Held]) -> None:
+    """Quantize the layers that the file holds quantized, each by its scheme."""
+    layers = dict(model.named_modules(remove_duplicate=False))
+    by_scheme: dict[Scheme, list[str]] = defaultdict(list)
+    for name, how in held.items():
+        _check_layer(name, layers.get(name))
+        by_scheme[how.scheme].append(escape(name))
+    for scheme, names in by_scheme.items():
+        quantize(model, scheme, include=names, embeddings=True)
+
+
+def _check_layer(name: str, module: nn.Module | None) -> None:
+    if type(module) not in (nn.Linear, nn.Embedding):
+        found = "nothing" if module is None else f"a {type(module).__name__}"
+        raise ValueError(f"the file has a quantized {name}, where the model has {found}")
+
+
+def _check_tensors(tensors: dict[str, Tensor], shapes: nn.Module) -> None:
+    """Whether the file has exactly the tensors of a frozen model, each as it has to be."""
+    wanted = dict(_named_tensors(shapes))
+    if unknown := tensors.keys() - wanted.keys():
+        raise ValueError(f"the file holds {min(unknown)}, which the model does not have")
+    if missing := wanted.keys() - tensors.keys():
+        raise ValueError(f"the file holds no {min(missing)}, which the model needs")
+    schemes = {name: weight.scheme for name, weight in _named_weights(shapes)}
+    for key, like in wanted.items():
+        owner, _, role = key.rpartition(".")
+        _check_tensor(key, tensors[key], like, is_scale=role == "scale" and owner in schemes)
+        if owner in schemes:
+            _check_values(key, tensors[key], schemes[owner])
+
+
+def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> None:
+    """Floats may be those of another cast; scales are in fp32 or wider."""
+    if tensor.shape != like.shape:
+        raise ValueError(f"{key} has shape {tuple(tensor.shape)}, expected {tuple(like.shape)}")
+    least = 4 if is_scale else 2
+    if like.is_floating_point() and like.dtype.itemsize >= 2:
+        fits = tensor.is_floating_point() and tensor.dtype.itemsize >= least
+    else:
+        fits = tensor.dtype == like.dtype
+    if not fits:
+        raise ValueError(f"{key} is {tensor.dtype}, expected {like.dtype}")
+
+
+def _check_biases(tensors: dict[str, Tensor], held: dict[str, _Held]) -> None:
+    """Whether each layer returns what it computes in."""
+    for name, how in held.items():
+        bias = tensors.get(f"{name}.bias")
+        if bias is not None and bias.dtype != how.compute:
+            raise ValueError(f"{name}.bias is {bias.dtype}, where {how.compute} is computed in")
+
+
+_LARGEST = (1 + 2**-20) * torch.finfo(torch.float32).max  # that a scale was rounded up is no fault
+
+
+def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
+    """Whether this part of a quantized weight can be computed with."""
+    role = key.rpartition(".")[2]
+    if role == "scale":
+        if not ((tensor > 0) & torch.isfinite(tensor)).all():
+            raise ValueError(f"{key} is not positive and finite everywhere")
+        if (tensor.double() * scheme.qmax > _LARGEST).any():
+            raise ValueError(f"{key} makes weights infinite")
+    if role == "zero_point" and (tensor > scheme.qmax).any():
+        raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
+    if role == "packed" and tensor.is_floating_point():
+        flat = tensor.reshape(1, -1)
+        if not all(torch.isfinite(flat[tile].float()).all() for tile in tiles(flat)):
+            raise ValueError(f"{key} is not finite everywhere")
+
+
+def _placed(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The tensors where those of `model` are that they replace; what is on the meta device is
+    nowhere yet."""
+    there = {key: tensor.device for key, tensor in _named_tensors(model)}
+    moved: dict[int, Tensor] = {}
+    for key, tensor in tensors.items():
+        weight = f"{key.rpartition('.quantized.')[0]}.weight"
+        device = there.get(key) or there[weight]
+        if id(tensor) not in moved:
+            moved[id(tensor)] = tensor if device.type == "meta" else tensor.to(device)
+    return {key: moved[id(tensor)] for key, tensor in tensors.items()}
+
+
+def _named_weights(model: nn.Module) -> Iterator[tuple[str, QWeight]]:
+    """The frozen weights under all their names."""
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, QWeight):
+            yield name, module
+
+
+def _qweights(shapes: nn.Module, tensors: dict[str, Tensor]) -> dict[str, QWeight]:
+    """The frozen weight of each quantized layer; those of the same tensors are one."""
+    made: dict[tuple[object, ...], QWeight] = {}
+    found = {}
+    for name, like in _named_weights(shapes):
+        packed, scale = tensors[f"{name}.packed"], tensors[f"{name}.scale"]
+        zero_point = tensors.get(f"{name}.zero_point")
+        key = like.scheme, *map(id, (packed, scale, zero_point))
+        if key not in made:
+            made[key] = QWeight(QTensor(packed, scale, zero_point, like.scheme, like.shape))
+        found[name.removesuffix(".quantized")] = made[key]
+    return found
+
+
+def _assign(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give the model the tensors of the file; one that has several names stays one Parameter."""
+    made: dict[int, nn.Parameter] = {}
+    for key, old in dict(_named_tensors(model)).items():
+        owner, _, name = key.rpartition(".")
+        module, tensor = model.get_submodule(owner), tensors[key]
+        if isinstance(old, nn.Parameter):
+            parameter = nn.Parameter(tensor, requires_grad=old.requires_grad)
+            module._parameters[name] = made.setdefault(id(tensor), parameter)
+        elif not isinstance(module, QWeight):  # which has them, aligned
+            module._buffers[name] = tensor

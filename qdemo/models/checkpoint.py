@@ -1,0 +1,58 @@
+"""What the safetensors files of a folder hold, read from their headers alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from qdemo.models.availability import UnavailableError, folder_of
+from qdemo.models.catalogue import Entry
+
+
+def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor, by name.
+
+    Raises:
+        SafetensorError: a file is not whole.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            found |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118 - it is no dict
+    return found
+
+
+def parameters_of(entry: Entry) -> int:
+    """The parameters of a model that is here; the catalogue knows its own.
+
+    Raises:
+        UnavailableError: it is not here, or not whole.
+    """
+    return entry.parameters or sum(math.prod(shape) for shape in _here(entry).values())
+
+
+def is_tied(entry: Entry) -> bool:
+    """Whether the word embedding and the output layer are one matrix: they are stored once.
+
+    Raises:
+        UnavailableError: it is not here, or not whole, and the catalogue does not know it.
+    """
+    if entry.parameters:
+        return entry.tied
+    return "lm_head.weight" not in _here(entry)
+
+
+def _here(entry: Entry) -> dict[str, tuple[int, ...]]:
+    folder = folder_of(entry)
+    if folder is None:
+        raise UnavailableError(
+            f"{entry.name} is not on this machine yet, so its shape is not known; download it first"
+        )
+    try:
+        return shapes(folder)
+    except SafetensorError as error:
+        raise UnavailableError(
+            f"the weights of {entry.name} are no whole safetensors file"
+        ) from error

@@ -1,0 +1,105 @@
+"""Pictures that people bring: of any kind that Pillow reads, made into what a model looks at.
+
+A picture's name is how it is asked for again: `gallery:FILE` and `scene:SEED` are made here, by
+anyone, anywhere; every other name is the name of a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, UnidentifiedImageError
+
+from qdemo.models.picture_files import TooLargeError, decoded
+from qdemo.models.scenes import IMAGES, draw, random_scene
+
+MAX_PIXELS = 64_000_000
+"""More than any common camera takes; up to a gigabyte while it is read."""
+
+MAX_SEED = 999_999_999
+GALLERY = IMAGES / "gallery"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An RGB picture and the name it came by; `note` says what was done to its numbers, if much."""
+
+    image: Image.Image
+    name: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        """What tells this picture from every other: its name, size and the hash of its pixels."""
+        digest = hashlib.sha256(self.image.tobytes()).hexdigest()
+        size = f"{self.image.width} × {self.image.height} pixels"
+        return "; ".join(filter(None, [f"{self.name}, {size}, sha256 {digest[:16]}", self.note]))
+
+
+@cache
+def gallery() -> dict[str, Path]:
+    """The pictures that come with qdemo, by name, in the order in which they are shown."""
+    lines = (GALLERY / "gallery.jsonl").read_text(encoding="utf-8").splitlines()
+    files = [GALLERY / json.loads(line)["file"] for line in lines]
+    return {f"gallery:{file.stem}": file for file in files}
+
+
+def named_picture(name: str) -> Picture:
+    """The picture that a name stands for.
+
+    Raises:
+        ValueError: neither `scene:SEED` nor a `gallery:FILE` that there is.
+    """
+    kind, _, which = name.partition(":")
+    if kind == "scene":
+        return scene_picture(which)
+    if name not in gallery():
+        such = next(iter(gallery()))
+        raise ValueError(f"unknown picture {name!r}; expected scene:NUMBER, or one such as {such}")
+    return read_picture(gallery()[name], name)
+
+
+def scene_picture(seed: str | int) -> Picture:
+    """The emoji scene of that number.
+
+    Raises:
+        ValueError: no number from 0 to `MAX_SEED`.
+    """
+    text = str(seed)
+    if not (text.isascii() and text.isdigit() and int(text[:10]) <= MAX_SEED and len(text) < 10):
+        raise ValueError(f"unknown scene {text[:20]!r}; expected a number from 0 to {MAX_SEED:,}")
+    return Picture(draw(random_scene(int(text))), f"scene:{int(text)}")
+
+
+def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
+    """The first frame of a picture, upright, its transparent parts on white.
+
+    Raises:
+        ValueError: it can't be read, or has more than `MAX_PIXELS`; says so in a sentence.
+    """
+    try:
+        data = Path(file).read_bytes() if isinstance(file, str | Path) else file.read()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, on sizes that are checked here
+            image, note = decoded(data, MAX_PIXELS)
+        return Picture(image, name, note)
+    except TooLargeError as error:
+        raise ValueError(f"{name} has {error}, more than {_MEGAPIXELS}") from None
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {name}") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} has more than {_MEGAPIXELS}") from None
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"{name} is no picture that can be read; use a JPEG, PNG or WebP"
+        ) from None
+    except Exception:  # Pillow's, of many kinds, on files that are cut or lie
+        raise ValueError(f"{name} is broken: it ends early or isn't what it says") from None
+
+
+_MEGAPIXELS = f"{MAX_PIXELS / 1e6:.0f} megapixels, the most that is read"

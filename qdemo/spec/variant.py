@@ -1,0 +1,142 @@
+"""A variant of a model as a value: what its weights are stored in, and what it computes in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme, Step
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Model = TypeVar("Model", bound="nn.Module")
+
+LONGEST = 4000
+"""Characters of a text form."""
+
+_KV = ("kv8", "kv4")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a model is stored and computed.
+
+    `default` is what becomes of its Linear layers (of the Embedding layers too, where
+    `embeddings`): quantized, the rest being in `compute`; or, without a scheme, cast to `compute`
+    as all else is. `exceptions` name modules, for which and for all below which another step holds;
+    the first that matches wins. `kv` is what the cache of keys and values is held in.
+
+    >>> [str(Variant.parse(text)) for text in ("bf16", "int4-g64-affine+emb@bf16", "int8@fp32")]
+    ['bf16', 'int4-g64-affine+emb@bf16', 'int8']
+    >>> Variant.parse("int4-g64~lm_head=int8~encoder.block.0=fp32").exceptions[1][0]
+    'encoder.block.0'
+
+    Raises:
+        ValueError: a combination that has no meaning.
+    """
+
+    default: Step = Step()
+    exceptions: tuple[tuple[str, Step], ...] = ()
+    embeddings: bool = False
+    kv: str | None = None
+    compute: str = "fp32"
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if self.compute not in COMPUTE_FORMATS:
+            raise ValueError(
+                f"cannot compute in {self.compute!r}; expected {', '.join(COMPUTE_FORMATS)}"
+            )
+        if self.default.cast is not None:
+            raise ValueError(f"a model is cast by compute={self.default.cast!r}")
+        if self.embeddings and self.scheme is None:
+            raise ValueError(f"{self.compute} casts the embeddings anyway; leave +emb out")
+        names = [name for name, _ in self.exceptions]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"there are two exceptions for {twice[0]}")
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", name):
+                raise ValueError(f"{name[:60]!r} is no name of a module, such as encoder.block.0")
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """The scheme of what is quantized by default; None where the whole model is cast."""
+        return self.default.scheme
+
+    def __str__(self) -> str:
+        """The text form, which `parse` reads."""
+        head = self.compute
+        if self.scheme is not None:
+            compute = "" if self.compute == "fp32" else f"@{self.compute}"
+            head = f"{self.default}{'+emb' * self.embeddings}{self._kv}{compute}"
+        elif self.kv:
+            head += self._kv
+        return "".join([head, *(f"~{name}={step}" for name, step in self.exceptions)])
+
+    @property
+    def _kv(self) -> str:
+        return f"+{self.kv}" if self.kv else ""
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Read a text form such as `bf16`, `int8`, `int4-g64-affine+emb@bf16~lm_head=int8`.
+
+        Raises:
+            ValueError: says which part is wrong, and what is allowed.
+        """
+        if len(text) > LONGEST:
+            raise ValueError(f"a format of {len(text):,} characters; at most {LONGEST:,} are read")
+        head, *rest = text.strip().split("~")
+        exceptions = tuple(_exception(part) for part in rest)
+        stored, at, compute = head.partition("@")
+        first, *more = stored.split("+")
+        kinds = [_added(part, head) for part in more]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"{head!r} says {kinds[-1]} a second time")
+        embeddings, kv = "emb" in kinds, next((kind for kind in kinds if kind in _KV), None)
+        step = Step.parse(first)
+        if step.cast:
+            if at:
+                raise ValueError(f"{first!r} is computed in as well; leave @{compute} out")
+            return cls(Step(), exceptions, embeddings, kv, step.cast)
+        return cls(step, exceptions, embeddings, kv, compute if at else "fp32")
+
+    def check_built(self) -> None:
+        """Whether all of it can be computed.
+
+        Raises:
+            ValueError: says which part can't, yet.
+        """
+        steps = [self.default, *(step for _, step in self.exceptions)]
+        missing = [part for step in steps for part in step.missing]
+        missing += [f"+{self.kv}"] if self.kv else []
+        if missing:
+            raise ValueError(f"{missing[0]} in {str(self)[:60]!r} is known, but not built yet")
+
+    def build(self, reference: Model) -> Model:
+        """This variant of `reference`, which is untouched; what needs no change is shared with it.
+
+        Raises:
+            ValueError: a layer does not fit the scheme, or a weight is NaN or infinite.
+        """
+        import qdemo  # torch comes with what builds
+
+        return qdemo.build(reference, self)
+
+
+def _exception(text: str) -> tuple[str, Step]:
+    name, equals, step = text.partition("=")
+    if not equals:
+        raise ValueError(f"'~{text[:60]}' is no exception; expected ~MODULE=FORMAT")
+    return name, Step.parse(step)
+
+
+def _added(part: str, text: str) -> str:
+    if part != "emb" and part not in _KV:
+        raise ValueError(
+            f"{'+' + part!r} in {text!r} is not known; only +emb (embeddings too) and +kv8, +kv4 "
+            "(the cache of keys and values) are"
+        )
+    return part
