@@ -2,7 +2,7 @@
 
 import contextlib
 
-from qdemo.ui import heap
+from qdemo.engine import heap
 
 with heap.for_good():
     with contextlib.suppress(ImportError):

@@ -7,7 +7,8 @@ window.qdemo = (() => {
   const SIDE = 1024;  // pixels of a larger one that is kept smaller
   const find = selector => document.querySelector(selector);
   let fields = [];  // what an address of this page has, as links of before have it behind a ?
-  let looking = [];  // the models that look at a picture
+  let kinds = [];  // what models may be asked, each with its kind, in the order of the controls
+  let asks = {};  // which of them each model asks for
 
   // --- the address
 
@@ -60,7 +61,8 @@ window.qdemo = (() => {
   // Python's way of writing them, so that an address is the same whoever has written it.
   function encode(pairs) {
     const text = new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
-    return text.replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%40/g, "@");
+    const plain = {"%3A": ":", "%2C": ",", "%40": "@", "%7E": "~", "%3D": "=", "*": "%2A"};
+    return text.replace(/%3A|%2C|%40|%7E|%3D|\*/g, sign => plain[sign]);
   }
 
   // --- what is kept in the tab
@@ -165,16 +167,28 @@ window.qdemo = (() => {
     try { return JSON.parse(held); } catch { return {number: "", address: "", model: "", input: ""}; }
   }
 
-  function addressOf(model, formats, prompt, source, tokens) {
-    const input = looking.includes(model) ? source : prompt;
+  // Where among the controls' values those of one that a model asks for stand: a text is a value, a
+  // picture is two, itself and its name.
+  const width = kind => kind === "picture" ? 2 : 1;
+  function placeOf(name) {
+    let at = 0;
+    for (const [each, kind] of kinds) {
+      if (each === name) return {at, kind};
+      at += width(kind);
+    }
+  }
+
+  function addressOf(model, formats, tokens, inputs) {
+    const {at, kind} = placeOf(asks[model] ?? kinds[0][0]);
+    const input = inputs[at + width(kind) - 1];
     const pairs = [["model", model], ["formats", formats.join(",")], ["input", input]];
     if (tokens !== 64) pairs.push(["max_tokens", tokens]);
     return {input, text: encode(pairs)};
   }
 
   // Something was changed, or something else is shown.
-  function moved(model, formats, prompt, picture, source, tokens, fresh, text) {
-    const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
+  function moved(model, formats, tokens, fresh, ...inputs) {
+    const held = parse(inputs.pop()), asked = addressOf(model, formats, tokens, inputs);
     const same = held.model === model && held.input === asked.input;
     document.body.classList.toggle("stale", !same);
     if (led !== taken || coming !== null) return;  // the address is already that of what comes
@@ -184,10 +198,15 @@ window.qdemo = (() => {
   }
 
   // Compare was pressed: a new entry of the history, where it is another question.
-  async function compare(model, formats, prompt, picture, source, tokens, fresh, _, text) {
+  async function compare(model, formats, tokens, fresh, ...inputs) {
     isRunning = true;
-    if (picture && picking) [source] = await picking;
-    const held = parse(text), asked = addressOf(model, formats, prompt, source, tokens);
+    const held = parse(inputs.pop());
+    inputs.pop();  // the address, which is told below
+    const pictures = kinds.filter(([, kind]) => kind === "picture").map(([name]) => placeOf(name).at);
+    for (const at of pictures) {
+      if (inputs[at] && picking) [inputs[at + 1]] = await picking;
+    }
+    const asked = addressOf(model, formats, tokens, inputs);
     const address = `${asked.text}&run=1`;
     if (coming !== null) {
       write(address);
@@ -195,9 +214,11 @@ window.qdemo = (() => {
       write(held.number === "example" ? "" : held.address);
       write(address, true);
     }
-    const own = picture && source.startsWith("upload:");  // what was made here goes by its name
-    picture = own ? await present(picture, source) : null;
-    return [model, formats, prompt, picture, source, tokens, fresh, address, ""];
+    for (const at of pictures) {  // what was made here goes by its name
+      const [picture, source] = inputs.slice(at, at + 2);
+      inputs[at] = picture && source.startsWith("upload:") ? await present(picture, source) : null;
+    }
+    return [model, formats, tokens, fresh, ...inputs, address, ""];
   }
 
   // The server deletes uploads after a while, and when it is restarted.
@@ -300,8 +321,8 @@ window.qdemo = (() => {
     };
   }
 
-  const page = (names, models = []) => {
-    [fields, looking] = [names, models];
+  const page = (names, inputs = [], models = {}) => {
+    [fields, kinds, asks] = [names, inputs, models];
   };
 
   // --- for every page

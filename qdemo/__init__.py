@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 _WHERE = {
     "qdemo.compress.convert": ("build", "cast", "cast_counts", "freeze", "quantize"),
-    "qdemo.compress.footprint": ("Footprint", "footprint"),
+    "qdemo.compress.footprint": ("footprint",),
     "qdemo.compress.modules": ("QEmbedding", "QLinear"),
     "qdemo.compress.saving": ("load_quantized", "save_quantized"),
-    "qdemo.by_name": ("compare",),
+    "qdemo.engine.engine": ("compare",),
     "qdemo.measure.logits": ("LogitDifference", "logit_difference"),
     "qdemo.measure.outputs": ("first_divergence",),
     "qdemo.measure.weights": ("WeightError", "model_weight_errors", "pool", "weight_error"),
@@ -16,22 +16,54 @@ _WHERE = {
     "qdemo.numerics.casting": ("CastCount", "cast_tensor", "count_cast"),
     "qdemo.numerics.linear": ("choose_qparams", "quantize_tensor"),
     "qdemo.numerics.qtensor": ("QTensor",),
+    "qdemo.spec.footprint": ("Footprint",),
     "qdemo.spec.formats": ("FORMATS", "Format"),
     "qdemo.spec.scheme": ("Scheme",),
     "qdemo.spec.variant": ("Variant",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = [  # noqa: PLE0604
-    *sorted(_MODULE_OF, key=lambda name: (name.lower() == name, not name.isupper(), name))
+__all__ = [
+    "FORMATS",
+    "Bits",
+    "CastCount",
+    "Footprint",
+    "Format",
+    "LogitDifference",
+    "QEmbedding",
+    "QLinear",
+    "QTensor",
+    "Scheme",
+    "Variant",
+    "WeightError",
+    "build",
+    "cast",
+    "cast_counts",
+    "cast_tensor",
+    "choose_qparams",
+    "compare",
+    "count_cast",
+    "first_divergence",
+    "footprint",
+    "freeze",
+    "from_pattern",
+    "from_value",
+    "load_quantized",
+    "logit_difference",
+    "model_weight_errors",
+    "pool",
+    "quantize",
+    "quantize_tensor",
+    "save_quantized",
+    "weight_error",
 ]
 
 if TYPE_CHECKING:  # so that editors and mypy know the names
-    from qdemo.by_name import compare
     from qdemo.compress.convert import build, cast, cast_counts, freeze, quantize
-    from qdemo.compress.footprint import Footprint, footprint
+    from qdemo.compress.footprint import footprint
     from qdemo.compress.modules import QEmbedding, QLinear
     from qdemo.compress.saving import load_quantized, save_quantized
+    from qdemo.engine.engine import compare
     from qdemo.measure.logits import LogitDifference, logit_difference
     from qdemo.measure.outputs import first_divergence
     from qdemo.measure.weights import WeightError, model_weight_errors, pool, weight_error
@@ -39,6 +71,7 @@ if TYPE_CHECKING:  # so that editors and mypy know the names
     from qdemo.numerics.casting import CastCount, cast_tensor, count_cast
     from qdemo.numerics.linear import choose_qparams, quantize_tensor
     from qdemo.numerics.qtensor import QTensor
+    from qdemo.spec.footprint import Footprint
     from qdemo.spec.formats import FORMATS, Format
     from qdemo.spec.scheme import Scheme
     from qdemo.spec.variant import Variant

@@ -1,30 +1,23 @@
-"""The command line: `python -m qdemo compare`, `footprint` and `models`."""
+"""The command line: `python -m qdemo compare`, `show`, `footprint` and `models`."""
 
 from __future__ import annotations
 
 import argparse
-import codecs
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from torch import nn
+from qdemo.settings import DEVICES
+from qdemo.views import terminal
 
-from qdemo import Footprint, Variant, compare, footprint
-from qdemo.compress.footprint import KINDS
-from qdemo.report import as_json, summary
-from qdemo.results import Comparison, Event, Finished, Written
-from qdemo.views.tables import same_top
-from qdemo.views.wording import read_as, too_far
-from qdemo.models.access import download, skeleton
-from qdemo.models.availability import get_entry
-from qdemo.models.catalogue import CATALOGUE
+if TYPE_CHECKING:
+    from qdemo.engine.engine import Sized
+    from qdemo.spec.figure import Figure
+    from qdemo.spec.report import Event, Report
 
 _COMPARED = ("fp16", "bf16", "int8")
 _FORMATS = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
@@ -32,7 +25,7 @@ _FORMATS = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 2 where the input was wrong."""
-    _write_what_can_be_written()
+    terminal.write_what_can_be_written()
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -40,26 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"qdemo: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _write_what_can_be_written() -> None:
-    """Have no character end a run in a terminal that lacks it: Windows' and C's encodings do."""
-    codecs.register_error("qdemo", _plainer)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="qdemo")
-
-
-def _plainer(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Signs of ours in ASCII, all else by its number."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    wrong = error.object[error.start : error.end]
-    plain = "".join(_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in wrong)
-    return plain, error.end
-
-
-_ASCII = {"Δ": "d", "–": "-", "×": "x", "…": "...", "▁": "_"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,8 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     comparison.add_argument("--formats", nargs="+", default=_COMPARED, metavar="FORMAT")
     comparison.add_argument("--max-tokens", type=int, default=64, metavar="N")
+    comparison.add_argument("--device", choices=DEVICES, help="what computes (QDEMO_DEVICE)")
     comparison.add_argument("--json", metavar="FILE", help="write all that was measured")
     comparison.set_defaults(run=_compare)
+    shown = commands.add_parser("show", help="a comparison that was written to a file")
+    shown.add_argument("file", help="what --json, or the page, has written; of any version")
+    shown.add_argument("--write", metavar="FILE", help="write it as .html, .csv or .json, too")
+    shown.set_defaults(run=_show)
     sizes = commands.add_parser("footprint", help="the bytes a model holds in each format")
     sizes.add_argument("model", help="a name that `models` lists")
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
@@ -86,14 +64,68 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    given = _picture(options.input) if _captions(options.model) else options.input
+    from qdemo.engine.engine import compare
+    from qdemo.spec.document import as_text
+    from qdemo.spec.report import Finished, Started
+
+    _compute_on(options.device)
+    given = _given(options.model, options.input)
+    report: Report | None = None
     with _file(options.json) as write:  # before anything slow
         _bring(options.model)
         for event in compare(options.model, given, options.formats, options.max_tokens):
+            report = event.report if isinstance(event, Started) else report
+            report = report and report.after(event)
             _show_progress(event)
-            if isinstance(event, Finished):
-                _report(event.comparison)
-                write(json.dumps(as_json(event.comparison), indent=1, allow_nan=False))
+            if isinstance(event, Finished) and report:
+                _report(report)
+                write(as_text(report))
+
+
+def _compute_on(device: str | None) -> None:
+    """Have it computed there, and not where QDEMO_DEVICE says.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if device is None:
+        return
+    from qdemo.engine import devices
+    from qdemo.engine.engine import ENGINE
+    from qdemo.engine.first import libraries
+
+    libraries()
+    ENGINE.device = devices.chosen(device)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from qdemo.spec import document
+    from qdemo.views.files import WRITERS
+
+    ending = Path(options.write or "x.json").suffix.removeprefix(".")
+    if ending not in WRITERS:
+        endings = ", ".join(f".{ending}" for ending in WRITERS)
+        raise ValueError(f"can't write {options.write}; its name has to end in one of {endings}")
+    try:
+        text = Path(options.file).read_bytes()
+    except OSError as error:
+        raise ValueError(f"can't read {options.file}: {error.strerror}") from None
+    with _file(options.write) as write:
+        try:
+            report = document.from_text(text, _figures_of_before(text))
+        except ValueError as error:
+            raise ValueError(f"{options.file}: {error}") from None
+        _report(report)
+        write(WRITERS[ending](report))
+
+
+def _figures_of_before(text: bytes) -> Sequence[Figure]:
+    """What figures are, for a report that does not say it; that takes torch."""
+    if b'"figures"' in text[:100_000]:
+        return ()
+    from qdemo.measure import FIGURES
+
+    return FIGURES
 
 
 @contextmanager
@@ -120,20 +152,24 @@ def _file(name: str | None) -> Iterator[Callable[[str], object]]:
         raise
 
 
-def _captions(model: str) -> bool:
-    return get_entry(model).task == "captioning"
-
-
-def _picture(name: str) -> object:
+def _given(model: str, text: str) -> object:
+    """What the model's family asks for: the text itself, or the picture that it names."""
+    from qdemo.engine.asking import field_of
+    from qdemo.models.availability import get_entry
     from qdemo.models.pictures import named_picture, read_picture
 
-    if name.startswith(("scene:", "gallery:")):
-        return named_picture(name)
-    return read_picture(name, Path(name).name)
+    if field_of(get_entry(model)).kind == "text":
+        return text
+    if text.startswith(("scene:", "gallery:")):
+        return named_picture(text)
+    return read_picture(text, Path(text).name)
 
 
 def _bring(model: str) -> None:
     """Download it, where it is not here, with a line that is written over."""
+    from qdemo.models.availability import get_entry
+    from qdemo.models.download import download
+
     for known in download(get_entry(model)):
         if sys.stderr.isatty():
             done = f"{known.done / 1e6:,.0f} of {known.total / 1e6:,.0f} MB"
@@ -142,107 +178,102 @@ def _bring(model: str) -> None:
 
 def _show_progress(event: Event) -> None:
     """One line that is written over, where a person is looking on."""
+    from qdemo.spec.report import Finished, Written
+
     if isinstance(event, Written) and sys.stderr.isatty():
-        print(f"\r\x1b[K{event.variant}: {event.text[-60:]}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{event.format}: {event.text[-60:]}", end="", file=sys.stderr, flush=True)
     elif isinstance(event, Finished) and sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _report(comparison: Comparison) -> None:
-    rows = summary(comparison)
-    if rows:
-        print(f"{comparison.model}: {comparison.shown!r}\n")
-        if any(token.kind for token in comparison.read[:-1]):
-            print(f"{read_as([asdict(token) for token in comparison.read])}\n")
-        _table(list(_COLUMNS), [[show(row) for show in _COLUMNS.values()] for row in rows])
-    for row in rows:
-        if row["span"] and (first := row["span"]["overflow"]):
-            print(f"\n{row['format']}: {too_far(row['format'], first)}")
-    for failure in comparison.failures:
-        print(f"\n{failure.variant} failed: {failure.reason}")
+def _report(report: Report) -> None:
+    from qdemo.views.tables import summary
+    from qdemo.views.wording import covers, read_as, too_far
 
-
-def _number(key: str, digits: str) -> Callable[[dict[str, Any]], str]:
-    return lambda row: "–" if row[key] is None else format(row[key], digits)
-
-
-_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "format": lambda row: str(row["format"]),
-    "MB": lambda row: f"{row['bytes'] / 1e6:,.2f}",
-    "times smaller": _number("times_smaller", ".2f"),
-    "ms/token": _number("token_ms", ".1f"),
-    "mean |Δlogit|": _number("logit_mean_abs", ".5f"),
-    "max |Δlogit|": _number("logit_max_abs", ".4f"),
-    "KL, nats": _number("logit_kl_mean", ".2e"),
-    "same top, 95%": same_top,
-    "SQNR, dB": _number("weight_sqnr_db", ".1f"),
-    "diverges at token": _number("first_divergent_token", "d"),
-    "output": lambda row: repr(row["output"]),
-}
+    if report.results:
+        print(f"{report.model}: {report.input!r}\n")
+        if any(token.kind for token in report.read[:-1]):
+            print(f"{read_as(report.read)}\n")
+        outputs = [repr(trial.output) for trial in report.results]
+        print(terminal.columns(summary(report), outputs))
+    for trial in report.results:
+        if trial.span and trial.span.overflow:
+            print(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
+        for sentence in covers(trial.footprint, trial.coverage):
+            print(f"\n{trial.format}: {sentence}")
+    for ended in report.failures:
+        print(f"\n{ended.format} failed: {ended.reason}")
+    for ended in report.stopped:
+        print(f"\n{ended.format}: {ended.reason}")
 
 
 def _footprint(options: argparse.Namespace) -> None:
-    entry = get_entry(options.model)
-    variants = [Variant.parse(text) for text in options.formats]  # before anything slow
-    model = _skeleton(entry.name, tied=False if options.untied else None)
-    print(f"{entry.name}: {_parameters(model):,} parameters, {_linears(model)} Linear layers")
+    from qdemo.engine.engine import ENGINE
+    from qdemo.spec.footprint import KINDS
+    from qdemo.spec.variant import Variant
+    from qdemo.views.tables import Table
+    from qdemo.views.wording import covers
+
+    variants = [Variant(), *(Variant.parse(text) for text in options.formats)]
+    for variant in variants:  # before anything slow
+        variant.check_built()
+    tied = False if options.untied else None
+    reference, *sizes = ENGINE.sizes(options.model, variants, tied)
+    layers, parameters = _linears(options.model), reference.coverage.parameters
+    print(f"{options.model}: {parameters:,} parameters, {layers} Linear layers")
     print("built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes\n")
-    reference = footprint(model).total
-    rows = [(str(variant), footprint(variant.build(model))) for variant in variants]
-    _table(
-        ["format", "MB", "times smaller", "bytes", *KINDS],
-        [[name, *_figures(held, reference)] for name, held in rows],
-    )
-    for name, held in rows:
-        for tie in held.split_ties:
+    head = ("format", "MB", "times smaller", "bytes", *KINDS, "bits a weight", "quantized")
+    rows = tuple(_sizes(one, reference.footprint.total) for one in sizes)
+    print(terminal.columns(Table("", head, rows)))
+    for one in sizes:
+        for tie in one.footprint.split_ties:
             print(
-                f"\n{name}: {tie.quantized} was tied to {tie.float}, which stays float: the same "
-                f"matrix is held twice ({tie.float_bytes:,} bytes as float). +emb shares it."
+                f"\n{one.format}: {tie.quantized} was tied to {tie.float}, which stays float: the "
+                f"same matrix is held twice ({tie.float_bytes:,} bytes as float). +emb shares it."
             )
+        for sentence in covers(replace(one.footprint, split_ties=()), one.coverage):
+            print(f"\n{one.format}: {sentence}")
+
+
+def _linears(model: str) -> int:
+    from torch import nn
+
+    from qdemo.models.availability import get_entry
+    from qdemo.models.loading import skeleton
+
+    return sum(type(module) is nn.Linear for module in skeleton(get_entry(model)).modules())
+
+
+def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
+    from qdemo.spec.footprint import KINDS
+    from qdemo.views.wording import percent
+
+    total = one.footprint.total
+    numbers = [total, *(one.footprint.by_kind[kind] for kind in KINDS)]
+    bits = "–" if one.bits_per_weight is None else f"{one.bits_per_weight:.3f}"
+    return (
+        one.format,
+        f"{total / 1e6:,.2f}",
+        f"{reference / total:.2f}",
+        *(f"{number:,}" for number in numbers),
+        bits,
+        percent(one.coverage.share),
+    )
 
 
 def _models(options: argparse.Namespace) -> None:
+    from qdemo.engine.engine import ENGINE
+    from qdemo.models.catalogue import CATALOGUE
+    from qdemo.spec.variant import Variant
+    from qdemo.views.tables import Table
+
     rows = []
     for entry in CATALOGUE.values():
-        model = _skeleton(entry.name)
-        size = footprint(model).total / 1e6
-        rows.append([entry.name, entry.task, f"{_parameters(model):,}", f"{size:,.1f}"])
-    _table(["model", "task", "parameters", "MB in fp32"], rows)
-
-
-def _skeleton(name: str, tied: bool | None = None) -> nn.Module:
-    model: nn.Module = skeleton(get_entry(name), tied)
-    return model
-
-
-def _figures(held: Footprint, reference: int) -> list[str]:
-    numbers = [held.total, *(held.by_kind[kind] for kind in KINDS)]
-    return [
-        f"{held.total / 1e6:,.2f}",
-        f"{reference / held.total:.2f}",
-        *(f"{number:,}" for number in numbers),
-    ]
-
-
-def _parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _linears(model: nn.Module) -> int:
-    return sum(type(module) is nn.Linear for module in model.modules())
-
-
-def _table(head: list[str], rows: list[list[str]]) -> None:
-    """Print columns: words to the left, numbers (and what stands for none) to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = [
-            cell.rjust(width)
-            if rows[0][i][:1].isdigit() or rows[0][i] == "–"
-            else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
+        (size,) = ENGINE.sizes(entry.name, [Variant()])
+        megabytes = f"{size.footprint.total / 1e6:,.1f}"
+        rows.append((entry.name, entry.task, f"{size.coverage.parameters:,}", megabytes))
+    head = ("model", "task", "parameters", "MB in fp32")
+    print(terminal.columns(Table("", head, tuple(rows))))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+"""What can compute; `auto` is CUDA where there is one, and the CPU elsewhere."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """The limits of one server.
 
-    `models` (QDEMO_MODELS): models offered beside those of the catalogue, see `qdemo.models.allowed`.
+    `models` (QDEMO_MODELS): models offered beside the catalogue's, see `qdemo.models.availability`.
     `most_parameters` (QDEMO_MOST_PARAMETERS): what a model that is not named there may have.
     `deadline_s` (QDEMO_DEADLINE_S): the seconds that one comparison may take.
     `model_bytes` (QDEMO_MODEL_CACHE_MB), `result_bytes` (QDEMO_RESULT_CACHE_MB): what is kept of
     loaded models and of results that may be asked for again, in bytes.
+    `device` (QDEMO_DEVICE): what computes, one of `DEVICES`.
     `frame_ancestors` (QDEMO_FRAME_ANCESTORS): who may show the pages in a frame, as origins.
     `tracebacks` (QDEMO_TRACEBACKS): whether errors are logged whole, and not in a line each.
     `in_space`: whether this is a Space of Hugging Face, which sets SPACE_ID.
@@ -27,6 +31,7 @@ class Settings:
     deadline_s: int = 300
     model_bytes: int = 4_000_000_000
     result_bytes: int = 200_000_000
+    device: str = "auto"
     frame_ancestors: tuple[str, ...] = ()
     tracebacks: bool = False
     in_space: bool = False
@@ -36,7 +41,7 @@ class Settings:
         """The settings that an environment holds, and the defaults for what it leaves out.
 
         Raises:
-            ValueError: a variable is no whole number, or a negative one; or no list of origins.
+            ValueError: a variable is no whole number from 0 on, no device, or no list of origins.
 
         >>> Settings.read({"QDEMO_DEADLINE_S": "60"}).deadline_s
         60
@@ -48,6 +53,7 @@ class Settings:
             deadline_s=_whole(environment, "QDEMO_DEADLINE_S", default.deadline_s),
             model_bytes=_megabytes(environment, "QDEMO_MODEL_CACHE_MB", default.model_bytes),
             result_bytes=_megabytes(environment, "QDEMO_RESULT_CACHE_MB", default.result_bytes),
+            device=_one_of(environment, "QDEMO_DEVICE", default.device, DEVICES),
             frame_ancestors=_origins(environment, "QDEMO_FRAME_ANCESTORS"),
             tracebacks=_whole(environment, "QDEMO_TRACEBACKS", 0) > 0,
             in_space=bool(environment.get("SPACE_ID")),
@@ -59,6 +65,15 @@ def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"{name} is {text[:40]!r}, expected a whole number from 0 on")
     return int(text)
+
+
+def _one_of(
+    environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]
+) -> str:
+    text = environment.get(name, default).strip()
+    if text not in allowed:
+        raise ValueError(f"{name} is {text[:40]!r}, expected one of {', '.join(allowed)}")
+    return text
 
 
 def _megabytes(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -14,9 +14,8 @@ from torch import nn
 from transformers import BertTokenizer, BlipImageProcessor, BlipProcessor
 from transformers.initialization import no_init_weights
 
-from qdemo.models.building import BUILDING
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.kinds import KINDS
+from qdemo.models.loading import BUILDING
 from tests.models.models import write_t5
 
 FLAN, BLIP = "google/flan-t5-small", "Salesforce/blip-image-captioning-base"
@@ -151,7 +150,7 @@ def random_blip(name):
 def _model(name, **more):
     """A model of the catalogue, with whatever was in memory for weights."""
     entry = CATALOGUE[name]
-    build = KINDS[entry.task].model
+    build = entry.family.architecture(entry.family.model_types[0]).model
     with BUILDING, no_init_weights():  # random ones of BLIP's would take four seconds
         model = build(build.config_class(**entry.config, **more))
     model.tie_weights()

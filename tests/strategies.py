@@ -4,9 +4,12 @@ import torch
 from hypothesis import strategies as st
 
 from qdemo import Scheme
+from qdemo.spec.formats import GRIDS
 
 INTEGERS = ("int8", "int7", "int6", "int5", "int4", "int3", "int2")
 FLOAT8 = ("fp8_e4m3", "fp8_e5m2")
+EVERY = tuple(GRIDS)
+"""Every grid that a weight can be stored in."""
 KINDS = (
     "normal",
     "uniform",
@@ -69,7 +72,7 @@ shapes = st.one_of(
 def schemes(draw, shape, formats=INTEGERS):
     """A scheme that fits a tensor of that shape."""
     format = draw(st.sampled_from(formats))
-    symmetric = format in FLOAT8 or draw(st.booleans())
+    symmetric = GRIDS[format].kind != "integer" or draw(st.booleans())
     axis = draw(st.sampled_from([None, *range(min(len(shape), 2))]))
     group_size = None
     if axis is not None and draw(st.booleans()):

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from contextlib import redirect_stdout
+from decimal import Context
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from transformers import (
 )
 
 from qdemo.__main__ import main
+from qdemo.spec.document import from_json
 from qdemo.views.files import as_csv
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -282,19 +284,27 @@ def interval(share, total):
     return f"{100 * share:.1f}".removesuffix(".0") + f"%, {ends}"
 
 
+def three_digits(value):
+    """As a person writes it, unless it is below 1/10,000."""
+    shown = Context(prec=3).create_decimal_from_float(value)
+    return f"{value:.2e}" if value < 1e-4 else f"{shown:f}"
+
+
 def test_the_command_prints_the_figures_of_the_document(told):
     printed, document = told
     rows = {row[0]: row[1:] for row in (re.split("  +", line) for line in printed.splitlines())}
     columns = {
-        "bytes": lambda value: f"{value / 1e6:.2f}",
-        "times_smaller": "{:.2f}".format,
-        "token_ms": "{:.1f}".format,
-        "logit_mean_abs": "{:.5f}".format,
-        "logit_max_abs": "{:.4f}".format,
-        "logit_kl_mean": "{:.2e}".format,
+        "bytes": lambda value: f"{value / 1e6:.2f} MB",
+        "times_smaller": "{:.2f}×".format,
+        "first_token_ms": three_digits,
+        "token_ms": three_digits,
+        "logit_mean_abs": three_digits,
+        "logit_max_abs": three_digits,
+        "logit_kl_mean": three_digits,
         "logit_same_top": lambda share: interval(share, len(document["results"][0]["tokens"])),
-        "weight_sqnr_db": "{:.1f}".format,
         "first_divergent_token": str,
+        "weight_sqnr_db": three_digits,
+        "output_error": three_digits,
         "output": repr,
     }
     for result in document["results"]:
@@ -304,7 +314,7 @@ def test_the_command_prints_the_figures_of_the_document(told):
 
 
 def test_the_csv_has_the_figures_of_the_document(document):
-    rows = list(csv.DictReader(io.StringIO(as_csv(document))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(from_json(document)))))
     last = document["results"][-1].items()
     plain = [key for key, value in last if not isinstance(value, list | dict) and key != "span"]
     assert [row["format"] for row in rows] == document["formats"]

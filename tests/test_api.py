@@ -1,5 +1,6 @@
 """The HTTP API of the dashboard as people start it: app.py, in a process of its own."""
 
+import json
 import time
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import qdemo
-from qdemo.report import as_json
 from qdemo.models.pictures import gallery, read_picture
+from qdemo.spec.document import as_json
 from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +76,30 @@ def test_footprint_answers_while_the_first_model_is_still_being_loaded(client):
     }
 
 
+def test_footprint_tells_how_much_is_quantized_and_what_is_not(client):
+    formats = ["fp32", "int8", "int8+emb", "nf4", "int4-g64~lm_head=int8"]
+    held = client.predict("google/flan-t5-small", formats, api_name="/footprint")
+    names = ["fp32", "int8", "int8+emb", "nf4-g64", "int4-g64~lm_head=int8"]
+    assert [size["format"] for size in held] == names
+    covered = {size["format"]: size["coverage"] for size in held}
+    assert {name: one["parameters"] for name, one in covered.items()} == dict.fromkeys(
+        names, 76_961_152
+    )
+    quantized = [one["quantized"] for one in covered.values()]
+    assert quantized == [0, 60_489_728, 76_939_648, 60_489_728, 60_489_728]
+    assert {one["bf16_bytes"] for one in covered.values()} == {153_922_304}
+    for one in covered.values():
+        assert sum(left["parameters"] for left in one["left"]) == 76_961_152 - one["quantized"]
+    largest = covered["int8"]["left"][0]
+    assert (largest["kind"], largest["why"]) == ("Embedding", "embedding")
+    assert largest["parameters"] == 16_449_920
+    bits = {size["format"]: size["bits_per_weight"] for size in held}
+    assert bits["fp32"] is None
+    assert bits["nf4-g64"] == 4.5
+    assert bits["int8"] == pytest.approx(8.06, abs=0.01)
+    assert 4.5 < bits["int4-g64~lm_head=int8"] < 8
+
+
 def test_five_endpoints_are_public(client):
     api = client.view_api(return_format="dict", print_info=False)
     named = {
@@ -109,11 +134,64 @@ def test_models_are_those_of_the_catalogue(client):
 def test_compare_gives_the_document(client):
     whole, _ = compared(client, model="t5-tiny", formats=["bf16", "int8"], prompt=PROMPT)
     *_, last = qdemo.compare("t5-tiny", PROMPT, ["bf16", "int8"])
-    theirs, ours = dict(leaves(whole)), dict(leaves(as_json(last.comparison)))
+    theirs, ours = dict(leaves(whole)), dict(leaves(as_json(last.report)))
     assert theirs.keys() == ours.keys()
     for path, value in ours.items():  # sums may run in another order there
         is_float = isinstance(value, float)
         assert theirs[path] == (pytest.approx(value, rel=1e-3, abs=1e-9) if is_float else value)
+
+
+def test_a_codebook_and_an_exception_are_compared(client):
+    formats = ["nf4", "int4-g64~lm_head=int8"]
+    whole, _ = compared(client, model="t5-tiny", formats=formats, prompt=PROMPT)
+    assert whole["formats"] == ["fp32", "nf4-g64", "int4-g64~lm_head=int8"]
+    assert whole["failures"] == []
+    held = client.predict("t5-tiny", formats, api_name="/footprint")
+    for size, result in zip(held, whole["results"][1:], strict=True):
+        assert size["format"] == result["format"]
+        assert size["bytes"] == result["bytes"]
+        assert size["coverage"] == result["coverage"]
+        assert size["bits_per_weight"] == result["bits_per_weight"]
+
+
+def test_every_figure_says_what_it_is(client):
+    whole, _ = compared(client, model="t5-tiny", formats=["int8"], prompt=PROMPT, max_tokens=1)
+    figures = {figure["key"]: figure for figure in whole["figures"]}
+    assert len(figures) == len(whole["figures"])
+    for result in whole["results"]:
+        assert set(figures) <= set(result)
+    assert all(figure["label"] and figure["definition"] for figure in figures.values())
+
+
+KEYS = {
+    "schema", "model", "input", "read", "kept_wide", "max_tokens", "decoding", "seed", "formats",
+    "results", "failures", "stopped", "kept", "machine", "computed",
+}  # fmt: skip
+OF_A_RESULT = {
+    "format", "output", "bytes", "times_smaller", "first_token_ms", "token_ms", "logit_mean_abs",
+    "logit_max_abs", "logit_mean_abs_centred", "logit_max_abs_centred", "logit_kl_mean",
+    "logit_kl_p90", "logit_kl_max", "logit_same_top", "logit_same_top_error", "logit_same_top_low",
+    "logit_same_top_high", "logit_token_probability_rms", "logit_invalid_positions",
+    "first_divergent_token", "weight_rms", "weight_max_abs", "weight_sqnr_db", "weight_relative",
+    "weight_rms_steps", "weight_zeroed", "weight_overflowed", "weight_saturated", "footprint",
+    "span", "bytes_with_embeddings", "computed", "tokens", "pieces", "top", "kl_by_position",
+    "max_abs_by_position", "weights",
+}  # fmt: skip
+
+
+def test_what_was_told_before_schema_3_still_is(client):
+    whole, _ = compared(client, model="t5-tiny", formats=["fp16", "int8"], prompt=PROMPT)
+    assert set(whole) >= KEYS
+    for result in whole["results"]:
+        assert set(result) >= OF_A_RESULT
+        assert set(result["footprint"]) == {"total", "by_kind", "by_module", "split_ties"}
+    before = json.loads((ROOT / "tests" / "fixtures" / "report-2.json").read_text())
+    assert (set(before), set(before["results"][1])) == (KEYS, OF_A_RESULT)
+    name = "the whole model"
+    ours, theirs = (one["results"][1]["weights"][name] for one in (whole, before))
+    assert set(ours) >= set(theirs)
+    assert set(whole["machine"]) >= set(before["machine"])
+    assert whole["read"][0].keys() == before["read"][0].keys()
 
 
 def test_compare_tells_the_text_while_it_grows(client):
@@ -164,6 +242,8 @@ LOOKS = {"model": "blip-tiny", "formats": ["int8"]}
         (GOOD | {"model": "nobody/nothing"}, "model: unknown model 'nobody/nothing'; the models"),
         (GOOD | {"model": "google/flan-t5-small"}, "model: google/flan-t5-small is not on this"),
         (GOOD | {"formats": ["int9"]}, "formats: unknown format 'int9'; expected one of fp32,"),
+        (GOOD | {"formats": ["int4-g64-gptq"]}, "formats: -gptq in 'int4-g64-gptq' is known, but"),
+        (GOOD | {"formats": ["i" * 4001]}, "formats: a format of 4,001 characters; at most 4,000"),
         (GOOD | {"formats": []}, "formats: choose at least one"),
         (GOOD | {"prompt": " \n"}, "prompt: the prompt is empty"),
         (GOOD | {"prompt": "x" * 4001}, "prompt: the prompt has 4,001 characters; at most 4,000"),
@@ -210,6 +290,7 @@ def test_a_wrong_type_is_told_in_a_sentence_about_the_field(client, field, value
     [
         (("nobody/nothing", ["int8"]), "model: unknown model"),
         (("t5-tiny", ["int9"]), "formats: unknown format"),
+        (("t5-tiny", ["int4-g64-gptq"]), "formats: -gptq in 'int4-g64-gptq' is known, but not"),
         (("t5-tiny", []), "formats: choose"),
         (("t5-tiny", ["int4-g80"]), "group_size 80 does not divide the row length 192"),
         ((3, ["int8"]), "model: expected text, got 3"),

@@ -1,18 +1,26 @@
+import csv
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-import qdemo.__main__
 from qdemo.__main__ import main
-from qdemo.measure.overflow import Overflow, Span, Watch
+from qdemo.engine import engine
+from qdemo.measure.overflow import Watch
 from qdemo.models.scenes import IMAGES
+from qdemo.spec.report import Overflow, Span
+from qdemo.ui import held
+from tests.views.documents import Page
 
 ROOT = Path(__file__).parent.parent
-
+FIXTURES = ROOT / "tests" / "fixtures"
+REPORTS = {1: FIXTURES / "report-1.json", 2: FIXTURES / "report-2.json", 3: held.FILE}
 PICTURE = IMAGES / "gallery" / "a-woman-and-a-dog-on-the-beach.png"
 
 
@@ -25,6 +33,13 @@ def cells(output):
     return [line.split() for line in output.splitlines()]
 
 
+def columns(output):
+    """A table's rows, as cells by their heads."""
+    head, *rows = [re.split("  +", line) for line in output.splitlines() if "  " in line]
+    assert head[0] == "format"
+    return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+
 def test_footprint_prints_the_bytes_of_each_format(capsys):
     formats = ("fp32", "bf16", "int8", "int8+emb", "int4-g64")
     status, out, err = run(capsys, "footprint", "google/flan-t5-small", "--formats", *formats)
@@ -34,7 +49,8 @@ def test_footprint_prints_the_bytes_of_each_format(capsys):
     assert tuple(rows) == formats
     assert rows["fp32"][:3] == ["307.84", "1.00", "307,844,608"]
     assert rows["int8"] == ["126.83", "2.43", "126,827,520", "60,489,728", "452,096",
-                            "65,885,696", "0"]  # fmt: skip
+                            "65,885,696", "0", "8.060", "78.6%"]  # fmt: skip
+    assert rows["bf16"][-2:] == ["–", "0%"]
     assert rows["int8+emb"][1] == "3.97"
     assert rows["int4-g64"][2] == "99,911,168"  # 60,489,728 · (1/2 + 4/64) + 65,885,696
 
@@ -54,24 +70,33 @@ def test_untied_counts_as_older_transformers_did(capsys):
     assert "494,832,248" in out
 
 
+HEADS = {
+    "first token, ms": "first_token_ms",
+    "a token, ms": "token_ms",
+    "mean |Δlogit|": "logit_mean_abs",
+    "max |Δlogit|": "logit_max_abs",
+    "KL, nats": "logit_kl_mean",
+    "SQNR, dB": "weight_sqnr_db",
+}
+
+
 def test_compare_shows_what_its_json_holds(capsys, tmp_path):
     path = tmp_path / "all.json"
     command = ["compare", "t5-tiny", "--input", "What is 23 + 45?", "--json", str(path)]
     status, out, err = run(capsys, *command, "--formats", "bf16", "int8", "int2")
     assert (status, err) == (0, "")
     whole = json.loads(path.read_text())
-    rows = {row[0]: row for row in cells(out) if row}
+    rows = columns(out)
     assert (whole["model"], whole["input"]) == ("t5-tiny", "What is 23 + 45?")
     assert [result["format"] for result in whole["results"]] == ["fp32", "bf16", "int8", "int2"]
     for result in whole["results"][1:]:
         row = rows[result["format"]]
-        assert row[1] == f"{result['bytes'] / 1e6:.2f}"
-        assert row[4:7] == [
-            f"{result['logit_mean_abs']:.5f}",
-            f"{result['logit_max_abs']:.4f}",
-            f"{result['logit_kl_mean']:.2e}",
-        ]
-        assert repr(result["output"]) in out
+        assert row["memory"] == f"{result['bytes'] / 1e6:.2f} MB"
+        for head, key in HEADS.items():
+            assert float(row[head]) == pytest.approx(result[key], rel=0.005), key
+        assert row["output"] == repr(result["output"])
+        assert "," not in row["KL, nats"]
+        assert row["diverges at token"] == str(result["first_divergent_token"] or "–")
 
 
 def test_compare_captions_a_picture(capsys):
@@ -95,6 +120,9 @@ def test_models_lists_the_catalogue(capsys):
     assert ["google/flan-t5-xxl", "text2text", "11,135,332,352", "44,541.3"] in cells(out)
 
 
+GPTQ = "-gptq in 'int4-g64-gptq' is known, but not built yet"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -107,6 +135,24 @@ def test_models_lists_the_catalogue(capsys):
         (["compare", "blip-tiny", "--input", "no.png"], "there is no file no.png"),
         (["compare", "blip-tiny", "--input", "README.md"], "README.md is no picture"),
         (["footprint", "google/flan-t5-small", "--formats", "int9"], "unknown format 'int9'"),
+        (["footprint", "t5-tiny", "--formats", "int4-g64-gptq"], GPTQ),
+        (["compare", "t5-tiny", "--input", "x", "--formats", "int8", "int4-g64-gptq"], GPTQ),
+        (["compare", "t5-tiny", "--input", "x", "--formats", "int8~lm_head"], "'~lm_head' is no"),
+        (["show", "no.json"], "can't read no.json: No such file or directory"),
+        (["show", "tests"], "can't read tests: Is a directory"),
+        (["show", "README.md"], "README.md: expected a report as JSON; this is none"),
+        (
+            ["show", "assets/course.json"],
+            "assets/course.json: expected a report, with a schema; this is none",
+        ),
+        (
+            ["show", "tests/fixtures/report-2.json", "--write", "x.pdf"],
+            "can't write x.pdf; its name has to end in one of .json, .csv, .html",
+        ),
+        (
+            ["show", "tests/fixtures/report-2.json", "--write", "no/x.csv"],
+            "can't write no/x.csv: No such file or directory",
+        ),
         (
             ["footprint", "google/flan-t5-small", "--formats", "int4-g48"],
             "group_size 48 does not divide the row length 512; use a divisor such as 32",
@@ -152,7 +198,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
     name, capsys, tmp_path, monkeypatch
 ):
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr(qdemo.__main__, "compare", lambda *_: 1 / 0)
+    monkeypatch.setattr(engine, "compare", lambda *_: 1 / 0)
     status, out, err = run(capsys, *COMPARE, "--json", str(tmp_path / name))
     assert (status, out) == (2, "")
     assert err.startswith(f"qdemo: can't write {tmp_path / name}: ")
@@ -193,3 +239,127 @@ def test_as_people_start_it():
     result = as_people_run_it("--help")
     assert result.returncode == 0
     assert b"footprint" in result.stdout
+
+
+@pytest.mark.parametrize("command", [("--help",), ("show", "--help"), ("compare", "--help")])
+def test_help_loads_no_torch(command):
+    script = (
+        "import sys; from qdemo.__main__ import main\n"
+        f"try: main({command!r})\n"
+        "except SystemExit: print(sorted({'torch', 'transformers', 'gradio'} & {*sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert run.stderr == ""
+    assert run.stdout.endswith("\n[]\n")
+
+
+def test_importing_qdemo_loads_no_torch():
+    script = "import sys, qdemo, qdemo.spec.document; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (run.stdout, run.stderr) == ("False\n", "")
+
+
+@pytest.mark.parametrize("schema", REPORTS)
+def test_a_file_of_any_version_is_shown(capsys, schema):
+    status, out, err = run(capsys, "show", str(REPORTS[schema]))
+    assert (status, err) == (0, "")
+    assert out.startswith("t5-tiny: 'Sort these words: pig, onion, river, wolf'\n\n")
+    rows, whole = columns(out), json.loads(REPORTS[schema].read_text())
+    assert whole["schema"] == schema
+    assert list(rows) == whole["formats"]
+    assert rows["fp32"]["output"] == "'onion, pig, river, wolf'"
+    assert rows["fp16"]["memory"] == "8.35 MB"
+    assert rows["fp16"]["diverges at token"] == "–"
+    assert rows["int3"]["diverges at token"] == "3"
+    assert rows["int3"]["SQNR, dB"] == "12.5"
+
+
+def test_a_report_of_today_is_shown_without_torch():
+    script = (
+        "import sys; from qdemo.__main__ import main\n"
+        f"main(['show', {str(held.FILE)!r}]); print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert run.stderr == ""
+    assert run.stdout.endswith("\nFalse\n")
+
+
+@pytest.mark.parametrize("schema", REPORTS)
+def test_a_file_is_written_as_another_kind_of_file(capsys, tmp_path, schema):
+    for ending in ("html", "csv", "json"):
+        file = tmp_path / f"x.{ending}"
+        assert run(capsys, "show", str(REPORTS[schema]), "--write", str(file))[::2] == (0, "")
+    whole = json.loads(REPORTS[schema].read_text())
+    page = Page((tmp_path / "x.html").read_text())
+    assert all(result["output"] in page.text for result in whole["results"])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "x.csv").read_text())))
+    written = json.loads((tmp_path / "x.json").read_text())
+    assert (written["schema"], written["formats"]) == (3, whole["formats"])
+    for row, now, before in zip(rows, written["results"], whole["results"], strict=True):
+        for key in ("format", "output"):
+            assert row[key] == now[key] == before[key]
+        for key in ("bytes", "token_ms", "logit_kl_mean", "weight_rms"):
+            assert now[key] == before[key]
+            assert row[key] == ("" if before[key] is None else repr(before[key])), key
+    assert written["results"][-1]["first_divergent_token"] == 3
+
+
+def test_what_is_shown_was_written_by_compare(capsys, tmp_path):
+    path = tmp_path / "x.json"
+    _, compared, _ = run(capsys, *COMPARE, "--json", str(path))
+    status, shown, _ = run(capsys, "show", str(path), "--write", str(path))
+    assert (status, shown) == (0, compared)
+    assert run(capsys, "show", str(path)) == (0, compared, "")
+
+
+def test_a_later_report_is_refused_and_nothing_is_written(capsys, tmp_path):
+    later, file = tmp_path / "later.json", tmp_path / "x.html"
+    later.write_text('{"schema": 99}')
+    status, out, err = run(capsys, "show", str(later), "--write", str(file))
+    assert (status, out) == (2, "")
+    assert err == f"qdemo: {later}: a report of schema 99; this version reads 1 to 3\n"
+    assert not file.exists()
+    later.write_text('{"schema": 3, "results": [], "figures": []}')
+    status, out, err = run(capsys, "show", str(later))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"qdemo: {later}: the report is not whole: ")
+    assert err.count("\n") == 1
+
+
+def test_a_codebook_and_an_exception_are_compared_and_counted(capsys):
+    formats = ["nf4", "int4-g64~lm_head=int8"]
+    _, out, _ = run(capsys, *COMPARE[:4], "--max-tokens", "2", "--formats", *formats)
+    rows = columns(out)
+    assert list(rows) == ["fp32", "nf4-g64", "int4-g64~lm_head=int8"]
+    status, out, err = run(capsys, "footprint", "t5-tiny", "--formats", "int4-g64", *formats)
+    assert (status, err) == (0, "")
+    plain, nf4, mixed = ({**row} for row in columns(out.partition("\n\n")[2]).values())
+    assert nf4["bytes"] == plain["bytes"]
+    assert int(mixed["bytes"].replace(",", "")) > int(plain["bytes"].replace(",", ""))
+    assert nf4["MB"] == rows["nf4-g64"]["memory"].removesuffix(" MB")
+    assert mixed["MB"] == rows["int4-g64~lm_head=int8"]["memory"].removesuffix(" MB")
+
+
+def test_the_device_can_be_chosen():
+    run = as_people_run_it(
+        *COMPARE, "--device", "cpu", "--json", "/dev/stderr", QDEMO_DEVICE="cuda"
+    )
+    assert run.returncode == 0
+    assert json.loads(run.stderr)["machine"]["device"] == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_device_that_is_not_here_is_refused_in_a_sentence():
+    for run in (
+        as_people_run_it(*COMPARE, "--device", "cuda"),
+        as_people_run_it(*COMPARE, QDEMO_DEVICE="cuda"),
+    ):
+        assert (run.returncode, run.stdout) == (2, b"")
+        said = "qdemo: there is no cuda here; use --device cpu, or QDEMO_DEVICE=cpu\n"
+        assert run.stderr.decode() == said
+
+
+def test_a_device_that_nobody_knows_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main([*COMPARE, "--device", "tpu"])
+    assert "invalid choice: 'tpu'" in capsys.readouterr().err

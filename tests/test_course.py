@@ -23,7 +23,7 @@ from qdemo import (
     quantize_tensor,
 )
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.skeleton import skeleton
+from qdemo.models.loading import skeleton
 from tests.compress.models import Dummy
 
 # Lesson 2: data types

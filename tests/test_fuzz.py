@@ -1,7 +1,7 @@
 """Whatever text, value or file comes from outside is read, or refused in a sentence."""
 
 import io
-from urllib.parse import parse_qs
+import json
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,24 +9,33 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qdemo import Variant, from_pattern, from_value
+from qdemo.engine.asking import ask
 from qdemo.lab import bitstrip, matrices
-from qdemo.spec.formats import FORMATS
-from qdemo.request import FIELDS, MAX_CHARACTERS, InputError, Request, _is_unseen, from_query
 from qdemo.models.pictures import gallery, read_picture
-from tests.test_request import GOOD, LOOKS, anything
-from tests.test_request import formats as lists_of_formats
-from tests.test_request import tokens as numbers_of_tokens
+from qdemo.spec import document
+from qdemo.spec.formats import FORMATS, GRIDS
+from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, InputError, _is_unseen
+from qdemo.spec.scheme import NAMED
+from qdemo.ui import held, link
+from tests.engine.test_asking import anything
+from tests.engine.test_asking import formats as lists_of_formats
+from tests.engine.test_asking import tokens as numbers_of_tokens
 
+FIELDS = ("model", "formats", "prompt", "picture", "max_tokens")
+ASKED = {"formats": ["int8"], "prompt": "x", "picture": "scene:1"}
 PIECES = (
-    *FORMATS, "int9", "-", "+", "@", "g", "axis", "tensor", "affine", "emb", "64", "0", " ", ",",
-    "\n", "1e", "/", "x", "٣", "\0", "\u202e", "\u0301" * 300,
+    *FORMATS, *GRIDS, *NAMED, "int9", "-", "+", "@", "g", "axis", "tensor", "affine", "emb", "64",
+    "0", " ", ",", "\n", "1e", "/", "x", "٣", "\0", "\u202e", "\u0301" * 300, "~", "=", "lm_head",
+    "mse", "gptq", "hqq", "awq", "sq0.5", "rot", "dq", "a8", "llm.int8", "kv8", ".",
 )  # fmt: skip
 texts = st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
 variants = st.tuples(
-    st.sampled_from(["fp32", "bf16", "int8", "int4", "int2", "fp8_e5m2", " int3"]),
+    st.sampled_from(["fp32", "bf16", "int8", "int4", "int2", "fp8_e5m2", " int3", *GRIDS, *NAMED]),
     st.sampled_from(["", "-g64", "-g007", "-tensor", "-axis1", "-affine", "-g32-affine", "-g0"]),
-    st.sampled_from(["", "+emb", "+EMB"]),
+    st.sampled_from(["", "-mse", "-gptq", "-hqq", "-dq", "-sq0.5-gptq", "-mse-hqq"]),
+    st.sampled_from(["", "+emb", "+EMB", "+kv8", "+emb+kv4"]),
     st.sampled_from(["", "@bf16", "@fp32", "@int8"]),
+    st.sampled_from(["", "~lm_head=int8", "~a.0=nf4-dq~b=fp32", "~a=int8~a=int4", "~=", "~x"]),
 ).map("".join)
 numbers = st.one_of(
     st.text("0123456789+-_.eE/ xXabfNnIi:٣", max_size=30),
@@ -52,7 +61,11 @@ def refusal(read, *given, **named):
     return error
 
 
-@given(variants | texts.map(lambda text: text[:60]))
+def asked(model, formats, prompt, picture, max_tokens=DEFAULT_TOKENS):
+    return ask(model, formats, {"prompt": prompt, "picture": picture}, max_tokens)
+
+
+@given(variants | texts)
 def test_a_variant_is_written_as_it_is_read_or_refused(text):
     if refusal(Variant.parse, text) is None:
         variant = Variant.parse(text)
@@ -60,15 +73,15 @@ def test_a_variant_is_written_as_it_is_read_or_refused(text):
         assert str(Variant.parse(str(variant))) == str(variant)
 
 
-@given(st.sampled_from(FIELDS), values, st.sampled_from([GOOD, LOOKS]))
-def test_any_value_is_taken_or_refused_at_its_own_field(field, value, asked):
-    error = refusal(Request.parse, **{"prompt": "x", "picture": "scene:1"} | asked | {field: value})
+@given(st.sampled_from(FIELDS), values, st.sampled_from(["t5-tiny", "blip-tiny"]))
+def test_any_value_is_taken_or_refused_at_its_own_field(field, value, model):
+    error = refusal(asked, **ASKED | {"model": model} | {field: value})
     assert error is None or (isinstance(error, InputError) and error.field == field)
 
 
 @given(values, values, values, values, values)
 def test_any_values_together_are_taken_or_refused(model, texts, prompt, picture, max_tokens):
-    error = refusal(Request.parse, model, texts, prompt, picture, max_tokens)
+    error = refusal(asked, model, texts, prompt, picture, max_tokens)
     assert error is None or error.field in FIELDS
 
 
@@ -76,11 +89,10 @@ def test_any_values_together_are_taken_or_refused(model, texts, prompt, picture,
 @example("a&b=c;d#e?f+g%20h\r\n\t\0\x7f ", ["int8+emb"], 3)
 @example("\u202e\u200b\u0301\ufeff\U0010ffff" * 700, ["fp16"], 3)
 def test_a_link_asks_for_the_same_prompt_again(prompt, texts, max_tokens):
-    asked = {"model": "t5-tiny", "formats": texts, "prompt": prompt, "max_tokens": max_tokens}
-    if refusal(Request.parse, **asked) is None:
-        request = Request.parse(**asked)
-        query = {name: found for name, (found,) in parse_qs(request.query()).items()}
-        assert Request.parse(**from_query(query)) == request
+    values = ("t5-tiny", texts, prompt, None, max_tokens)
+    if refusal(asked, *values) is None:
+        request = asked(*values)
+        assert link.request(link.address_of(request)) == request
     else:
         assert all(map(_is_unseen, prompt)) or len(prompt) > MAX_CHARACTERS
 
@@ -150,3 +162,47 @@ def test_a_damaged_picture_is_read_or_refused(kind, data):
         damaged[place] = data.draw(st.sampled_from([0, 1, 127, 128, 255]) | st.integers(0, 255))
     cut = data.draw(st.sampled_from([len(damaged), len(damaged) - 1, len(damaged) // 2]))
     assert is_refused_well(bytes(damaged[:cut]))
+
+
+def parts(whole, path=()):
+    """Where each value of a document stands; of long lists the beginning."""
+    yield path
+    if isinstance(whole, dict | list):
+        inner = whole.items() if isinstance(whole, dict) else enumerate(whole[:3])
+        for key, value in inner:
+            yield from parts(value, (*path, key))
+
+
+def changed(whole, path, value):
+    """A copy with another value there."""
+    copy = json.loads(json.dumps(whole))
+    if not path:
+        return value
+    inside = copy
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = value
+    return copy
+
+
+REPORT = json.loads(held.FILE.read_text(encoding="utf-8"))
+for _result in REPORT["results"]:
+    _result["weights"] = dict(list((_result["weights"] or {}).items())[:2]) or None
+PLACES = list(parts(REPORT))
+some = st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just([]) | st.just({})
+
+
+@given(st.sampled_from(PLACES), some | anything.filter(lambda value: not isinstance(value, bytes)))
+def test_a_damaged_report_is_read_or_refused(path, value):
+    try:
+        damaged = json.dumps(changed(REPORT, path, value))
+    except (TypeError, ValueError):
+        return
+    if refusal(document.from_text, damaged) is None:
+        report = document.from_text(damaged)
+        assert document.from_text(json.dumps(document.as_json(report))) == report
+
+
+@given(st.binary(max_size=99) | texts.map(str.encode) | st.just(b"[" * 100_000))
+def test_any_bytes_are_no_report(content):
+    assert refusal(document.from_text, content)

@@ -1,6 +1,6 @@
 import pytest
 
-from qdemo.settings import Settings
+from qdemo.settings import DEVICES, Settings
 
 
 def test_an_empty_environment_has_the_defaults():
@@ -14,14 +14,27 @@ def test_each_variable_is_read():
         "QDEMO_DEADLINE_S": " 60 ",
         "QDEMO_MODEL_CACHE_MB": "0",
         "QDEMO_RESULT_CACHE_MB": "7",
+        "QDEMO_DEVICE": "cpu\n",
     }
-    assert Settings.read(environment) == Settings("google/flan-t5-xl", 5, 60, 0, 7_000_000)
+    assert Settings.read(environment) == Settings("google/flan-t5-xl", 5, 60, 0, 7_000_000, "cpu")
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-1", "1.5", "1e3", "٣"])
 def test_what_is_no_whole_number_is_named(text):
     with pytest.raises(ValueError, match=r"QDEMO_DEADLINE_S is '.*', expected a whole number"):
         Settings.read({"QDEMO_DEADLINE_S": text})
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_device_is_one_of_a_few(name):
+    assert Settings.read({"QDEMO_DEVICE": name}).device == name
+
+
+@pytest.mark.parametrize("text", ["", "gpu", "CUDA", "cuda:0", "tpu" * 99])
+def test_what_is_no_device_is_named(text):
+    said = r"QDEMO_DEVICE is '.{0,40}', expected one of auto, cpu, cuda, mps$"
+    with pytest.raises(ValueError, match=said):
+        Settings.read({"QDEMO_DEVICE": text})
 
 
 def test_who_may_frame_a_page_is_a_list_of_origins():

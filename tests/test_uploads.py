@@ -16,8 +16,8 @@ from tests.test_api import FILE, LOOKS, WITHOUT_PROXY, compared
 
 SECONDS = 3  # an hour, for this server
 SCRIPT = f"""
-from qdemo.ui import dashboard, leftovers
-dashboard._HOUR = leftovers.HOUR = {SECONDS}
+from qdemo.ui import dashboard
+dashboard.HOUR = {SECONDS}
 dashboard.serve(dashboard.build())
 """
 MOST = 20 * 2**20

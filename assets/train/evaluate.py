@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from torch import nn
 
 import qdemo
-from qdemo.measure.proportion import wilson
+from qdemo.measure.outputs import wilson
 
 # Where each model's subject lives; imported when asked for, so that one doesn't need the other.
 SUBJECTS = {"t5-tiny": "assets.train.text.subject", "blip-tiny": "assets.train.scenes.subject"}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from qdemo.compress.modules import QEmbedding, QLinear, QModule, QWeight
+from qdemo.compress import layers, mixed
+from qdemo.compress.modules import QModule, QWeight
 from qdemo.numerics.casting import CastCount, count_cast, float_format
+from qdemo.numerics.insides import memory_of
 from qdemo.spec.formats import FORMATS, Format, get_format
 from qdemo.spec.scheme import Scheme
 from qdemo.spec.variant import Variant
@@ -80,8 +81,7 @@ def rebuild(
 
 def alias_of(tensor: Tensor) -> object:
     """Equal for tensors that are the same memory seen the same way, which are tied."""
-    storage = tensor.untyped_storage()._cdata  # the storage's identity, on the meta device too
-    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
+    return memory_of(tensor), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 def quantize(
@@ -103,17 +103,12 @@ def quantize(
         ValueError: a bad scheme or dtype, a layer that it does not fit, or no layer at all.
     """
     scheme = _as_scheme(weights)
-    chosen = _chosen(model, embeddings, _patterns(include) or ["*"], _patterns(exclude))
+    chosen = layers.chosen(model, embeddings, _patterns(include) or ["*"], _patterns(exclude))
     if not chosen:
         raise ValueError(
             f"nothing to quantize: include={include}, exclude={exclude} leave no layer"
         )
-    swaps = {id(module): _swap(name, module, scheme) for name, module in chosen.items()}
-    for parent in list(model.modules()):
-        for name, child in list(parent._modules.items()):  # named_children() skips a second use
-            if id(child) in swaps:
-                setattr(parent, name, swaps[id(child)])
-    _note_split_ties(model)
+    _swap(model, dict.fromkeys(chosen, scheme))
 
 
 def freeze(model: nn.Module) -> None:
@@ -140,17 +135,47 @@ def build(reference: Model, variant: Variant) -> Model:
     """That variant of `reference`, which is untouched; what needs no change is shared with it.
 
     Raises:
-        ValueError: a layer does not fit the scheme, a weight is NaN or infinite, or a part of the
-            variant is not built yet.
+        ValueError: a layer does not fit its scheme, a weight is NaN or infinite, an exception finds
+            nothing, nothing is left to quantize, or a part of the variant is not built yet.
     """
     variant.check_built()
-    compute = FORMATS[variant.compute]
-    if variant.scheme is None:
-        return cast(reference, compute)
-    built = rebuild(reference)
-    quantize(built, variant.scheme, embeddings=variant.embeddings)
-    freeze(built)
-    return built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
+    plan, compute = layers.plan(reference, variant), FORMATS[variant.compute]
+    if plan.schemes:
+        built = rebuild(reference)
+        _swap(built, plan.schemes)
+        freeze(built)
+        built = built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
+    else:
+        built = cast(reference, compute)
+    if casts := {name: held for name, held in plan.casts.items() if held != variant.compute}:
+        _except(built, reference, casts)
+    return built
+
+
+def _except(model: nn.Module, reference: nn.Module, casts: Mapping[str, str]) -> None:
+    """Give the modules of those names the floats of `reference`, each in its format, in place.
+
+    They can't be cast back from `model`, whose values are rounded by now. What is tied within one
+    format stays one Parameter; an end that is no exception keeps its own.
+    """
+    made: dict[object, Tensor] = {}
+    for name, format in casts.items():
+        module, dtype = model.get_submodule(name), FORMATS[format].dtype
+        for key, tensor in _own_floats(reference.get_submodule(name)):
+            alias = alias_of(tensor), type(tensor), format
+            if alias not in made:
+                made[alias] = _like(tensor, tensor.detach().to(dtype))
+            setattr(module, key, made[alias])
+    mixed.join(model, casts)
+
+
+def _own_floats(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(module, QWeight):
+        return
+    for named in (module.named_parameters, module.named_buffers):
+        for key, tensor in named(recurse=False, remove_duplicate=False):
+            if tensor.is_floating_point():
+                yield key, tensor
 
 
 def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
@@ -185,32 +210,18 @@ def _patterns(patterns: str | Sequence[str] | None) -> list[str]:
     return [patterns] if isinstance(patterns, str) else list(patterns or [])
 
 
-def _chosen(
-    model: nn.Module, embeddings: bool, include: list[str], exclude: list[str]
-) -> dict[str, nn.Module]:
-    """The layers to swap by name. A subclass may read its weight in its own way: left alone."""
-    kinds = (nn.Linear, nn.Embedding) if embeddings else (nn.Linear,)
-    if type(model) in kinds:
-        raise ValueError(f"cannot swap the model itself, a {type(model).__name__}; wrap it first")
-    named = list(model.named_modules(remove_duplicate=False))  # a pattern may mean any name
-    left = {id(module) for name, module in named if _matches(name, exclude)}
-    found: dict[int, tuple[str, nn.Module]] = {}
-    for name, module in named:
-        if type(module) in kinds and _matches(name, include) and id(module) not in left:
-            found.setdefault(id(module), (name, module))
-    return dict(found.values())
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _swap(name: str, module: nn.Module, scheme: Scheme) -> QModule:
-    with naming(name):
-        if isinstance(module, nn.Linear):
-            return QLinear(module, scheme)
-        assert isinstance(module, nn.Embedding)
-        return QEmbedding(module, scheme)
+def _swap(model: nn.Module, schemes: Mapping[str, Scheme]) -> None:
+    """Swap the layers of those names, in place; none where one does not fit its scheme."""
+    swaps: dict[int, QModule] = {}
+    for name, scheme in schemes.items():
+        module = model.get_submodule(name)
+        with naming(name):
+            swaps[id(module)] = layers.take_over(module, scheme)
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):  # named_children() skips a second use
+            if id(child) in swaps:
+                setattr(parent, name, swaps[id(child)])
+    _note_split_ties(model)
 
 
 @contextmanager

@@ -1,40 +1,24 @@
-"""The bytes that a model really holds."""
+"""The bytes that a model really holds, and how much of it is quantized."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
+from qdemo.compress.convert import alias_of, rebuild
+from qdemo.compress.layers import EMBEDDINGS, QUANTIZED
 from qdemo.compress.modules import QModule, QWeight
+from qdemo.numerics.insides import memory_of
+from qdemo.spec.footprint import KINDS, Coverage, Footprint, Left, SplitTie
+from qdemo.spec.variant import Variant
 
-KINDS = ("quantized weights", "scales and zero points", "float weights", "buffers")
-"""What bytes are spent on; quantized weights are integers, or fp8 numbers that have a scale."""
+__all__ = ["KINDS", "Footprint", "bits_per_weight", "coverage", "footprint"]
 
-
-@dataclass(frozen=True)
-class SplitTie:
-    """One matrix held twice: quantized in one module, float in another that it was tied to."""
-
-    quantized: str
-    float: str
-    float_bytes: int
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """Bytes of storage held, memory that several tensors share counted once.
-
-    `total` is the sum over `by_kind` (each of `KINDS`) and over `by_module` (the modules that own
-    a tensor themselves; shared memory belongs to the first).
-    """
-
-    total: int
-    by_kind: dict[str, int]
-    by_module: dict[str, int]
-    split_ties: tuple[SplitTie, ...] = ()
+_WEIGHTS, _SCALES, _FLOATS, _BUFFERS = KINDS
 
 
 def footprint(model: nn.Module) -> Footprint:
@@ -45,29 +29,70 @@ def footprint(model: nn.Module) -> Footprint:
     """
     by_kind = dict.fromkeys(KINDS, 0)
     by_module: dict[str, int] = defaultdict(int)
-    seen: set[int] = set()
+    seen: set[object] = set()
     for name, kind, tensor in _held(model):
-        storage = tensor.untyped_storage()
-        if storage._cdata not in seen:  # the storage's identity, on the meta device too
-            seen.add(storage._cdata)
-            by_kind[kind] += storage.nbytes()
-            by_module[name] += storage.nbytes()
+        if (memory := memory_of(tensor)) not in seen:
+            seen.add(memory)
+            by_kind[kind] += tensor.untyped_storage().nbytes()
+            by_module[name] += tensor.untyped_storage().nbytes()
     return Footprint(sum(by_kind.values()), by_kind, dict(by_module), tuple(_split_ties(model)))
+
+
+def bits_per_weight(model: nn.Module) -> float | None:
+    """Bits that a quantized weight costs, its share of scales and all else that is held beside the
+    codes counted; None where nothing is frozen.
+
+    >>> from qdemo import Variant
+    >>> bits_per_weight(Variant.parse("int4-g8").build(nn.Sequential(nn.Linear(16, 4))))
+    8.0
+    """
+    weights = sum(math.prod(m.shape) for m in model.modules() if isinstance(m, QWeight))
+    held = footprint(model).by_kind
+    return 8 * (held[_WEIGHTS] + held[_SCALES]) / weights if weights else None
+
+
+def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = None) -> Coverage:
+    """How much of `model` is quantized, which was built from the float model `reference`, and why
+    the rest is not. Both may be on the meta device; `variant`, where it is known, tells what was
+    left out by name from what was not asked for.
+    """
+    quantized = _quantized(model)
+    left: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    total = reached = 0
+    for names, parameter in _distinct(reference):
+        total += parameter.numel()
+        if quantized.intersection(names):
+            reached += parameter.numel()
+            continue
+        owner = reference.get_submodule(names[0].rpartition(".")[0])
+        why = _why(owner, parameter, names, variant) if quantized else "cast"
+        left[_class(owner, names[0]), why].append((names[0], parameter.numel()))
+    halved = footprint(rebuild(reference, torch.bfloat16, "meta")).total
+    return Coverage(total, reached, tuple(_parts(left)), halved)
+
+
+def _parts(left: dict[tuple[str, str], list[tuple[str, int]]]) -> list[Left]:
+    """One a class and a reason, the largest first."""
+    parts = [
+        Left(kind, why, sum(numel for _, numel in found), len(found), found[0][0])
+        for (kind, why), found in left.items()
+    ]
+    return sorted(parts, key=lambda part: -part.parameters)
 
 
 def _held(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
     for name, module in model.named_modules():
         owner = name.rpartition(".")[0] if isinstance(module, QWeight) else name
         for parameter in module.parameters(recurse=False):
-            yield owner, "float weights", parameter
-        for key, buffer in module.named_buffers(recurse=False):
-            yield owner, _kind(module, key), buffer
+            yield owner, _FLOATS, parameter
+        for role, buffer in module.named_buffers(recurse=False):
+            yield owner, _kind(module, role), buffer
 
 
-def _kind(module: nn.Module, key: str) -> str:
+def _kind(module: nn.Module, role: str) -> str:
     if not isinstance(module, QWeight):
-        return "buffers"
-    return "quantized weights" if key == "packed" else "scales and zero points"
+        return _BUFFERS
+    return _WEIGHTS if role == "codes" else _SCALES
 
 
 def _split_ties(model: nn.Module) -> Iterator[SplitTie]:
@@ -77,3 +102,36 @@ def _split_ties(model: nn.Module) -> Iterator[SplitTie]:
             for other in module.tied_with:
                 if other in floats:  # it may be quantized too by now
                     yield SplitTie(name, other, floats[other].nbytes)
+
+
+def _quantized(model: nn.Module) -> set[str]:
+    """The names that quantized weights had as parameters."""
+    named = model.named_modules(remove_duplicate=False)
+    return {f"{name}.weight".lstrip(".") for name, m in named if isinstance(m, QModule)}
+
+
+def _distinct(model: nn.Module) -> Iterator[tuple[list[str], nn.Parameter]]:
+    """Each parameter once, with all its names: those of one memory are one."""
+    names: dict[object, list[str]] = defaultdict(list)
+    first: dict[object, nn.Parameter] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        alias = alias_of(parameter)
+        names[alias].append(name)
+        first.setdefault(alias, parameter)
+    return ((names[alias], parameter) for alias, parameter in first.items())
+
+
+def _class(owner: nn.Module, name: str) -> str:
+    is_bias = type(owner) in QUANTIZED and name.endswith("bias")
+    return "bias" if is_bias else type(owner).__name__
+
+
+def _why(owner: nn.Module, parameter: Tensor, names: list[str], variant: Variant | None) -> str:
+    """A key of `WHY`: by shape where that settles it, then by class, then by name."""
+    if parameter.ndim < 2:
+        return "vector"
+    if type(owner) not in QUANTIZED:
+        return "class" if parameter.ndim == 2 else "shape"
+    excepted = () if variant is None else tuple(f"{name}." for name, _ in variant.exceptions)
+    by_name = any(name.startswith(excepted) for name in names)
+    return "embedding" if type(owner) in EMBEDDINGS and not by_name else "name"

@@ -2,33 +2,34 @@
 
 Which way is taken, by the rows of activations (measured by `python -m tests.bench.products`):
 
-- up to `FEW`, integers of up to 8 bits whose rows have one scale: the integers are multiplied as
-  such, bf16 by torch's packed kernel, fp32 and fp16 in slices, as long as these hold every bit;
+- up to `FEW`, on a CPU, int8 weights whose rows have one scale are multiplied as such (`cpu`);
 - else some rows of weights at a time are made floats in memory that is used again and stays in
-  the cache, for one product each.
+  the cache. Up to `_AS_THEY_LIE` packed ones are not put in order before: each panel of 16 rows
+  takes part in one product of many small matrices, and it is the activations whose columns are put
+  in the order of the weights.
 
 A scale that a whole row shares is applied to the product, which is shorter than the row.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.compress import int8, slices
+from qdemo.compress import cpu
+from qdemo.numerics.blocks import converted, scratch, tile_size
 from qdemo.numerics.qtensor import QTensor
-from qdemo.numerics.scratch import scratch
 
 FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""
 
-_IN_FP32 = (torch.float32, torch.float16)  # whose product is computed in fp32
 _BLOCK = 1 << 20  # weights that are floats, or sums that are integers, at a time
+_AS_THEY_LIE = 96
+"""Rows of activations up to which packed weights are multiplied as they lie, on a CPU; of bf16 they
+never are, as a CPU multiplies many small matrices of that slowly."""
 
 
 def quantized_linear(x: Tensor, weight: QTensor, bias: Tensor | None) -> Tensor:
@@ -58,46 +59,15 @@ class _Product(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         out = grad.new_zeros(len(grad), ctx.weight.shape[1])
-        for rows, part in _blocks(ctx.weight):
+        for rows, part in ctx.weight.pieces(_height(grad, ctx.weight)):
             out.addmm_(grad[:, rows], part.dequantize(grad.dtype))
         return out, None
 
 
 def _product(x: Tensor, weight: QTensor) -> Tensor:
-    out = None
-    if _has_integer_rows(weight) and x.shape[0] <= FEW and x.is_cpu:
-        out = _packed(x, weight) if x.dtype == torch.bfloat16 else _in_slices(x, weight)
+    few = x.is_cpu and x.shape[0] <= FEW
+    out = cpu.in_integers(x, weight, _BLOCK) if few else None
     return _in_blocks(x, weight) if out is None else out
-
-
-def _has_integer_rows(weight: QTensor) -> bool:
-    return weight.has_row_scales and not weight.scheme.storage.is_float
-
-
-def _packed(x: Tensor, weight: QTensor) -> Tensor | None:
-    """By torch's kernel for few rows of bf16, which has the scales in bf16 too. None where it can't
-    take them, or where its sums are too large for fp32 before they are scaled."""
-    if x.shape[1] % int8.PACKED or not x.numel():
-        return None
-    if weight.scheme.bits == 8:  # the way of every token, so it is the shortest
-        out = int8.packed(x, weight.packed, weight.scale)
-    else:
-        parts = [int8.packed(x, w.numbers(scratch), w.scale) for _, w in _blocks(weight)]
-        out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-    return out if math.isfinite(out.sum().item()) else None
-
-
-def _in_slices(x: Tensor, weight: QTensor) -> Tensor | None:
-    """In integers, exactly. None where that is slow, or has no room for every bit."""
-    if x.dtype not in _IN_FP32 or x.shape[1] not in slices.LENGTHS or not slices.is_fast():
-        return None
-    cut = slices.cut(x.float()) if x.shape[0] else None
-    if cut is None:
-        return None
-    sums = len(cut.slices)
-    parts = [cut.times(part.numbers(scratch)) for _, part in _blocks(weight, sums)]
-    product = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-    return product.mul_(weight.scale).to(x.dtype)
 
 
 def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:
@@ -106,23 +76,89 @@ def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:
         return _in_blocks(x.float(), weight).to(x.dtype)
     scaled_last = weight.has_row_scales and _sums_fit(x, weight)
     out = x.new_empty(x.shape[0], weight.shape[0])
-    for rows, part in _blocks(weight):
-        floats = _numbers(part, x.dtype) if scaled_last else part.dequantize(x.dtype, scratch)
-        torch.mm(x, floats.t(), out=out[:, rows])
+    if stride := _lane_stride(x, weight):
+        _put_lanes(out, x, weight, stride, not scaled_last)
+    else:
+        for rows, part in weight.pieces(_height(x, weight)):
+            floats = _numbers(part, x.dtype) if scaled_last else part.dequantize(x.dtype, scratch)
+            torch.mm(x, floats.t(), out=out[:, rows])
     return out.mul_(weight.scale) if scaled_last else out
 
 
 def _numbers(part: QTensor, dtype: torch.dtype) -> Tensor:
     """The stored numbers as floats."""
-    numbers = part.numbers(scratch)
-    return scratch(part.shape, dtype=dtype, device=part.device).copy_(numbers)
+    floats = scratch(part.shape, dtype=dtype, device=part.device)
+    return part.grid.decode(part.numbers(scratch), floats)
+
+
+def _lane_stride(x: Tensor, weight: QTensor) -> int | None:
+    """The stride of the order in which packed weights lie; None where they can't be multiplied as
+    they do, as scales of columns or odd groups are in the way, or where that is slower."""
+    if x.is_cpu and (len(x) > _AS_THEY_LIE or x.dtype == torch.bfloat16):
+        return None
+    stride = weight.panels and weight.panels.stride
+    if not stride or weight.scheme.axis not in (0, None) or not weight.shape[1]:
+        return None
+    return None if weight.shape[1] // _groups(weight) % stride else stride
+
+
+def _groups(weight: QTensor) -> int:
+    """Scales of each row."""
+    return weight.scale.shape[1] if weight.scale.ndim == 2 else 1
+
+
+def _put_lanes(out: Tensor, x: Tensor, weight: QTensor, stride: int, scaled: bool) -> None:
+    """Make `out`, (rows, n), the product of x, (rows, length), with packed weights."""
+    assert weight.panels is not None
+    # Number stride · i + j of a row lies at j · length / stride + i.
+    x = x.reshape(len(x), x.shape[1] // stride, stride).transpose(1, 2).reshape(x.shape)
+    for here, numbers in weight.panels.lanes(weight.packed, 2 * _height(x, weight), scratch):
+        count, length, lanes = numbers.shape
+        floats = converted(_floats(numbers, here, weight, stride, scaled, x), x.dtype, "weights")
+        if len(x) == 1:
+            torch.bmm(x.expand(count, 1, length), floats, out=out[0, here].view(count, 1, lanes))
+            continue
+        shape = (count, len(x), lanes)
+        product = scratch(shape, dtype=x.dtype, device=x.device, name="product")
+        torch.bmm(x.expand(count, -1, -1), floats, out=product)
+        out[:, here].view(len(x), count, lanes).copy_(product.transpose(0, 1))
+
+
+def _floats(
+    numbers: Tensor, here: slice, weight: QTensor, stride: int, scaled: bool, x: Tensor
+) -> Tensor:
+    """The values of rows of weights, (panels, length, lanes), as which `numbers` are given; where
+    they are not `scaled` yet, in the dtype of `x`."""
+    dtype = weight.scale.dtype if scaled else x.dtype
+    floats = scratch(tuple(numbers.shape), dtype=dtype, device=x.device, name="lanes")
+    weight.grid.decode(weight.as_codes(numbers), floats)
+    if scaled:
+        count, length, lanes = numbers.shape
+        n_groups = _groups(weight)
+        groups = floats.view(count, stride, n_groups, length // stride // n_groups, lanes)
+        if weight.zero_point is not None:
+            groups -= _by_lane(weight.zero_point, here, groups)
+        groups *= _by_lane(weight.scale, here, groups)
+    return floats
+
+
+def _by_lane(scale: Tensor, here: slice, groups: Tensor) -> Tensor:
+    """Scales of rows beside their weights (panels, stride, groups, length, lanes)."""
+    if not scale.ndim:
+        return scale
+    count, _, n_groups, _, lanes = groups.shape
+    by_lane = scale[here].reshape(count, 1, lanes, n_groups).transpose(2, 3).contiguous()
+    return by_lane[:, :, :, None]  # (panels, 1, groups, 1, lanes)
 
 
 def _sums_fit(x: Tensor, weight: QTensor) -> bool:
     """Whether sums of products with the stored numbers, not yet scaled, stay in the range of the
-    dtype: a scaled weight is mostly far smaller than its number."""
+    dtype: a scaled weight is mostly far smaller than its number. A GPU is not asked, which would
+    have to be waited for."""
     if not x.numel():
         return True
+    if not x.is_cpu:
+        return False
     largest: float = torch.linalg.vector_norm(x, torch.inf).item()
     return largest * weight.scheme.qmax * x.shape[1] < torch.finfo(x.dtype).max
 
@@ -134,15 +170,7 @@ def _is_slow(x: Tensor) -> bool:
     return x.is_cpu and (few or x.dtype == torch.float16)
 
 
-def _blocks(weight: QTensor, sums: int = 0) -> Iterator[tuple[slice, QTensor]]:
-    """The weight some rows at a time. A block has so many numbers that are made floats or have to
-    be unpacked; where neither is done, so many `sums`, of which each row needs that many."""
-    n_rows, length = weight.shape
-    each = sums if sums and weight.scheme.bits == 8 else length
-    step = max(1, _BLOCK // max(1, each))
-    if step >= n_rows or not weight.rows_are_apart:
-        yield slice(None), weight
-        return
-    for start in range(0, n_rows, step):
-        here = slice(start, start + step)
-        yield here, weight.take(here)
+def _height(x: Tensor, weight: QTensor) -> int:
+    """Rows of weights at a time: neither their floats nor their products are more than a block."""
+    most = _BLOCK if x.is_cpu else 2 * tile_size(x.device)
+    return max(1, most // max(1, weight.shape[1], len(x)))

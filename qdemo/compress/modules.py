@@ -2,7 +2,8 @@
 
 Before `freeze` the weight is still a float Parameter that trains: the forward pass uses its
 rounded values, and the gradient passes the rounding (see `fake_quantize`). After it, the weight
-is a `QWeight` with the buffers `packed`, `scale` and, for affine schemes, `zero_point`.
+is a `QWeight` with a buffer for each role of its QTensor: `codes`, `scale` and, for affine schemes,
+`zero_point`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from qdemo.compress.int8 import aligned
 from qdemo.compress.kernels import quantized_linear
 from qdemo.numerics.blocks import scale_shape
+from qdemo.numerics.insides import aligned
 from qdemo.numerics.linear import fake_quantize, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.scheme import Scheme
@@ -24,33 +25,34 @@ from qdemo.spec.scheme import Scheme
 class QWeight(nn.Module):
     """A frozen weight: the buffers of a QTensor. Modules that are tied hold one and the same."""
 
-    packed: Tensor
+    codes: Tensor
     scale: Tensor
-    zero_point: Tensor | None
 
     def __init__(self, held: QTensor) -> None:
         """Hold the tensors of `held`."""
         super().__init__()
         self.scheme, self.shape = held.scheme, held.shape
         self._last: QTensor | None = None  # each token asks for it at every layer
-        for name in ("packed", "scale", "zero_point"):
-            tensor = getattr(held, name)
+        for role, tensor in held.tensors.items():
             # Here, once: what is mapped from a file would be copied at each product else.
-            self.register_buffer(name, None if tensor is None else aligned(tensor))
+            self.register_buffer(role, aligned(tensor))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What is held, by role."""
+        return {role: tensor for role, tensor in self._buffers.items() if tensor is not None}
 
     def tensor(self, dtype: torch.dtype) -> QTensor:
         """The QTensor, which dequantizes to `dtype`."""
-        last, held = self._last, self._buffers
-        if last is None or last.dtype != dtype or last.packed is not held["packed"]:
-            zero_point, scheme, shape = self.zero_point, self.scheme, self.shape
-            last = QTensor(self.packed, self.scale, zero_point, scheme, shape, dtype)
-            self._last = last
+        last = self._last
+        if last is None or last.dtype != dtype or last.packed is not self._buffers["codes"]:
+            last = self._last = QTensor(self.scheme, self.shape, self.tensors, dtype)
         return last
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move to a device; a cast changes what is computed in, never what is held."""
         self._last = None
-        kept = {name: _moved(t, fn) for name, t in self._buffers.items() if t is not None}
+        kept = {role: _moved(tensor, fn) for role, tensor in self.tensors.items()}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update(kept)
         return self

@@ -14,15 +14,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from qdemo.compress import saved_before
 from qdemo.compress.convert import alias_of, freeze, naming, quantize, rebuild
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.numerics.blocks import tiles
 from qdemo.numerics.casting import float_format
-from qdemo.spec.formats import get_format
 from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.formats import get_format
 from qdemo.spec.scheme import Scheme
 
 _KEY = "qdemo"
+_VERSION = 2
+"""Of what is written; files of version 1, which say none, are read too (`saved_before`)."""
 
 
 def save_quantized(model: nn.Module, path: str | Path) -> None:
@@ -38,7 +41,7 @@ def save_quantized(model: nn.Module, path: str | Path) -> None:
                 raise ValueError(f"{name} is not frozen; call freeze(model) before saving")
             modules[name] = [str(module.scheme), get_format(module.compute_dtype).name]
     tensors, same_as = _unshared(dict(_named_tensors(model)))
-    about = json.dumps({"modules": modules, "same_as": same_as})
+    about = json.dumps({"version": _VERSION, "modules": modules, "same_as": same_as})
     save_file(tensors, path, metadata={"format": "pt", _KEY: about})
 
 
@@ -53,12 +56,15 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
         ValueError: the file was not written by `save_quantized`, is damaged, or does not fit the
             model, which is as it was.
     """
-    tensors, held = _read(Path(path))
+    tensors, held, version = _read(Path(path))
     shapes = rebuild(model, device="meta")
     _swap(shapes, held)
     freeze(shapes)  # of shapes: it has every name, shape and dtype that the file should have
-    _check_tensors(tensors, shapes)
+    wanted, like = dict(_named_tensors(shapes)), dict(_named_weights(shapes))
+    _check_tensors(tensors, saved_before.wanted(wanted, like) if version == 1 else wanted, like)
     _check_biases(tensors, held)
+    if version == 1:
+        tensors = saved_before.converted(tensors, like)
     tensors = _placed(tensors, model)
     weights = _qweights(shapes, tensors)
     _swap(model, held)
@@ -107,8 +113,8 @@ class _Held:
     compute: torch.dtype
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, _Held]]:
-    """All tensors of a file under all their names, and its quantized layers."""
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, _Held], int]:
+    """All tensors of a file under all their names, its quantized layers, and its version."""
     try:
         with safe_open(path, framework="pt") as file:
             about = (file.metadata() or {}).get(_KEY)
@@ -121,10 +127,16 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, _Held]]:
         raise ValueError(f"{path.name} holds no schemes; expected a file of save_quantized")
     try:
         found = json.loads(about)
-        layers, same_as = found["modules"], found["same_as"]
+        layers, same_as, version = found["modules"], found["same_as"], found.get("version", 1)
+        if version not in range(1, _VERSION + 1):
+            raise ValueError(
+                f"{path.name} is of version {str(version)[:40]}, expected 1 to {_VERSION}; a newer "
+                "qdemo wrote it"
+            )
         for key, first in same_as.items():
             tensors[key] = tensors[first]
-        return tensors, {name: _as_held(name, *told) for name, told in layers.items()}
+        held = {name: _as_held(name, *told) for name, told in layers.items()}
+        return tensors, held, int(version)
     except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
         raise ValueError(f"what {path.name} says of its schemes can't be read") from None
 
@@ -159,19 +171,19 @@ def _check_layer(name: str, module: nn.Module | None) -> None:
         raise ValueError(f"the file has a quantized {name}, where the model has {found}")
 
 
-def _check_tensors(tensors: dict[str, Tensor], shapes: nn.Module) -> None:
+def _check_tensors(
+    tensors: dict[str, Tensor], wanted: dict[str, Tensor], weights: dict[str, QWeight]
+) -> None:
     """Whether the file has exactly the tensors of a frozen model, each as it has to be."""
-    wanted = dict(_named_tensors(shapes))
     if unknown := tensors.keys() - wanted.keys():
         raise ValueError(f"the file holds {min(unknown)}, which the model does not have")
     if missing := wanted.keys() - tensors.keys():
         raise ValueError(f"the file holds no {min(missing)}, which the model needs")
-    schemes = {name: weight.scheme for name, weight in _named_weights(shapes)}
     for key, like in wanted.items():
         owner, _, role = key.rpartition(".")
-        _check_tensor(key, tensors[key], like, is_scale=role == "scale" and owner in schemes)
-        if owner in schemes:
-            _check_values(key, tensors[key], schemes[owner])
+        _check_tensor(key, tensors[key], like, is_scale=role == "scale" and owner in weights)
+        if owner in weights:
+            _check_values(key, tensors[key], weights[owner].scheme)
 
 
 def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> None:
@@ -208,7 +220,7 @@ def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
             raise ValueError(f"{key} makes weights infinite")
     if role == "zero_point" and (tensor > scheme.qmax).any():
         raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
-    if role == "packed" and tensor.is_floating_point():
+    if role not in ("scale", "zero_point") and tensor.is_floating_point():
         flat = tensor.reshape(1, -1)
         if not all(torch.isfinite(flat[tile].float()).all() for tile in tiles(flat)):
             raise ValueError(f"{key} is not finite everywhere")
@@ -239,11 +251,10 @@ def _qweights(shapes: nn.Module, tensors: dict[str, Tensor]) -> dict[str, QWeigh
     made: dict[tuple[object, ...], QWeight] = {}
     found = {}
     for name, like in _named_weights(shapes):
-        packed, scale = tensors[f"{name}.packed"], tensors[f"{name}.scale"]
-        zero_point = tensors.get(f"{name}.zero_point")
-        key = like.scheme, *map(id, (packed, scale, zero_point))
+        held = {role: tensors[f"{name}.{role}"] for role in like.tensors}
+        key = like.scheme, *map(id, held.values())
         if key not in made:
-            made[key] = QWeight(QTensor(packed, scale, zero_point, like.scheme, like.shape))
+            made[key] = QWeight(QTensor(like.scheme, like.shape, held))
         found[name.removesuffix(".quantized")] = made[key]
     return found
 

@@ -1,51 +1,29 @@
-"""What the lab's pages compute; each module is imported when it is first asked for.
+"""What the other pages compute. Here is what can be chosen on them, there before torch is."""
 
-They need torch, which takes a second, and the pages are laid out before it is there; what is known
-without it is in `choices`.
-"""
+from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+CASTS = ("fp32", "fp16", "bf16")
+"""What the dummy model is cast to."""
 
-from qdemo.importing import IMPORTING
+LAYERS = (
+    "encoder.block.0.layer.0.SelfAttention.q.weight",
+    "encoder.block.0.layer.1.DenseReluDense.wo.weight",
+    "decoder.block.2.layer.2.DenseReluDense.wo.weight",
+    "lm_head.weight",
+)
+"""Weights of t5-tiny that a block of is taken from."""
 
-__all__ = [
-    "beside",
-    "bitstrip",
-    "by_hand",
-    "course",
-    "course_casting",
-    "course_formats",
-    "course_linear",
-    "dots",
-    "dummy",
-    "headroom",
-    "matrices",
-    "spacing",
-    "training",
-]
+COURSE = "the course: 0 1 2 3"
+NORMAL = "drawn from a normal distribution"
+UNIFORM = "drawn evenly from −1 … 1"
+PRESETS = (NORMAL, UNIFORM, COURSE, *(f"t5-tiny: {name}" for name in LAYERS))
+"""Matrices to quantize by hand."""
 
-if TYPE_CHECKING:
-    from qdemo.lab import (
-        beside,
-        bitstrip,
-        by_hand,
-        course,
-        course_casting,
-        course_formats,
-        course_linear,
-        dots,
-        dummy,
-        headroom,
-        matrices,
-        spacing,
-        training,
-    )
-else:
-
-    def __getattr__(name):
-        """The module of that name."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with IMPORTING:
-            return import_module(f"{__name__}.{name}")
+START = """\
+-1.126  -1.152  -0.2506  -0.4339  0.8487  0.692  -0.316  -2.115
+0.3223  -1.263  0.35  0.3081  0.1198  1.238  1.117  -0.2473
+-1.353  -1.696  0.5667  0.7935  0.5988  -1.555  -0.3414  1.853
+0.7502  -0.5855  -0.1734  0.1835  1.389  1.586  0.9463  -0.8437
+-0.6136  0.03159  -0.4927  0.2484  0.4397  0.1124  0.6408  0.4412
+-0.1023  0.7924  -0.2897  0.05251  0.5229  2.302  -1.469  -1.587"""
+"""The first of them, as it is drawn first."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from qdemo.lab.choices import CASTS
-from qdemo.lab.drawing import drawn_from
-from qdemo.measure.logits import LogitDifference, logit_difference
 from qdemo.compress.convert import cast
+from qdemo.lab import CASTS
+from qdemo.measure.logits import LogitDifference, logit_difference
+from qdemo.models.loading import BUILDING
 
 IDS = ((1, 0), (0, 1))
 """The course's input: two sentences of two tokens."""
@@ -18,6 +20,15 @@ IDS = ((1, 0), (0, 1))
 DEFAULT_DTYPE = ("bfloat16", "float32")
 """What `default_dtype("bfloat16")` finds. It is written down, since to try it out is to change
 torch for all that this process computes meanwhile."""
+
+
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Layers that are made meanwhile draw from `seed` on, undisturbed by what others build; the
+    random state outside is left as it was."""
+    with BUILDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 class Dummy(nn.Module):

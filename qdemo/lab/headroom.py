@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,17 +16,6 @@ from qdemo.spec.formats import FORMATS
 
 LIMIT = FORMATS["fp16"].max
 MOST_TOKENS = 32
-
-
-class Runner(Protocol):
-    """A loaded model with an input; `qdemo.comparison.Runner` is one."""
-
-    @property
-    def model(self) -> nn.Module:
-        """The model in fp32."""
-
-    def generate(self, model: nn.Module, max_tokens: int) -> Iterator[int]:
-        """The tokens that the model answers with."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +32,16 @@ class Peak:
         return self.largest / LIMIT
 
 
-def headroom(runner: Runner) -> list[Peak]:
-    """The peak of every module that has weights of its own, largest first."""
+def headroom(model: nn.Module, answer: Iterable[int]) -> list[Peak]:
+    """The peak of every module that has weights of its own, largest first.
+
+    `answer` is what the model computes when it is asked for the next token.
+    """
     peaks: dict[str, float] = {}
-    with _watching(runner.model, peaks):
-        for _ in runner.generate(runner.model, MOST_TOKENS):
+    with _watching(model, peaks):
+        for _ in islice(answer, MOST_TOKENS):
             pass
-    modules = dict(runner.model.named_modules())
+    modules = dict(model.named_modules())
     found = [Peak(name, type(modules[name]).__name__, peak) for name, peak in peaks.items()]
     return sorted(found, key=lambda peak: -peak.largest)
 

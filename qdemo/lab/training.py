@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qdemo.lab.drawing import drawn_from
 from qdemo.compress.convert import quantize
 from qdemo.compress.modules import QLinear
+from qdemo.lab.dummy import drawn_from
 
 STEPS = 200
 _POINTS = 400

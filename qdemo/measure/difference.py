@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdemo.numerics.scratch import converted, scratch_like
+from qdemo.numerics.blocks import converted, scratch_like
 
 
 @dataclass(frozen=True, eq=False)

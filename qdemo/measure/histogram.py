@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdemo.numerics.scratch import converted, scratch_like
+from qdemo.numerics.blocks import converted, scratch_like
 
 BINS = 256
 LOG_RANGE = (-9.0, 2.0)

@@ -7,14 +7,16 @@ Everything is computed in fp64, so that a difference of nothing measures as noth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import neg
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from qdemo.measure.proportion import wilson
+from qdemo.measure.measure import Found, Measure, Ran, finite, finite_list
+from qdemo.measure.outputs import wilson
+from qdemo.spec.figure import Figure
 
 _TOGETHER = 4  # positions
 
@@ -160,4 +162,84 @@ def _flat(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     if not torch.isfinite(reference).all():
         raise ValueError("the reference's logits are not all finite")
     n_tokens = reference.shape[-1]
-    return reference.detach().reshape(-1, n_tokens), other.detach().reshape(-1, n_tokens)
+    z_ref, z = (x.detach().reshape(-1, n_tokens) for x in (reference, other))
+    return (z_ref.cpu(), z.cpu()) if z.is_mps else (z_ref, z)  # which has no fp64
+
+
+def _of(ran: Ran) -> Found:
+    theirs = torch.tensor(ran.beside.tokens, device=ran.logits.device)
+    found = logit_difference(ran.beside.logits, ran.logits, theirs)
+    plain = [field.name for field in fields(found) if field.type in ("float", "int")]
+    return Found(
+        {f"logit_{name}": finite(getattr(found, name)) for name in plain},
+        {
+            "kl_by_position": finite_list(found.kl),
+            "max_abs_by_position": finite_list(found.max_abs_by_position),
+        },
+    )
+
+
+_CENTRED = (
+    "The same after each position's mean difference is taken away, as softmax ignores a shift."
+)
+
+MEASURE = Measure(
+    figures=(
+        Figure(
+            "logit_mean_abs", "mean |Δlogit|",
+            "Mean of |z − z_ref| over positions and tokens, both fed fp32's answer.",
+            better="low",
+            heads=(("card", "mean |Δlogit|"), ("summary", "mean |Δlogit|"), ("logits", "mean |Δ|")),
+        ),
+        Figure(
+            "logit_max_abs", "max |Δlogit|", "The largest |z − z_ref| of any position and token.",
+            better="low",
+            heads=(("card", "max |Δlogit|"), ("summary", "max |Δlogit|"), ("logits", "max |Δ|")),
+        ),
+        Figure(
+            "logit_mean_abs_centred", "mean |Δlogit|, centred", _CENTRED, better="low",
+            heads=(("logits", "mean, centred"),),
+        ),
+        Figure(
+            "logit_max_abs_centred", "max |Δlogit|, centred", _CENTRED, better="low",
+            heads=(("logits", "max, centred"),),
+        ),
+        Figure(
+            "logit_kl_mean", "KL from fp32",
+            "KL(P_ref ‖ P) a position, in nats, from log-softmax in fp64: the mean.",
+            unit="nats", better="low",
+            heads=(("card", "KL from fp32"), ("summary", "KL"), ("logits", "KL mean")),
+        ),
+        Figure(
+            "logit_kl_p90", "KL, 90%",
+            "The 90th percentile of KL over positions, by nearest rank: a value that occurs.",
+            better="low", heads=(("logits", "90%"),),
+        ),
+        Figure("logit_kl_max", "KL, max", "The largest KL of any position, in nats.",
+               better="low", heads=(("logits", "max"),)),
+        Figure(
+            "logit_same_top", "same top token",
+            "Share of positions whose likeliest token is fp32's, with Wilson's 95% interval, as if "
+            "positions were independent.",
+            better="high", form="share", low="logit_same_top_low", high="logit_same_top_high",
+            heads=(
+                ("card", "same top token"), ("summary", "same top token"),
+                ("logits", "same top token"),
+            ),
+        ),
+        Figure("logit_same_top_error", "same top token, standard error",
+               "Of that share, as if positions were independent.", better="low"),
+        Figure("logit_same_top_low", "same top token, low", "The lower end of its interval."),
+        Figure("logit_same_top_high", "same top token, high", "The upper end of its interval."),
+        Figure(
+            "logit_token_probability_rms", "Δp, RMS",
+            "RMS change of the probability of fp32's token.", better="low",
+        ),
+        Figure(
+            "logit_invalid_positions", "not finite",
+            "Positions at which the format's logits are not all finite.", better="low",
+            form="count",
+        ),
+    ),
+    of=_of,
+)  # fmt: skip

@@ -9,42 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class Overflow:
-    """The first module whose output was not finite: `infinite` and `nan` of its `numbers`.
-
-    `clamped_in` names the module around it whose output is finite all the same; None where there
-    is none.
-    """
-
-    module: str
-    infinite: int
-    nan: int
-    numbers: int
-    clamped_in: str | None = None
-
-
-@dataclass(frozen=True)
-class Span:
-    """The largest finite |number| that came out of any module, which one that was, and where
-    numbers first went too far."""
-
-    largest: float
-    module: str
-    overflow: Overflow | None
+from qdemo.measure.measure import Found, Measure, Ran
+from qdemo.spec.figure import Figure
+from qdemo.spec.formats import FORMATS
+from qdemo.spec.report import Overflow, Span
 
 
 @dataclass
 class Watch:
     """What was seen so far."""
 
-    span: Span = Span(0.0, "", None)
+    span: Span = field(default_factory=lambda: Span(0.0, "", None))
 
     def see(self, name: str, x: Tensor) -> None:
         """One module's output."""
@@ -96,3 +76,23 @@ def _counted(name: str, x: Tensor) -> Overflow:
 
 def _is_around(outer: str, inner: str) -> bool:
     return not outer or inner.startswith(f"{outer}.")
+
+
+def _largest(ran: Ran) -> Found:
+    """How near to its end the numbers inside come, where that is near enough to matter."""
+    near = ran.variant.compute == "fp16" and ran.span is not None
+    return Found({"largest_activation": ran.span.largest if near and ran.span else None})
+
+
+MEASURE = Measure(
+    figures=(
+        Figure(
+            "largest_activation", "largest activation",
+            "The largest number that comes out of any layer of an fp16 model in the scoring pass; "
+            "beyond 65,504 it is infinite, and the card says at which layer first.",
+            unit=f"of {FORMATS['fp16'].max:,.0f}", better="low", none="",
+            heads=(("card", "largest activation"),),
+        ),
+    ),
+    of=_largest,
+)  # fmt: skip

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from qdemo.measure.difference import Difference, sum_of_squares
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
-from qdemo.numerics.blocks import TILE, tiles
+from qdemo.numerics.blocks import has_fp64, scratch, tile_size, tiles, with_fp64
+from qdemo.numerics.insides import memory_of
 from qdemo.numerics.qtensor import QTensor, blocks_of
-from qdemo.numerics.scratch import scratch
 
 IDEAL_STEPS = 1 / math.sqrt(12)
 """RMS of a rounding error that is evenly spread over one step (Bennett, 1948)."""
@@ -29,7 +29,7 @@ class WeightError:
     `saturated`: clipped at an end of the integer range, so off by more than half a step.
     `exact`: errors of zero, which the histograms leave out. `histogram` counts e,
     `log_histogram` log10(|e| / rms(w)) with the rms of each tensor. `sum_sq_steps` is Σ(e/scale)²
-    over the `stepped` weights that are integers.
+    over the `stepped` weights that are integers: no other grid has even steps.
     """
 
     numel: int
@@ -96,11 +96,11 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
         raise ValueError(f"shapes differ: {tuple(w.shape)} and {tuple(w_hat.shape)}")
     w = w.detach()
     flat = w.reshape(1, -1)
-    sum_sq = sum(sum_of_squares(flat[tile]) for tile in tiles(flat))
+    sum_sq = sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))
     if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
         return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
     unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
-    found = pool(_of_piece(*piece, unit) for piece in _pieces(w, w_hat))
+    found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in _pieces(w, w_hat))
     return replace(found, sum_sq_weight=sum_sq)
 
 
@@ -115,11 +115,10 @@ def model_weight_errors(
     Raises:
         AttributeError: the variant has no such parameter.
     """
-    seen: set[tuple[int, int]] = set()
+    seen: set[tuple[int, object]] = set()
     for name, w in reference.named_parameters(remove_duplicate=False):
         held = _held(variant, name)
-        memory = held.packed if isinstance(held, QTensor) else held
-        pair = id(w), memory.untyped_storage()._cdata
+        pair = id(w), memory_of(held.packed if isinstance(held, QTensor) else held)
         if pair not in seen:
             seen.add(pair)
             yield name, weight_error(w, held)
@@ -153,16 +152,20 @@ def _larger(a: float, b: float) -> float:
 
 def _pieces(w: Tensor, w_hat: Tensor | QTensor) -> Iterator[tuple[Tensor, Tensor | QTensor]]:
     """Cut both into pieces of matching values, which stay in the cache."""
-    if not isinstance(w_hat, QTensor):
-        ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
-        yield from ((ours[tile], theirs[tile]) for tile in tiles(ours))
-    elif w_hat.rows_are_apart:
-        height = max(1, TILE // max(1, w.shape[1]))
-        for start in range(0, w.shape[0], height):
-            rows = slice(start, start + height)
-            yield w[rows], w_hat.take(rows)
-    else:
-        yield w, w_hat
+    if isinstance(w_hat, QTensor):
+        height = max(1, tile_size(w.device) // max(1, w_hat.shape[-1] if w_hat.shape else 1))
+        for rows, part in w_hat.pieces(height):
+            yield w if part is w_hat else w[rows], part
+        return
+    ours, theirs = (x.detach().reshape(1, -1) for x in (w, w_hat))
+    yield from ((ours[tile], theirs[tile]) for tile in tiles(ours))
+
+
+def _where_fp64_is(w: Tensor, w_hat: Tensor | QTensor) -> tuple[Tensor, Tensor | QTensor]:
+    """Both where sums can be added up in fp64."""
+    if isinstance(w_hat, Tensor):
+        return with_fp64(w), with_fp64(w_hat)
+    return with_fp64(w), w_hat if has_fp64(w_hat.device) else w_hat.to("cpu")
 
 
 def _of_piece(w: Tensor, w_hat: Tensor | QTensor, unit: float) -> WeightError:
@@ -171,7 +174,8 @@ def _of_piece(w: Tensor, w_hat: Tensor | QTensor, unit: float) -> WeightError:
     scheme, scale = w_hat.scheme, w_hat.scale
     exact = w_hat.dequantize(scale.dtype, scratch)
     ours, theirs = (blocks_of(x, scheme) for x in (w, exact))
-    steps = None if scheme.storage.is_float else scale.reshape(-1, 1).double()
+    is_even = scheme.storage.kind == "integer"
+    steps = scale.reshape(-1, 1).double() if is_even else None
     return pool(
         _of_blocks(ours[t], theirs[t], w_hat.dtype, None if steps is None else steps[t[0]], unit)
         for t in tiles(ours)

@@ -1,1 +1,1 @@
-"""The models that come with qdemo, and what they can be asked."""
+"""The models that can be compared; nothing else in qdemo knows transformers."""

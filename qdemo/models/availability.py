@@ -1,15 +1,23 @@
-"""Which models are offered, and where the weights of each are: here already, or on the Hub."""
+"""Which models are offered, and where the weights of each are: here already, or on the Hub.
+
+A host offers models beside the catalogue's, as the variable QDEMO_MODELS names them. It has three
+forms, separated by blanks or commas: `google/flan-t5-xl`, a model of the catalogue that is too
+large to be offered otherwise; `text2text:someone/my-t5@COMMIT`, any model on the Hub of the family
+with that task, at a commit; `text2text:/data/my-t5`, a folder of this machine.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
-from qdemo.settings import SETTINGS
-from qdemo.models.allowed import allowed
 from qdemo.models.catalogue import CATALOGUE, EMBEDDED, Entry
+from qdemo.models.families import FAMILIES
+from qdemo.settings import SETTINGS
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
@@ -19,6 +27,39 @@ _WORDS = "tokenizer_config.json"
 class UnavailableError(OSError):
     """A model that can't be had; the message is for people, and has nothing of the machine."""
 
+
+def allowed(text: str, catalogue: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The entries that `text`, the value of QDEMO_MODELS, names, by name.
+
+    Raises:
+        ValueError: an item has none of the three forms, or names a folder that is not there.
+    """
+    entries = [catalogue.get(item) or _parse(item) for item in re.split(r"[\s,]+", text) if item]
+    return {entry.name: entry for entry in entries}
+
+
+def _parse(item: str) -> Entry:
+    task, colon, place = item.partition(":")
+    if not colon or task not in FAMILIES:
+        raise ValueError(f"QDEMO_MODELS has {item!r}, expected {_expected()}")
+    if found := _ON_THE_HUB.fullmatch(place):
+        return Entry(found[1], task, tied=False, parameters=0, revision=found[2])
+    folder = Path(place)
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"QDEMO_MODELS has {item!r}, which is no folder of a model; expected {_expected()}"
+        )
+    return Entry(folder.resolve().name, task, tied=False, parameters=0, folder=folder.resolve())
+
+
+def _expected() -> str:
+    return (
+        "a model of the catalogue, TASK:OWNER/NAME@COMMIT with a commit of 40 hex digits, or "
+        f"TASK:FOLDER, where TASK is {' or '.join(FAMILIES)}"
+    )
+
+
+_ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40}|refs/pr/\d+)")
 
 ALLOWED = allowed(SETTINGS.models, CATALOGUE)
 """The models that the host has named."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Task = Literal["text2text", "captioning"]
+from qdemo.models.families import Family, family_of
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of the catalogue.
+    """One model of the catalogue; its `task` names its family, one of `families.FAMILIES`.
 
-    `config` is what its architecture needs beyond the defaults of transformers' T5Config or
-    BlipConfig, as the model's own config.json on the Hub has it. `tied` says whether the word
+    `config` is what its architecture needs beyond the defaults of transformers' class of
+    configurations, as the model's own config.json on the Hub has it. `tied` says whether the word
     embedding and the output layer are one matrix. `revision` is the Hub's commit. An embedded
     model, or one of the host's own, has its `folder`, with configuration and weights, instead of
     the two. `parameters` counts shared ones once; 0 where that is not known before the model is
@@ -23,18 +23,27 @@ class Entry:
     """
 
     name: str
-    task: Task
+    task: str
     tied: bool
     parameters: int
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     revision: str | None = None
     folder: Path | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        """Refuse a task that no family has."""
+        family_of(self.task)
+
+    @property
+    def family(self) -> type[Family]:
+        """The family that it is of."""
+        return family_of(self.task)
+
 
 _MODELS = Path(__file__).parents[2] / "assets" / "models"
 
 
-def _embedded(name: str, task: Task, tied: bool, parameters: int) -> Entry:
+def _embedded(name: str, task: str, tied: bool, parameters: int) -> Entry:
     return Entry(name, task, tied, parameters, folder=_MODELS / name)
 
 

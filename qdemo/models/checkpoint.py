@@ -33,25 +33,33 @@ def parameters_of(entry: Entry) -> int:
     return entry.parameters or sum(math.prod(shape) for shape in _here(entry).values())
 
 
-def is_tied(entry: Entry) -> bool:
-    """Whether the word embedding and the output layer are one matrix: they are stored once.
+def is_tied(entry: Entry, output: str) -> bool:
+    """Whether the word embedding and the output layer are one matrix, which is then stored once;
+    `output` is the name of the output layer's.
 
     Raises:
         UnavailableError: it is not here, or not whole, and the catalogue does not know it.
     """
-    if entry.parameters:
-        return entry.tied
-    return "lm_head.weight" not in _here(entry)
+    return entry.tied if entry.parameters else output not in _here(entry)
 
 
-def _here(entry: Entry) -> dict[str, tuple[int, ...]]:
+def folder_here(entry: Entry) -> Path:
+    """Where the model's files lie on this machine.
+
+    Raises:
+        UnavailableError: they are not here, or not all.
+    """
     folder = folder_of(entry)
     if folder is None:
         raise UnavailableError(
             f"{entry.name} is not on this machine yet, so its shape is not known; download it first"
         )
+    return folder
+
+
+def _here(entry: Entry) -> dict[str, tuple[int, ...]]:
     try:
-        return shapes(folder)
+        return shapes(folder_here(entry))
     except SafetensorError as error:
         raise UnavailableError(
             f"the weights of {entry.name} are no whole safetensors file"

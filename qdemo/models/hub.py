@@ -22,10 +22,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import SafetensorsRepoMetadata
 
-from qdemo.settings import SETTINGS
 from qdemo.models.availability import ALLOWED, INDEX, WEIGHTS, UnavailableError
-from qdemo.models.catalogue import Entry
+from qdemo.models.catalogue import EMBEDDED, Entry
 from qdemo.models.memory import check_free, check_memory
+from qdemo.settings import SETTINGS
 
 _SECONDS = 10.0
 _PAUSES = (0.5, 2.0)  # s, before a second and a third try
@@ -152,7 +152,7 @@ def _reason(entry: Entry, error: Exception) -> str:
         return f"the Hub answered {error.response.status_code} when asked for {entry.name}"
     return (
         f"{entry.name} is not on this machine, and the Hub gives no answer. Without a network, "
-        "t5-tiny and blip-tiny, which come with the page, work"
+        f"{' and '.join(EMBEDDED)}, which come with the page, work"
     )
 
 

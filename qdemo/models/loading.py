@@ -1,83 +1,56 @@
-"""Load a model of the catalogue, with what is needed to give it an input."""
+"""Models that are built: loaded from their files, with their family's words, or as shapes alone.
+
+torch and transformers are imported by the functions that need them, and not with this file.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-from torch import Tensor, nn
-from transformers import PreTrainedModel
-from transformers.utils.logging import (
-    disable_progress_bar,
-    enable_progress_bar,
-    is_progress_bar_enabled,
-)
-
-from qdemo.results import InputToken
 from qdemo.models.availability import UnavailableError, folder_of
-from qdemo.models.building import BUILDING
 from qdemo.models.catalogue import Entry
-from qdemo.models.decoding import Adapter, Inputs, generate, score
-from qdemo.models.kinds import KINDS, Kind
-from qdemo.models.pictures import Picture
+from qdemo.models.checkpoint import folder_here, is_tied
+from qdemo.models.families import FAMILIES, Family
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedModel
+
+BUILDING = Lock()
+"""Held while a model is built, one at a time, of whatever kind: transformers changes torch's
+initializers meanwhile, for everyone, and two at once come out with weights missing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model in fp32 and its adapter."""
+    """A model in fp32, and its family, which speaks for it."""
 
     entry: Entry
     model: PreTrainedModel
-    adapter: Adapter
-
-    def given(self, given: Any) -> Given:
-        """This model with one input.
-
-        Raises:
-            ValueError: it is nothing that the model can take; says what is wrong.
-        """
-        inputs = self.adapter.encode(given)
-        read = self.adapter.read(given)
-        return Given(self.entry.name, _shown(given), self.model, self.adapter, inputs, read)
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """A loaded model with one input: what a comparison runs."""
-
-    name: str
-    shown: str
-    model: nn.Module
-    adapter: Adapter
-    inputs: Inputs
-    read: tuple[InputToken, ...]
+    family: Family
 
     @property
     def kept_wide(self) -> tuple[str, ...]:
         """`kept_wide` of the model."""
         return kept_wide(self.model)
 
-    def generate(self, model: nn.Module, max_tokens: int) -> Iterator[int]:
-        """The tokens that `model`, a variant of `self.model`, answers with."""
-        return generate(self.adapter, model, self.inputs, max_tokens)
+    @property
+    def parameters(self) -> int:
+        """How many it has; shared ones count once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def score(self, model: nn.Module, tokens: Sequence[int]) -> Tensor:
-        """Logits (T, V) from which each of the T `tokens` would be chosen, all of them given."""
-        return score(self.adapter, model, self.inputs, tokens)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The tokens as text."""
-        return self.adapter.decode(tokens)
-
-    def pieces(self, tokens: Sequence[int]) -> list[str]:
-        """Each token as it is written in the vocabulary."""
-        return self.adapter.pieces(tokens)
+    def on(self, device: torch.device) -> Loaded:
+        """The same on that device, to which it is moved where it is not there."""
+        self.model.to(device)
+        return self
 
 
 def kept_wide(model: nn.Module) -> tuple[str, ...]:
@@ -85,33 +58,40 @@ def kept_wide(model: nn.Module) -> tuple[str, ...]:
 
     `from_pretrained(dtype=torch.float16)` asks the class for them; `.half()` does not.
     """
+    from torch import nn
+
     patterns = getattr(model, "_keep_in_fp32_modules", None) or []
     names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     return tuple(name for name in names if name.rpartition(".")[2] in patterns)
 
 
-_NOT_HERE = (
-    "{} is not on this machine yet: comparing it on the Compare page brings it here, as /download "
-    "of the API does"
-)
+def prepare() -> None:
+    """Import all that the first model will need of torch and transformers, which takes seconds.
+
+    Two threads must not do so at once: each may find a module half made.
+    """
+    import transformers.utils.logging  # noqa: F401
+
+    for family in FAMILIES.values():
+        for model_type in family.model_types:
+            family.architecture(model_type)
 
 
-def load(entry: Entry) -> Loaded:
+def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
     """The model of `entry`, in fp32, from its folder or from the Hub's local cache.
 
     Raises:
-        UnavailableError: it is not here (see `qdemo.models.download`), or its files are not what they
-            should be.
+        UnavailableError: it is not here (see `qdemo.models.download`), or its files are not what
+            they should be.
     """
     folder = folder_of(entry)
     if folder is None:
         raise UnavailableError(_NOT_HERE.format(entry.name))
-    kind = KINDS[entry.task]
-    _check_kind(entry, kind, folder)
+    architecture = entry.family.architecture(_model_type(entry, folder))
     try:
         with BUILDING, _quiet():
-            prepare = kind.prepare.from_pretrained(folder, local_files_only=True)
-            model, found = kind.model.from_pretrained(
+            words = architecture.words.from_pretrained(folder, local_files_only=True)
+            model, found = architecture.model.from_pretrained(
                 folder, use_safetensors=True, dtype="float32", local_files_only=True,
                 output_loading_info=True,
             )  # fmt: skip
@@ -120,21 +100,34 @@ def load(entry: Entry) -> Loaded:
     if found["missing_keys"]:
         raise UnavailableError(_incomplete(entry, sorted(found["missing_keys"])))
     try:
-        return Loaded(entry, model.eval(), kind.adapter(model.config, prepare))
+        family = entry.family(model.config, words)
     except ValueError as error:
         raise UnavailableError(f"{entry.name} can't be decoded: {error}") from None
+    return Loaded(entry, model.eval().to(device), family)
 
 
-def _check_kind(entry: Entry, kind: Kind, folder: Path) -> None:
+_NOT_HERE = (
+    "{} is not on this machine yet: comparing it on the Compare page brings it here, as /download "
+    "of the API does"
+)
+
+
+def _model_type(entry: Entry, folder: Path) -> str:
+    """What its config.json says that it is; one of its family's types.
+
+    Raises:
+        UnavailableError: it says nothing, or something else.
+    """
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found: object = config["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnavailableError(_broken(entry)) from error
-    wanted = kind.model.config_class.model_type
-    if found != wanted:
-        raise UnavailableError(
-            f"{entry.name} is a model of type {found!r:.40}, expected {wanted!r}"
-        )
+    known = entry.family.model_types
+    if not isinstance(found, str) or found not in known:
+        wanted = " or ".join(map(repr, known))
+        raise UnavailableError(f"{entry.name} is a model of type {found!r:.40}, expected {wanted}")
+    return found
 
 
 def _broken(entry: Entry) -> str:
@@ -145,26 +138,64 @@ def _incomplete(entry: Entry, missing: list[str]) -> str:
     return f"the files of {entry.name} lack {len(missing)} weights that it needs, as {missing[0]}"
 
 
-def _shown(given: Any) -> str:
-    if isinstance(given, Image.Image):
-        return str(Picture(given.convert("RGB"), "a picture"))
-    return str(given)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No bar for weights that are read in a moment, and no word on what is as it should be."""
-    logger, bars = logging.getLogger("transformers.modeling_utils"), is_progress_bar_enabled()
+    from transformers.utils import logging as words
+
+    logger, bars = logging.getLogger("transformers.modeling_utils"), words.is_progress_bar_enabled()
     logger.addFilter(_is_news)
-    disable_progress_bar()
+    words.disable_progress_bar()
     try:
         yield
     finally:
         logger.removeFilter(_is_news)
         if bars:
-            enable_progress_bar()
+            words.enable_progress_bar()
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """transformers 5 says of every untied T5, FLAN-T5 too, that it will not tie it."""
     return not record.getMessage().startswith("The tied weights mapping and config")
+
+
+def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
+    """The architecture of `entry` without storage, on torch's meta device: shapes, no weights.
+
+    `tied` overrides whether the word embedding and the output layer are one matrix: transformers
+    5 ties the two when a checkpoint holds equal values for both, earlier versions counted both.
+
+    Raises:
+        UnavailableError: it is the host's own and not on this machine yet.
+    """
+    import torch
+
+    build, config = _planned(entry)
+    with BUILDING, torch.device("meta"):
+        model: PreTrainedModel = build(config)
+    for key in model.all_tied_weights_keys:
+        if _is_output(model, key) and not (is_tied(entry, key) if tied is None else tied):
+            # T5Config can't be told not to: it ties whatever it says.
+            layer = model.get_submodule(key.rpartition(".")[0])
+            layer.weight = torch.nn.Parameter(torch.empty_like(layer.weight))
+    return model
+
+
+def _planned(entry: Entry) -> tuple[Any, Any]:
+    """The class of its model, and its configuration: the catalogue's, or that of its files."""
+    if entry.config:
+        model_type = entry.config.get("model_type", entry.family.model_types[0])
+        build = entry.family.architecture(model_type).model
+        return build, build.config_class(**entry.config)
+    folder = folder_here(entry)
+    build = entry.family.architecture(_model_type(entry, folder)).model
+    return build, build.config_class.from_pretrained(folder)
+
+
+def _is_output(model: nn.Module, key: str) -> bool:
+    """Whether that is the matrix of an output layer; both ends' embeddings are tied too, and stay
+    so."""
+    from torch import nn
+
+    name, _, kind = key.rpartition(".")
+    return kind == "weight" and isinstance(model.get_submodule(name), nn.Linear)

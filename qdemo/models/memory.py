@@ -1,12 +1,17 @@
-"""The memory that a comparison of a model needs, and the memory that is free."""
+"""The memory that a comparison of a model needs, and the memory that is free: the machine's, its
+container's, or a GPU's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qdemo.models.availability import UnavailableError
 from qdemo.models.catalogue import Entry
+
+if TYPE_CHECKING:
+    import torch
 
 _AROUND = 600_000_000  # bytes beside the weights: activations, logits, one tensor being converted
 _PROC = Path("/proc")
@@ -19,13 +24,17 @@ def needed_bytes(parameters: int) -> int:
     return weights + min(_AROUND, weights)
 
 
-def check_memory(entry: Entry, parameters: int) -> None:
-    """Whether a model of so many parameters can be compared now.
+def check_memory(entry: Entry, parameters: int, device: torch.device | str = "cpu") -> None:
+    """Whether a model of so many parameters can be compared now, on that device.
 
     Raises:
-        UnavailableError: there is not enough memory free.
+        UnavailableError: there is not enough memory free; says what is needed, and what is free.
     """
-    check_free(entry, "memory", needed_bytes(parameters), free_bytes())
+    needed = needed_bytes(parameters)
+    if str(device).startswith("cuda"):
+        check_free(entry, f"memory on {device}", needed, free_on_cuda(device))
+    else:  # Apple's GPU shares the machine's
+        check_free(entry, "memory", needed, free_bytes())
 
 
 def check_free(entry: Entry, what: str, needed: int, free: int | None) -> None:
@@ -38,6 +47,16 @@ def check_free(entry: Entry, what: str, needed: int, free: int | None) -> None:
         raise UnavailableError(
             f"{entry.name} needs {needed / 1e9:.2f} GB of {what}; {free / 1e9:.2f} GB are free here"
         )
+
+
+def free_on_cuda(device: torch.device | str) -> int:
+    """What this process may still take of a GPU: what nobody has, and what torch has set aside
+    and does not use."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free + unused
 
 
 def free_bytes(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:

@@ -44,9 +44,17 @@ class Picture:
 @cache
 def gallery() -> dict[str, Path]:
     """The pictures that come with qdemo, by name, in the order in which they are shown."""
+    return {f"gallery:{Path(line['file']).stem}": GALLERY / line["file"] for line in _listed()}
+
+
+def captions() -> dict[str, str]:
+    """What is on each picture of the gallery, in the words that blip-tiny was trained on."""
+    return {f"gallery:{Path(line['file']).stem}": line["caption"] for line in _listed()}
+
+
+def _listed() -> list[dict[str, str]]:
     lines = (GALLERY / "gallery.jsonl").read_text(encoding="utf-8").splitlines()
-    files = [GALLERY / json.loads(line)["file"] for line in lines]
-    return {f"gallery:{file.stem}": file for file in files}
+    return [json.loads(line) for line in lines]
 
 
 def named_picture(name: str) -> Picture:

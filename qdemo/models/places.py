@@ -8,10 +8,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
+from typing import Any
 
+from cachetools import LRUCache, cached
 from PIL import Image, ImageDraw, ImageEnhance
-
-from qdemo.lru import ByteLRU
 
 UNIT = 384
 VARIANTS = 6  # shades and arrangements of each place
@@ -190,18 +191,17 @@ def place(name: str) -> Place:
 
 
 # Pictures to train on are small and all fit; of large ones, all would be 80 MB.
-_PAINTED: ByteLRU[tuple[str, int, int], Image.Image] = ByteLRU(4_000_000)
+_PAINTED: LRUCache[Any, Image.Image] = LRUCache(
+    4_000_000, getsizeof=lambda picture: 4 * picture.width * picture.height
+)
 
 
+@cached(_PAINTED, lock=Lock())
 def _painted(name: str, variant: int, size: int) -> Image.Image:
-    found = _PAINTED.get((name, variant, size))
-    if found is None:
-        rng = random.Random(variant)
-        picture = place(name).paint(rng).picture
-        picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.06))
-        found = picture.resize((size, size), Image.Resampling.LANCZOS)
-        _PAINTED.put((name, variant, size), found, 4 * size * size)
-    return found
+    rng = random.Random(variant)
+    picture = place(name).paint(rng).picture
+    picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.06))
+    return picture.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def background(name: str, number: int, size: int) -> Image.Image:

@@ -53,7 +53,7 @@ class Bits:
         if self.exponent == _ones(self.format.exponent_bits):
             if not self.format.finite_only:
                 return "NaN" if self.fraction else "infinity"
-            if self.fraction == _ones(self.format.fraction_bits):
+            if self.format.has_nan and self.fraction == _ones(self.format.fraction_bits):
                 return "NaN"
         if self.exponent:
             return "normal"
@@ -124,9 +124,9 @@ class Bits:
             moved = self.sign << self.format.bits - 1  # a zero keeps the sign that led to it
         else:
             order += step
+            if abs(order) >= 1 << self.format.bits - 1:
+                return None
             moved = order if order >= 0 else -order | 1 << self.format.bits - 1
-        if moved >= 2**self.format.bits:
-            return None
         found = Bits(self.format, moved)
         return None if found.kind == "NaN" else found
 
@@ -149,20 +149,20 @@ def from_value(value: int | float | str | Decimal | Fraction, format: str | Form
     """The pattern nearest to `value`, ties to even; text may be a decimal or a fraction.
 
     What is too large becomes infinite; in fp8_e4m3, which has no infinity, it stays at ±448
-    (the saturating conversion of arXiv 2209.05433, torch's since 2.12).
+    (the saturating conversion of arXiv 2209.05433, torch's since 2.12), and so in e2m1 at ±6.
 
     >>> hex(from_value("1/3", "bf16").pattern)
     '0x3eab'
 
     Raises:
-        ValueError: the text is not a number.
+        ValueError: the text is not a number, or NaN is asked of a format that has none.
     """
     target = get_format(format)
     exact = to_exact(value)
     negative = math.copysign(1, exact) < 0 if isinstance(exact, float) else exact < 0
     sign = int(negative) << target.bits - 1
     if isinstance(exact, float) and math.isnan(exact):
-        return Bits(target, sign | _nan(target))
+        return Bits(target, sign | nan_pattern(target))
     if isinstance(exact, float) and math.isinf(exact):
         return Bits(target, sign | _overflow(target))
     return Bits(target, sign | _round(abs(Fraction(exact)), target))
@@ -182,14 +182,23 @@ def _floor_log2(size: Fraction) -> int:
     return guess if size >= Fraction(2) ** guess else guess - 1
 
 
-def _overflow(target: Format) -> int:
-    """What stands for all that is too large: infinity, or the largest number without one."""
-    return _nan(target) - 1 if target.finite_only else _exponent_ones(target)
+def nan_pattern(target: Format) -> int:
+    """The pattern of NaN, without a sign: the quiet one where there are several.
 
-
-def _nan(target: Format) -> int:
+    Raises:
+        ValueError: the format has none.
+    """
+    if not target.has_nan:
+        raise ValueError(f"{target} has no NaN; expected a finite number, or an infinite one")
     fraction = _ones(target.fraction_bits) if target.finite_only else 1 << target.fraction_bits - 1
     return _exponent_ones(target) | fraction
+
+
+def _overflow(target: Format) -> int:
+    """What stands for all that is too large: infinity, or the largest number without one."""
+    if not target.finite_only:
+        return _exponent_ones(target)
+    return _ones(target.bits - 1) - target.has_nan
 
 
 def _exponent_ones(target: Format) -> int:

@@ -1,13 +1,19 @@
-"""Any granularity as a view: the numbers that share a scale are one row of a matrix."""
+"""Any granularity as a view: the numbers that share a scale are one row of a matrix.
+
+And the memory in which one piece after another is computed, which each thread uses again and again.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from math import prod
 
+import torch
 from torch import Tensor
 
 TILE = 1 << 18  # values: 1 MiB as fp32, which a core's own cache holds
+_TILE_ELSEWHERE = 1 << 24  # on a GPU, which is told what to do as rarely as can be
 
 
 def to_blocks(x: Tensor, axis: int | None, group_size: int | None = None) -> Tensor:
@@ -53,18 +59,24 @@ def from_blocks(blocks: Tensor, shape: tuple[int, ...], axis: int | None) -> Ten
 
 
 def tiles(blocks: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Cut blocks into pieces of at most `TILE` values: what is done to one stays in the cache.
+    """Cut blocks into pieces of at most `tile_size` values: what is done to one stays in the cache.
 
     >>> import torch
     >>> list(tiles(torch.zeros(3, 2 * TILE)))[1:3]
     [(slice(0, 1, None), slice(262144, 524288, None)), (slice(1, 2, None), slice(0, 262144, None))]
     """
     n_blocks, length = blocks.shape
-    width = max(1, min(length, TILE))
-    height = TILE // width
+    most = tile_size(blocks.device)
+    width = max(1, min(length, most))
+    height = most // width
     for row in range(0, n_blocks, height):
         for column in range(0, length, width):
             yield slice(row, row + height), slice(column, column + width)
+
+
+def tile_size(device: torch.device) -> int:
+    """How many values a piece has at most: `TILE` on a CPU."""
+    return TILE if device.type == "cpu" else _TILE_ELSEWHERE
 
 
 def scale_shape(
@@ -105,3 +117,47 @@ def _ragged(group_size: int, length: int) -> str:
     divisors = [d for d in range(group_size, 1, -1) if length % d == 0]
     hint = f"use a divisor such as {divisors[0]}" if divisors else "leave group_size out"
     return f"group_size {group_size} does not divide the row length {length}; {hint}"
+
+
+def has_fp64(device: torch.device) -> bool:
+    """Whether it computes in fp64; an Apple GPU doesn't."""
+    return device.type != "mps"
+
+
+def with_fp64(x: Tensor) -> Tensor:
+    """`x` where fp64 exists: itself, or on the CPU."""
+    return x if has_fp64(x.device) else x.cpu()
+
+
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+
+_OWN = _Own()
+
+
+def scratch(
+    shape: tuple[int, ...], /, *, dtype: torch.dtype, device: torch.device, name: str = ""
+) -> Tensor:
+    """Memory of this thread, whose next call for the same name, dtype and device overwrites it.
+
+    A new large tensor costs more than the product that it is for, since the system has to find and
+    clear every page of it.
+    """
+    memory = _OWN.held.get((name, dtype, device))
+    if memory is None or len(memory) < prod(shape):
+        with torch.inference_mode(False):  # such tensors could not be written to outside of it
+            memory = torch.empty(prod(shape), dtype=dtype, device=device)
+        _OWN.held[name, dtype, device] = memory
+    return memory[: prod(shape)].view(shape)
+
+
+def scratch_like(x: Tensor, name: str, dtype: torch.dtype | None = None) -> Tensor:
+    """The same for the shape and the device of `x`."""
+    return scratch(tuple(x.shape), dtype=dtype or x.dtype, device=x.device, name=name)
+
+
+def converted(x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    """`x` in that dtype: itself where it has it already, else in scratch memory."""
+    return x if x.dtype == dtype else scratch_like(x, name, dtype).copy_(x)

@@ -9,7 +9,7 @@ from operator import add
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import tiles
+from qdemo.numerics.blocks import tiles, with_fp64
 from qdemo.spec.formats import Format, get_format
 
 
@@ -65,7 +65,7 @@ def count_cast(x: Tensor, format: str | torch.dtype | Format) -> CastCount:
     """
     target = float_format(format)
     blocks = x.detach().reshape(1, -1)
-    pieces = (_count(blocks[tile], target) for tile in tiles(blocks))
+    pieces = (_count(with_fp64(blocks[tile]), target) for tile in tiles(blocks))
     return reduce(add, pieces, CastCount())
 
 

@@ -1,4 +1,4 @@
-"""Linear quantization.
+"""Linear quantization, and that of the grids whose steps are not even.
 
 q = clamp(round(x / scale) + zero_point, qmin, qmax),   x̂ = scale · (q − zero_point)
 
@@ -8,7 +8,8 @@ Affine: the range is widened to hold 0, scale = (max − min) / (2^bits − 1), 
 Inference", 2018, arXiv 1712.05877, equation 1.) Scales are chosen and kept in fp32 whatever the
 dtype of the tensor, fp64 for fp64. They are never below the smallest normal number, so that an
 all-zero or subnormal block divides by something, and never so large that scale · qmax overflows:
-both ends still come back within scale / 2.
+both ends still come back within scale / 2. Small floats and codebooks (`grids`) have no zero point;
+the nearest of their numbers takes the place of round(x / scale).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import from_blocks, scale_shape, tiles
-from qdemo.spec.formats import Format
-from qdemo.numerics.packing import pack, packed_length
-from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of, offset
+from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, with_fp64
+from qdemo.numerics.grids import Grid, grid_of
+from qdemo.numerics.packing import Panels
+from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of
 from qdemo.spec.scheme import Scheme
 
 
@@ -38,14 +39,15 @@ def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
         ValueError: `x` is not of a float dtype of 16 bits or more, a value is NaN or infinite, or
             the scheme does not fit the shape of `x`.
     """
+    _check_known(scheme)
     low, high = _ranges(blocks_of(x, scheme))  # (n_blocks,)
     span = torch.maximum(-low, high) if scheme.symmetric else high - low
     scale = _scale(span, scheme, torch.promote_types(x.dtype, torch.float32))
     shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
     if scheme.symmetric:
-        return scale.reshape(shape), None
+        return scale.to(x.device).reshape(shape), None
     zero_point = (-low / scale).round().to(torch.uint8)
-    return scale.reshape(shape), zero_point.reshape(shape)
+    return scale.to(x.device).reshape(shape), zero_point.to(x.device).reshape(shape)
 
 
 def quantize_tensor(
@@ -61,6 +63,7 @@ def quantize_tensor(
         ValueError: as `choose_qparams`; or `scale` and `zero_point` do not fit the scheme.
     """
     x = x.detach()
+    _check_known(scheme)
     if x.is_meta:
         return _without_storage(x, scheme)
     if scale is None:
@@ -68,13 +71,13 @@ def quantize_tensor(
     else:
         _check_given(x, scheme, scale, zero_point)
     blocks = blocks_of(x, scheme)
-    steps, zeros = as_columns(scale, zero_point)
-    q = torch.empty(blocks.shape, dtype=scheme.storage.dtype, device=x.device)
+    grid, (steps, zeros) = grid_of(scheme.storage), as_columns(scale, zero_point)
+    q = torch.empty(blocks.shape, dtype=grid.dtype, device=x.device)
     for rows, columns in tiles(blocks):
         own = None if zeros is None else zeros[rows]
-        q[rows, columns] = _numbers(blocks[rows, columns], scheme, steps[rows], own)
-    packed = _pack(from_blocks(q, tuple(x.shape), scheme.axis), scheme)
-    return QTensor(packed, scale, zero_point, scheme, tuple(x.shape), x.dtype)
+        q[rows, columns] = _codes(blocks[rows, columns], grid, steps[rows], own)
+    codes = from_blocks(q, tuple(x.shape), scheme.axis)
+    return _held(_pack(codes, grid), scale, zero_point, scheme, x)
 
 
 def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
@@ -96,10 +99,19 @@ def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
 
 def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> Tensor:
     """q, still as floats, of blocks (n, length) with scales and zero points (n, 1)."""
-    q: Tensor = _Round.apply(blocks / scale, scheme.storage)  # type: ignore[no-untyped-call]
+    grid = grid_of(scheme.storage)
+    q: Tensor = _Round.apply(grid.scaled(blocks, scale), grid)  # type: ignore[no-untyped-call]
     if zero_point is not None:
         q += zero_point
     return q.clamp_(scheme.qmin, scheme.qmax)
+
+
+def _codes(blocks: Tensor, grid: Grid, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+    """The same as codes; a zero point may be added to what was rounded already."""
+    y = grid.scaled(blocks, scale)
+    if zero_point is None:
+        return grid.encode(y)
+    return (grid.round_(y) + zero_point).clamp_(grid.qmin, grid.qmax).to(grid.dtype)
 
 
 def _values(q: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
@@ -107,27 +119,32 @@ def _values(q: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
     return (q if zero_point is None else q - zero_point) * scale
 
 
+def _held(
+    codes: Tensor, scale: Tensor, zero_point: Tensor | None, scheme: Scheme, like: Tensor
+) -> QTensor:
+    tensors = {"codes": codes, "scale": scale}
+    if zero_point is not None:
+        tensors["zero_point"] = zero_point
+    return QTensor(scheme, tuple(like.shape), tensors, like.dtype)
+
+
 def _without_storage(x: Tensor, scheme: Scheme) -> QTensor:
     """The QTensor of a meta tensor: all shapes and dtypes, and nothing is computed."""
-    shape = tuple(x.shape)
-    length = shape[-1] if shape else 1
-    held = shape if scheme.bits == 8 else (*shape[:-1], packed_length(length, scheme.bits))
-    packed = x.new_empty(held, dtype=scheme.storage.dtype if scheme.bits == 8 else torch.uint8)
-    outer = scale_shape(shape, scheme.axis, scheme.group_size)
+    grid = grid_of(scheme.storage)
+    codes = _pack(torch.empty_like(x, dtype=grid.dtype), grid)
+    outer = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
     scale = x.new_empty(outer, dtype=torch.promote_types(x.dtype, torch.float32))
     zero_point = None if scheme.symmetric else x.new_empty(outer, dtype=torch.uint8)
-    return QTensor(packed, scale, zero_point, scheme, shape, x.dtype)
+    return _held(codes, scale, zero_point, scheme, x)
 
 
 class _Round(torch.autograd.Function):
-    """To the nearest number that is stored, ties to even, in place; the gradient passes."""
+    """To the nearest number of the grid, in place; the gradient passes."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, storage: Format) -> Tensor:
+    def forward(ctx: Any, x: Tensor, grid: Grid) -> Tensor:
         ctx.mark_dirty(x)
-        if not storage.is_float:
-            return x.round_()
-        return x.copy_(x.clamp_(storage.min, storage.max).to(storage.dtype))
+        return grid.round_(x)
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
@@ -139,9 +156,9 @@ def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
     if not blocks.is_floating_point() or blocks.dtype.itemsize < 2:
         raise ValueError(f"cannot quantize {blocks.dtype}; expected floats of 16 bits or more")
     if blocks.numel() == 0:
-        zeros = blocks.new_zeros(blocks.shape[0], dtype=torch.float64)
+        zeros = with_fp64(blocks.new_zeros(blocks.shape[0])).double()
         return zeros, zeros
-    low, high = (stat.double() for stat in (blocks.amin(1), blocks.amax(1)))
+    low, high = (with_fp64(stat).double() for stat in (blocks.amin(1), blocks.amax(1)))
     if not (torch.isfinite(low) & torch.isfinite(high)).all():
         raise ValueError(_not_finite(blocks))
     return low.clamp(max=0), high.clamp(min=0)
@@ -155,11 +172,20 @@ def _scale(span: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
     return (span / scheme.qmax).to(dtype).clamp(info.tiny, largest)
 
 
-def _pack(numbers: Tensor, scheme: Scheme) -> Tensor:
-    if scheme.bits == 8:
-        return numbers.contiguous()
-    codes = (numbers.contiguous() + offset(scheme)).to(torch.uint8)
-    return pack(codes.reshape(1) if codes.ndim == 0 else codes, scheme.bits)
+def _pack(codes: Tensor, grid: Grid) -> Tensor:
+    panels = Panels.of(tuple(codes.shape), grid.bits)
+    if panels is None:
+        return codes.contiguous()
+    numbers = codes.contiguous().view(torch.uint8) + grid.offset  # of signed ones, from 0 on
+    return panels.pack(numbers.view(panels.n_rows, panels.length))
+
+
+def _check_known(scheme: Scheme) -> None:
+    if scheme.scale != "fp32" or scheme.zero_point != "int":
+        raise ValueError(
+            f"{scheme} keeps scales in {scheme.scale} and zero points as {scheme.zero_point}; "
+            "expected fp32 and int, which is all that is computed yet"
+        )
 
 
 def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> None:

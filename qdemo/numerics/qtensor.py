@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from qdemo.numerics.blocks import from_blocks, tiles, to_blocks
-from qdemo.numerics.packing import New, unpack
+from qdemo.numerics.grids import Grid, grid_of
+from qdemo.numerics.packing import LANES, New, Panels
 from qdemo.spec.scheme import Scheme
 
 
@@ -19,18 +20,16 @@ from qdemo.spec.scheme import Scheme
 class QTensor:
     """A quantized tensor.
 
-    `packed` is what is held: the numbers in the scheme's storage dtype, or uint8 with several
-    numbers a byte along the last axis where they have fewer than 8 bits. `scale`, and
-    `zero_point` where the scheme is affine, have the shape () per tensor, (C,) per channel,
-    (C, G) per group. `shape` is that of the tensor that was quantized; `dtype` is what
-    `dequantize` returns unless it is told otherwise.
+    `tensors` is what is held, by role. "codes" are those of the scheme's grid: of the shape of the
+    tensor, or packed into bytes, flat, where they have fewer than 8 bits. "scale", and
+    "zero_point" where the scheme is affine, have the shape () per tensor, (C,) per channel, (C, G)
+    per group. `shape` is that of the tensor that was quantized; `dtype` is what `dequantize`
+    returns unless it is told otherwise.
     """
 
-    packed: Tensor
-    scale: Tensor
-    zero_point: Tensor | None
     scheme: Scheme
     shape: tuple[int, ...]
+    tensors: Mapping[str, Tensor]
     dtype: torch.dtype = torch.float32
 
     @classmethod
@@ -47,28 +46,59 @@ class QTensor:
         raise TypeError(f"{name} can't take a quantized tensor; give it dequantize()")
 
     @property
+    def packed(self) -> Tensor:
+        """The codes as they are held."""
+        return self.tensors["codes"]
+
+    @property
+    def scale(self) -> Tensor:
+        """What a step is worth, (), (C,) or (C, G)."""
+        return self.tensors["scale"]
+
+    @property
+    def zero_point(self) -> Tensor | None:
+        """The number that stands for zero, of the shape of `scale`; None where that is 0."""
+        return self.tensors.get("zero_point")
+
+    @cached_property
+    def grid(self) -> Grid:
+        """What the codes mean."""
+        return grid_of(self.scheme.storage)
+
+    @cached_property
+    def panels(self) -> Panels | None:
+        """How the codes are packed; None where each has a byte of its own."""
+        return Panels.of(self.shape, self.grid.bits)
+
+    @property
     def data(self) -> Tensor:
-        """The stored numbers, one an element, of shape `shape`."""
+        """The codes, one an element, of shape `shape`."""
         return self.numbers()
 
     def numbers(self, new: New = torch.empty) -> Tensor:
         """`data`; where it has to be unpacked, in memory from `new`."""
-        if self.scheme.bits == 8:
+        if self.panels is None:
             return self.packed
-        length = self.shape[-1] if self.shape else 1
-        codes = unpack(self.packed, self.scheme.bits, length, new).sub_(offset(self.scheme))
-        return codes.view(self.scheme.storage.dtype).reshape(self.shape)
+        return self.as_codes(self.panels.unpack(self.packed, new)).reshape(self.shape)
+
+    def as_codes(self, unpacked: Tensor) -> Tensor:
+        """Codes of numbers that count from 0, uint8, in the same memory."""
+        offset = self.grid.offset
+        return unpacked.sub_(offset).view(self.grid.dtype) if offset else unpacked
 
     @property
     def device(self) -> torch.device:
         """Where the numbers lie."""
         return self.packed.device
 
+    def to(self, device: str | torch.device) -> QTensor:
+        """The same there."""
+        return replace(self, tensors={role: t.to(device) for role, t in self.tensors.items()})
+
     @property
     def nbytes(self) -> int:
-        """Bytes held: numbers, scales and zero points."""
-        zero_point = 0 if self.zero_point is None else self.zero_point.nbytes
-        return self.packed.nbytes + self.scale.nbytes + zero_point
+        """Bytes held, in all roles."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
 
     def dequantize(self, dtype: torch.dtype | None = None, new: New = torch.empty) -> Tensor:
         """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype.
@@ -76,13 +106,7 @@ class QTensor:
         In memory from `new`, unless it has to be made whole: that much is nothing to hold on to.
         """
         new = new if self.rows_are_apart else torch.empty
-        q = blocks_of(self.numbers(new), self.scheme)
-        x = new(tuple(q.shape), dtype=dtype or self.dtype, device=self.device)
-        scale, zero_point = as_columns(self.scale, self.zero_point)
-        for rows, columns in tiles(q):
-            own = None if zero_point is None else zero_point[rows]
-            _put_values(x[rows, columns], q[rows, columns], scale[rows], own)
-        return from_blocks(x, self.shape, self.scheme.axis)
+        return self._values(self.numbers(new), dtype or self.dtype, new)
 
     @property
     def rows_are_apart(self) -> bool:
@@ -102,9 +126,13 @@ class QTensor:
         Raises:
             IndexError: a row does not exist; they are not counted from the end.
         """
+        dtype = dtype or self.dtype
         if not self.rows_are_apart:
             return _take(self.dequantize(dtype), index)
-        return self.take(index).dequantize(dtype)
+        if self.panels is None or isinstance(index, slice):
+            return self.take(index).dequantize(dtype)
+        codes = self.as_codes(self.panels.unpack(self.packed, rows=index))
+        return self._with_rows(index, codes, len(codes))._values(codes, dtype, torch.empty)
 
     def take(self, index: slice | Tensor) -> QTensor:
         """The QTensor of some rows of a matrix whose rows are apart.
@@ -112,12 +140,39 @@ class QTensor:
         Raises:
             IndexError: as `rows`.
         """
-        packed, scale, zero_point = _take(self.packed, index), self.scale, self.zero_point
+        if self.panels is None:
+            codes = _take(self.packed, index)
+            return self._with_rows(index, codes, len(codes))
+        panels, codes = self.panels.take(self.packed, index)
+        return self._with_rows(index, codes, panels.n_rows)
+
+    def pieces(self, height: int) -> Iterator[tuple[slice, QTensor]]:
+        """The tensor some rows at a time, with where they are: `height`, or the next whole panels.
+        All at once where it has no more, or no rows that are apart."""
+        if not self.rows_are_apart or height >= self.shape[0]:
+            yield slice(None), self
+            return
+        height = height if self.panels is None else max(1, height // LANES) * LANES
+        for start in range(0, self.shape[0], height):
+            here = slice(start, start + height)
+            yield here, self.take(here)
+
+    def _with_rows(self, index: slice | Tensor, codes: Tensor, n_rows: int) -> QTensor:
+        """This of `n_rows` rows, whose codes are these."""
+        tensors = dict(self.tensors)
         if self.scheme.axis == 0:
-            scale = _take(scale, index)
-            zero_point = None if zero_point is None else _take(zero_point, index)
-        shape = (packed.shape[0], self.shape[1])
-        return QTensor(packed, scale, zero_point, self.scheme, shape, self.dtype)
+            tensors = {role: _take(t, index) for role, t in tensors.items() if role != "codes"}
+        return replace(self, shape=(n_rows, self.shape[1]), tensors={**tensors, "codes": codes})
+
+    def _values(self, codes: Tensor, dtype: torch.dtype, new: New) -> Tensor:
+        """The values of codes of shape `shape`."""
+        blocks = blocks_of(codes, self.scheme)
+        x = new(tuple(blocks.shape), dtype=dtype, device=self.device)
+        scale, zero_point = as_columns(self.scale, self.zero_point)
+        for rows, columns in tiles(blocks):
+            own = None if zero_point is None else zero_point[rows]
+            _put_values(x[rows, columns], self.grid, blocks[rows, columns], scale[rows], own)
+        return from_blocks(x, self.shape, self.scheme.axis)
 
 
 def blocks_of(x: Tensor, scheme: Scheme) -> Tensor:
@@ -130,14 +185,12 @@ def as_columns(scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor
     return scale.reshape(-1, 1), None if zero_point is None else zero_point.reshape(-1, 1)
 
 
-def offset(scheme: Scheme) -> int:
-    """What makes signed numbers count from 0, so that they can be packed."""
-    return 2 ** (scheme.bits - 1) if scheme.storage.signed else 0
-
-
-def _put_values(x: Tensor, q: Tensor, scale: Tensor, zero_point: Tensor | None) -> None:
-    """Make `x` the values of the stored numbers `q`, both (n, length)."""
-    wide = x.copy_(q) if x.dtype == scale.dtype else q.to(scale.dtype)
+def _put_values(
+    x: Tensor, grid: Grid, codes: Tensor, scale: Tensor, zero_point: Tensor | None
+) -> None:
+    """Make `x` the values of `codes`, both (n, length)."""
+    wide = x if x.dtype == scale.dtype else torch.empty_like(x, dtype=scale.dtype)
+    grid.decode(codes, wide)
     if zero_point is not None:
         wide -= zero_point
     wide *= scale
@@ -146,4 +199,4 @@ def _put_values(x: Tensor, q: Tensor, scale: Tensor, zero_point: Tensor | None) 
 
 
 def _take(x: Tensor, index: slice | Tensor) -> Tensor:
-    return x[index] if isinstance(index, slice) else x.index_select(0, index)
+    return x[index] if isinstance(index, slice) else x.index_select(0, index.to(x.device))

@@ -1,1 +1,1 @@
-"""What can be said without torch: formats, schemes, variants, requests, reports. Imports nothing heavy."""
+"""What can be said without torch: formats, schemes, variants, requests, reports."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from qdemo.spec.formats import GRIDS, Format
+from qdemo.spec.recipe import Activations, Recipe, field_of
 
 COMPUTE_FORMATS = ("fp32", "fp16", "bf16")
 """What a model can compute in."""
@@ -20,6 +21,7 @@ COMPUTE_FORMATS = ("fp32", "fp16", "bf16")
 _GRANULARITIES = "-tensor (one scale in all), -axis1 (one a column), -g64 (one a group of 64)"
 _SCALES = ("fp32", "fp16", "e8m0", "e4m3", "dq", "k4", "k6", "k8")
 _ZERO_POINTS = ("int", "float")
+_NEAREST, _FLOAT = Recipe(), Activations()
 _USUAL_GROUP = 64  # of a codebook, where none is named
 
 
@@ -101,27 +103,7 @@ class Scheme:
             ValueError: says which part is wrong, and what is allowed.
         """
         name, *parts = text.split("-")
-        return _scheme(name, parts, text)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How numbers are found on the same grid: the `range` that a scale is chosen from (`absmax`,
-    `mse`, `hqq`), a `transform` of the weight before (`awq`, `sq0.5`, `rot`), and what makes up for
-    the error that was made already (`compensate`, `gptq`)."""
-
-    range: str = "absmax"
-    transform: str | None = None
-    compensate: str | None = None
-
-
-@dataclass(frozen=True)
-class Activations:
-    """What a layer's input becomes: integers of so many `bits`, a token's own scale; columns with
-    an entry of `threshold` or more stay float (Dettmers et al., "LLM.int8()", 2022)."""
-
-    bits: int | None = None
-    threshold: float | None = None
+        return _scheme(name, parts, text[:60])
 
 
 @dataclass(frozen=True)
@@ -136,15 +118,17 @@ class Step:
     """
 
     scheme: Scheme | None = None
-    recipe: Recipe = Recipe()
-    activations: Activations = Activations()
+    recipe: Recipe = _NEAREST
+    activations: Activations = _FLOAT
     cast: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         if self.scheme is not None and self.cast is not None:
             raise ValueError(f"a layer is {self.scheme} or cast to {self.cast}, not both")
-        _check_recipe(self)
+        if self.cast is not None:
+            _check_in("cast", self.cast, COMPUTE_FORMATS)
+        _check_parts(self)
 
     def __str__(self) -> str:
         """The text form, which `parse` reads."""
@@ -153,13 +137,11 @@ class Step:
         if self.activations.threshold is not None:
             return "llm.int8"
         name, *parts = str(self.scheme).split("-")
-        found = self.recipe
-        if found.range == "hqq":
+        if self.recipe.range == "hqq":
             parts.remove("affine")
         if self.activations.bits:
             name += f"a{self.activations.bits}"
-        range_ = () if found.range == "absmax" else (found.range,)
-        return "-".join([name, *parts, *range_, *filter(None, (found.transform, found.compensate))])
+        return "-".join([name, *parts, *self.recipe.parts])
 
     @classmethod
     def parse(cls, text: str) -> Step:
@@ -171,19 +153,19 @@ class Step:
         if text in COMPUTE_FORMATS:
             return cls(cast=text)
         if text == "llm.int8":
-            return cls(Scheme("int8"), activations=Activations(8, 6.0))
+            return cls(_INT8, activations=Activations(bits=8, threshold=6.0))
         name, *parts = text.split("-")
-        activations = Activations()
+        activations = _FLOAT
         if name.endswith("a8") and name.removesuffix("a8") in GRIDS:
             name, activations = name.removesuffix("a8"), Activations(8)
         if name not in GRIDS and name not in NAMED:
             raise ValueError(
-                f"unknown format {name!r}; expected one of "
+                f"unknown format {name[:60]!r}; expected one of "
                 f"{', '.join((*COMPUTE_FORMATS, *GRIDS, *NAMED))}"
             )
-        ways = [part for part in parts if _way(part)]
-        scheme = _scheme(name, [part for part in parts if not _way(part)], text)
-        return cls(*_found(scheme, ways, text), activations)
+        ways = [part for part in parts if field_of(part)]
+        scheme = _scheme(name, [part for part in parts if not field_of(part)], text[:60])
+        return cls(*_found(scheme, ways, text[:60]), activations)
 
     @property
     def missing(self) -> list[str]:
@@ -195,7 +177,7 @@ class Step:
 
 def _check_in(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{what} is {value!r}, expected one of {', '.join(allowed)}")
+        raise ValueError(f"{what} is {value[:60]!r}, expected one of {', '.join(allowed)}")
 
 
 def _check_grid(name: str, symmetric: bool) -> None:
@@ -213,8 +195,8 @@ def _granularity(scheme: Scheme) -> Iterator[str]:
         return
     if scheme.axis is None:
         yield "tensor"
-    elif scheme.axis:
-        yield f"axis{scheme.axis}"
+    elif scheme.axis or (GRIDS[scheme.grid].levels and not scheme.group_size):
+        yield f"axis{scheme.axis}"  # a bare codebook is in groups
     if scheme.group_size:
         yield f"g{scheme.group_size}"
     if not scheme.symmetric:
@@ -226,14 +208,14 @@ def _granularity(scheme: Scheme) -> Iterator[str]:
 def _scheme(name: str, parts: list[str], text: str) -> Scheme:
     if name in NAMED:
         if parts:
-            raise ValueError(f"{parts[0]!r} in {text!r}: {name} has a granularity of its own")
+            raise ValueError(f"{parts[0][:60]!r} in {text!r}: {name} has a granularity of its own")
         return NAMED[name]
     scheme = Scheme(name)
     options: dict[str, bool | int | str | None] = {}
     for part in parts:
         key, value = _option(part, text)
         if key in options:
-            raise ValueError(f"{part!r} in {text!r} says {key} a second time")
+            raise ValueError(f"{part[:60]!r} in {text!r} says {key} a second time")
         options[key] = value
     if GRIDS[name].kind == "codebook" and not {"axis", "group_size"} & options.keys():
         options["group_size"] = _USUAL_GROUP
@@ -247,47 +229,39 @@ def _option(part: str, text: str) -> tuple[str, bool | int | str | None]:
     match = re.fullmatch(r"(axis|g)([0-9]{1,9})", part)
     if match is None:
         raise ValueError(
-            f"{part!r} in {text!r} is not known; a format may be followed by "
+            f"{part[:60]!r} in {text!r} is not known; a format may be followed by "
             f"-affine and by {_GRANULARITIES}"
         )
     return ("axis" if match[1] == "axis" else "group_size"), int(match[2])
 
 
-_WAYS = {"mse": "range", "hqq": "range", "awq": "transform", "rot": "transform",
-         "gptq": "compensate"}  # fmt: skip
-
-
-def _way(part: str) -> str | None:
-    """The field of `Recipe` that a part is about."""
-    return "transform" if re.fullmatch(r"sq(0\.\d{1,3}|[01])", part) else _WAYS.get(part)
-
-
 def _found(scheme: Scheme, ways: list[str], text: str) -> tuple[Scheme, Recipe]:
-    recipe = Recipe()
-    for part in ways:
-        key = _way(part)
-        assert key is not None
-        if getattr(recipe, key) not in (None, "absmax"):
-            raise ValueError(f"{part!r} in {text!r} says {key} a second time")
-        recipe = replace(recipe, **{key: part})
+    recipe = Recipe.parse(ways, text)
     if recipe.range == "hqq":
+        if scheme in _NAME_OF:
+            raise ValueError(f"'hqq' in {text!r}: {_NAME_OF[scheme]} has a zero point of its own")
         if not scheme.symmetric:
             raise ValueError(f"'affine' in {text!r}: -hqq is affine, with a float zero point")
         scheme = replace(scheme, symmetric=False, zero_point="float")
     return scheme, recipe
 
 
-def _check_recipe(step: Step) -> None:
-    if step.scheme is None:
-        if step.recipe != Recipe() or step.activations != Activations():
+def _check_parts(step: Step) -> None:
+    """Whether the parts go together, and the text form says all of them."""
+    scheme, found = step.scheme, step.activations
+    if scheme is None:
+        if step.recipe != _NEAREST or found != _FLOAT:
             raise ValueError("a cast has no recipe, and leaves activations as they are")
         return
-    if (step.scheme.zero_point == "float") != (step.recipe.range == "hqq") and (
-        step.scheme not in _NAME_OF
-    ):
-        raise ValueError("a float zero point is what -hqq finds, and nothing else does")
-    if step.activations.bits and not step.scheme.grid.startswith("int8"):
-        raise ValueError(f"activations in 8 bits go with int8 weights, not with {step.scheme}")
+    if scheme not in _NAME_OF:
+        if (scheme.zero_point == "float") != (step.recipe.range == "hqq"):
+            raise ValueError("a float zero point is what -hqq finds, and nothing else does")
+        if scheme.scale not in ("fp32", "dq"):
+            raise ValueError(f"scales in {scheme.scale} belong to {', '.join(NAMED)}")
+    if found.bits and (scheme.grid != "int8" or scheme in _NAME_OF):
+        raise ValueError(f"activations in 8 bits go with int8 weights, not with {scheme}")
+    if found.threshold and (scheme, step.recipe) != (_INT8, _NEAREST):
+        raise ValueError(f"llm.int8 is int8 alone, not {scheme}")
 
 
 def _missing(step: Step) -> Iterator[str]:
@@ -296,9 +270,7 @@ def _missing(step: Step) -> Iterator[str]:
         yield _NAME_OF[step.scheme]
     elif step.scheme.scale != "fp32":
         yield f"-{step.scheme.scale}"
-    if step.recipe.range != "absmax":
-        yield f"-{step.recipe.range}"
-    yield from (f"-{way}" for way in (step.recipe.transform, step.recipe.compensate) if way)
+    yield from (f"-{part}" for part in step.recipe.parts)
     if step.activations.threshold is not None:
         yield "llm.int8"
     elif step.activations.bits:
@@ -323,4 +295,5 @@ NAMED: dict[str, Scheme] = {
 }
 """Schemes that have a name of their own: OCP's MX formats, NVIDIA's, and those of GGUF files."""
 
+_INT8 = Scheme("int8")
 _NAME_OF = {scheme: name for name, scheme in NAMED.items()}

@@ -17,6 +17,7 @@ LONGEST = 4000
 """Characters of a text form."""
 
 _KV = ("kv8", "kv4")
+_CAST = Step()
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Variant:
         ValueError: a combination that has no meaning.
     """
 
-    default: Step = Step()
+    default: Step = _CAST
     exceptions: tuple[tuple[str, Step], ...] = ()
     embeddings: bool = False
     kv: str | None = None
@@ -45,20 +46,15 @@ class Variant:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        if self.compute not in COMPUTE_FORMATS:
-            raise ValueError(
-                f"cannot compute in {self.compute!r}; expected {', '.join(COMPUTE_FORMATS)}"
-            )
+        _check_compute(self.compute)
         if self.default.cast is not None:
             raise ValueError(f"a model is cast by compute={self.default.cast!r}")
         if self.embeddings and self.scheme is None:
             raise ValueError(f"{self.compute} casts the embeddings anyway; leave +emb out")
-        names = [name for name, _ in self.exceptions]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"there are two exceptions for {twice[0]}")
-        for name in names:
-            if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", name):
-                raise ValueError(f"{name[:60]!r} is no name of a module, such as encoder.block.0")
+        if self.kv is not None and self.kv not in _KV:
+            raise ValueError(f"kv is {self.kv!r}, expected {', '.join(_KV)} or None")
+        _check_exceptions(self.exceptions)
+        _check_length(str(self))
 
     @property
     def scheme(self) -> Scheme | None:
@@ -86,19 +82,20 @@ class Variant:
         Raises:
             ValueError: says which part is wrong, and what is allowed.
         """
-        if len(text) > LONGEST:
-            raise ValueError(f"a format of {len(text):,} characters; at most {LONGEST:,} are read")
+        _check_length(text)
         head, *rest = text.strip().split("~")
         exceptions = tuple(_exception(part) for part in rest)
         stored, at, compute = head.partition("@")
         first, *more = stored.split("+")
         kinds = [_added(part, head) for part in more]
-        if len(set(kinds)) < len(kinds):
-            raise ValueError(f"{head!r} says {kinds[-1]} a second time")
-        embeddings, kv = "emb" in kinds, next((kind for kind in kinds if kind in _KV), None)
+        caches = [kind for kind in kinds if kind in _KV]
+        if kinds.count("emb") > 1 or len(caches) > 1:
+            raise ValueError(f"{head[:60]!r} says {kinds[-1]} a second time")
+        embeddings, kv = "emb" in kinds, caches[0] if caches else None
         step = Step.parse(first)
         if step.cast:
             if at:
+                _check_compute(compute)
                 raise ValueError(f"{first!r} is computed in as well; leave @{compute} out")
             return cls(Step(), exceptions, embeddings, kv, step.cast)
         return cls(step, exceptions, embeddings, kv, compute if at else "fp32")
@@ -126,17 +123,40 @@ class Variant:
         return qdemo.build(reference, self)
 
 
+def _check_compute(name: str) -> None:
+    if name not in COMPUTE_FORMATS:
+        allowed = ", ".join(COMPUTE_FORMATS)
+        raise ValueError(f"cannot compute in {name[:60]!r}; expected {allowed}")
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST:
+        raise ValueError(f"a format of {len(text):,} characters; at most {LONGEST:,} are read")
+
+
+def _check_exceptions(exceptions: tuple[tuple[str, Step], ...]) -> None:
+    names = set()
+    for name, step in exceptions:
+        if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", name):
+            raise ValueError(f"{name[:60]!r} is no name of a module, such as encoder.block.0")
+        if name in names:
+            raise ValueError(f"there are two exceptions for {name[:60]}")
+        if step == _CAST:
+            raise ValueError(f"the exception {name[:60]} says nothing; expected a format")
+        names.add(name)
+
+
 def _exception(text: str) -> tuple[str, Step]:
     name, equals, step = text.partition("=")
     if not equals:
-        raise ValueError(f"'~{text[:60]}' is no exception; expected ~MODULE=FORMAT")
+        raise ValueError(f"{'~' + text[:60]!r} is no exception; expected ~MODULE=FORMAT")
     return name, Step.parse(step)
 
 
 def _added(part: str, text: str) -> str:
     if part != "emb" and part not in _KV:
         raise ValueError(
-            f"{'+' + part!r} in {text!r} is not known; only +emb (embeddings too) and +kv8, +kv4 "
-            "(the cache of keys and values) are"
+            f"{'+' + part[:60]!r} in {text[:60]!r} is not known; only +emb (embeddings too) and "
+            "+kv8, +kv4 (the cache of keys and values) are"
         )
     return part

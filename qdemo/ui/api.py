@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from inspect import Parameter, Signature
+from typing import Any
 
 import gradio as gr
-from gradio.components.api_component import Api
 
-from qdemo.request import DEFAULT_TOKENS, InputError, Request, parse_formats, parse_model
-from qdemo.ui import jobs, runs
-from qdemo.ui.line import FullError
-from qdemo.ui.picture_input import uploaded
-from qdemo.ui.runs import Waiting
-from qdemo.models.access import skeleton
+from qdemo.engine.asking import ask, parse_model
+from qdemo.engine.engine import ENGINE
+from qdemo.engine.turns import FullError, Waiting, begun
 from qdemo.models.availability import UnavailableError, offered, where
+from qdemo.models.families import fields
+from qdemo.spec.document import Json, as_json
+from qdemo.spec.given import Field
+from qdemo.spec.report import Report
+from qdemo.spec.request import DEFAULT_TOKENS, InputError, parse_formats
+from qdemo.ui.insides import Api, uploaded
 
-if TYPE_CHECKING:
-    from qdemo.progress import Progress
-
-Json = dict[str, Any]
-
-_TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
 
 
 def build() -> None:
     """Register the endpoints; the caller is inside a Blocks. Nothing of it is seen on the page."""
     with gr.Column(visible=False):
         asked = [
-            Api("t5-tiny", {"type": "string"}, "model"),
+            Api("t5-tiny", _TEXT, "model"),
             Api(["fp16", "bf16", "int8"], _TEXTS, "formats"),
-            Api("", {"type": "string"}, "prompt"),
-            Api(None, gr.Image(render=False).api_info(), "picture"),
-            Api("", {"type": "string"}, "picture_name"),
+            *(part for field in fields().values() for part in _parts(field)),
             Api(DEFAULT_TOKENS, {"type": "integer"}, "max_tokens"),
             Api(False, {"type": "boolean"}, "fresh"),
         ]
+        compare.__signature__ = _of_arguments(asked)  # type: ignore[attr-defined]
         gr.Button().click(
             compare, asked, gr.JSON(label="report"), api_name="compare", show_progress="hidden",
             concurrency_limit=None,  # they wait in a line of ours
@@ -46,27 +45,45 @@ def build() -> None:
     gr.api(footprint, api_name="footprint")
 
 
-def compare(
-    model: str,
-    formats: list[str],
-    prompt: str = "",
-    picture: Json | None = None,
-    picture_name: str = "",
-    max_tokens: int = DEFAULT_TOKENS,
-    fresh: bool = False,
-) -> Iterator[Json]:
+def _parts(field: Field) -> list[Api]:
+    """The arguments that bring a field: a text, or a picture as a file and as a name."""
+    if field.kind == "text":
+        return [Api("", _TEXT, field.name)]
+    file = gr.Image(render=False).api_info()
+    return [Api(None, file, field.name), Api("", _TEXT, f"{field.name}_name")]
+
+
+def _of_arguments(asked: list[Api]) -> Signature:
+    """A signature, from which gradio takes the arguments' names; the parts have their defaults."""
+    either = Parameter.POSITIONAL_OR_KEYWORD
+    return Signature([Parameter(str(part.label), either, default=None) for part in asked])
+
+
+def compare(model: str, formats: list[str], *rest: object) -> Iterator[Json]:
     """Compare a model's formats; yields {"ahead": …} while it waits for its turn, {"running": …}
     while it runs, and last the whole report.
 
     `picture` is a file, `picture_name` one that is made here: `scene:NUMBER` or `gallery:NAME`.
     `fresh` computes also what an earlier comparison of the same input computed and was kept.
     """
+    *given, max_tokens, fresh = rest
     with refusing():
-        given = picture_name if picture is None else uploaded(picture)
-        request = Request.parse(model, formats, prompt, given, max_tokens, fresh)
-        with runs.begun() as run:
-            for told in jobs.progress(request, run):
+        request = ask(model, formats, _given(given), max_tokens, fresh)
+        with begun() as run:
+            for told in ENGINE.told(request, run):
                 yield _plain(told)
+
+
+def _given(values: list[object]) -> dict[str, object]:
+    """By the names of fields; of a picture its name, where it is not brought as a file."""
+    found: dict[str, object] = {}
+    for field in fields().values():
+        value = values.pop(0)
+        if field.kind == "picture":
+            name = values.pop(0)
+            value = name if value is None else uploaded(value)
+        found[field.name] = value
+    return found
 
 
 @contextmanager
@@ -86,10 +103,10 @@ def refusing() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from None
 
 
-def _plain(told: Waiting | Progress) -> Json:
+def _plain(told: Waiting | Report) -> Json:
     if isinstance(told, Waiting):
         return {"ahead": told.ahead}
-    return told.document() if told.finished else {"running": dict(told.running)}
+    return as_json(told) if told.finished else {"running": dict(told.running)}
 
 
 def models() -> list[Json]:
@@ -110,8 +127,8 @@ def download(model: str) -> Iterator[Json]:
     """Bring a model from the Hub to this server; yields how far it is, last that it is here."""
     with refusing():
         entry = parse_model(model)
-        with runs.begun() as run:
-            for told in jobs.download(entry, run):
+        with begun() as run:
+            for told in ENGINE.download(entry, run):
                 if isinstance(told, Waiting):
                     yield {"ahead": told.ahead}
                 else:
@@ -124,7 +141,8 @@ def download(model: str) -> Iterator[Json]:
 
 
 def footprint(model: str, formats: list[str]) -> list[Json]:
-    """The bytes that a model holds in each format, by kind; found without its weights.
+    """The bytes that a model holds in each format, by kind, and how much of it is quantized; found
+    without its weights.
 
     Args:
         model: a model's name, as `models` lists it, such as google/flan-t5-small
@@ -133,10 +151,16 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
     with refusing():
         entry, variants = parse_model(model), parse_formats(formats)
         try:
-            shapes = skeleton(entry)  # torch is here from now on
-            from qdemo.compress.footprint import footprint as measure
-
-            held = [(str(variant), measure(variant.build(shapes))) for variant in variants]
+            sizes = list(ENGINE.sizes(entry.name, variants))
         except ValueError as error:
             raise InputError("formats", str(error)) from None
-    return [{"format": name, "bytes": size.total, "by_kind": size.by_kind} for name, size in held]
+    return [
+        {
+            "format": size.format,
+            "bytes": size.footprint.total,
+            "by_kind": size.footprint.by_kind,
+            "bits_per_weight": size.bits_per_weight,
+            "coverage": asdict(size.coverage),
+        }
+        for size in sizes
+    ]

@@ -6,19 +6,16 @@ gradio serves them where GRADIO_MCP_SERVER is True and its `mcp` extra is instal
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import gradio as gr
-from gradio.mcp import GradioMCPServer
 
-from qdemo.request import DEFAULT_TOKENS, Request
-from qdemo.ui import jobs, runs
+from qdemo.engine.asking import ask, name_of
+from qdemo.engine.engine import ENGINE
+from qdemo.engine.turns import Waiting, begun
+from qdemo.spec.report import Report
+from qdemo.spec.request import DEFAULT_TOKENS, Request
 from qdemo.ui.api import refusing
-from qdemo.ui.runs import Waiting
 from qdemo.views.brief import as_text, brief
-
-if TYPE_CHECKING:
-    from qdemo.progress import Progress
 
 TOOLS = {"compare": "/compare_briefly", "footprint": "/footprint", "models": "/models"}
 """Each with the endpoint of the HTTP API behind it. What writes, a download, is none."""
@@ -51,26 +48,25 @@ def compare(
         max_tokens: how many tokens an answer may have, 1 to 128
     """
     with refusing():
-        asked = Request.parse(model, formats, prompt, picture_name or None, max_tokens)
+        asked = ask(model, formats, {"prompt": prompt, "picture": picture_name}, max_tokens)
         link = _link(asked, request)
-        with runs.begun() as run:
-            for told in jobs.progress(asked, run):  # by telling it is found out who has left
+        with begun() as run:
+            for told in ENGINE.told(asked, run):  # by telling it is found out who has left
                 yield _plain(told, link)
 
 
-def _plain(told: Waiting | Progress, link: str | None) -> str:
+def _plain(told: Waiting | Report, link: str | None) -> str:
     """How many are before, how many formats are through, and last all of it."""
     if isinstance(told, Waiting):
         return as_text({"ahead": told.ahead})
     if told.finished:
-        return as_text(brief(told.document(), link))
-    known = told.comparison
-    return as_text({"through": len(known.results), "of": len(known.variants)})
+        return as_text(brief(told, link))
+    return as_text({"through": len(told.results), "of": len(told.formats)})
 
 
 def _link(asked: Request, request: gr.Request | None) -> str | None:
     """A link to the same comparison, as far as the address is known by which this was asked."""
-    state, http = asked.query(), request and request.request
+    state, http = asked.query(name_of(asked.given)), request and request.request
     if state is None or not http:
         return None
     root = http.scope.get("root_path", "")
@@ -78,15 +74,3 @@ def _link(asked: Request, request: gr.Request | None) -> str | None:
         host = http.headers.get("x-forwarded-host") or http.headers.get("host", "")
         root = f"{http.headers.get('x-forwarded-proto', http.url.scheme)}://{host}{root}"
     return f"{root}/#{state}"
-
-
-def offer() -> None:
-    """Have gradio offer these tools, where it would offer every endpoint."""
-    GradioMCPServer.get_tool_to_endpoint = _tools
-
-
-def _tools(self: GradioMCPServer) -> dict[str, str]:
-    return {
-        self.valid_and_unique_tool_name(self.tool_prefix + name, set()): endpoint
-        for name, endpoint in TOOLS.items()
-    }

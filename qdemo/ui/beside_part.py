@@ -7,9 +7,7 @@ from typing import Any
 import gradio as gr
 
 from qdemo import lab
-from qdemo.lab import choices
 from qdemo.ui import parts
-from qdemo.ui.charts import plot
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -26,7 +24,7 @@ def build(blocks: gr.Blocks) -> gr.Dropdown:
         "better bargain, as long as no outlier stretches the range.",
     )
     name = gr.Dropdown(
-        list(choices.LAYERS), value=choices.LAYERS[0], label="A weight of t5-tiny",
+        list(lab.LAYERS), value=lab.LAYERS[0], label="A weight of t5-tiny",
         elem_id="beside-layer", filterable=False,
     )  # fmt: skip
     with gr.Row(equal_height=False):
@@ -39,13 +37,16 @@ def build(blocks: gr.Blocks) -> gr.Dropdown:
     return name
 
 
+@parts.computing
 def _parts(name: str) -> tuple[Any, str]:
-    found = lab.beside.errors(name)
+    from qdemo.lab import matrices
+
+    found = matrices.layer_errors(name)
     rows = tuple(
         (way, f"{size:,}", significant(error.sqnr_db), significant(error.rms),
          significant(error.max_abs))
         for way, (error, size) in found.items()
     )  # fmt: skip
     head = ("way", "bytes", "SQNR, dB", "RMS error", "max error")
-    lines = {way: lab.beside.histogram(error) for way, (error, _) in found.items()}
-    return plot(lab_plots.error_sizes(lines)), table_html(Table(name, head, rows))
+    lines = {way: matrices.histogram(error) for way, (error, _) in found.items()}
+    return parts.drawn(lab_plots.error_sizes(lines)), table_html(Table(name, head, rows))

@@ -1,17 +1,19 @@
-"""Memory, logits and weights: each chart with its reading and its table."""
+"""The charts of a report: each section with its reading and its table, tokens, and layers."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.components.plot import PlotData
 
-from qdemo.document import WHOLE_MODEL, Document, parameters, variants
+from qdemo.spec.report import WHOLE_MODEL, Report
 from qdemo.ui import parts
-from qdemo.views import panels, plots, readings, tables
+from qdemo.ui.insides import plot
+from qdemo.views import panels, plots
+from qdemo.views.sections import LOGITS, SECTIONS, Section
 from qdemo.views.templates import fill
 
 _PICKED = """
@@ -24,139 +26,146 @@ watch("value", () => {  // a new comparison begins at its first token, whatever 
 
 
 @dataclass(frozen=True, eq=False)
+class Shown:
+    """The components of one section."""
+
+    figure: gr.Plot
+    reading: gr.HTML
+    table: gr.HTML | None
+
+    @property
+    def components(self) -> list[Any]:
+        """All of them, as the outputs of an event."""
+        return [self.figure, self.reading, *([self.table] if self.table else [])]
+
+
+@dataclass(frozen=True, eq=False)
 class Charts:
     """The components, by what they show; `whole` holds all of them."""
 
     whole: gr.Column
-    memory: gr.Plot
-    memory_reading: gr.HTML
-    memory_table: gr.HTML
-    logits: gr.Plot
-    logits_reading: gr.HTML
-    logits_table: gr.HTML
+    sections: Mapping[str, Shown]
     ribbon: gr.HTML
     position: gr.Textbox  # of the token whose likeliest ones are shown, from 0
     top_lost: gr.HTML  # where the server no longer has them
     top: gr.HTML
     parameter: gr.Dropdown
     parameter_lost: gr.HTML
-    weights: gr.Plot
-    weights_reading: gr.HTML
-    weights_table: gr.HTML
-    map: gr.Plot
-    map_reading: gr.HTML
 
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
-        return [getattr(self, field.name) for field in fields(self)]
+        shown = [part for one in self.sections.values() for part in one.components]
+        tokens = [self.ribbon, self.position, self.top_lost, self.top]
+        return [self.whole, *shown, *tokens, self.parameter, self.parameter_lost]
 
     @property
     def of_parameter(self) -> list[Any]:
         """What depends on the chosen parameter."""
-        return [self.weights, self.weights_reading, self.weights_table]
+        chosen = [self.sections[one.key] for one in SECTIONS if one.by_parameter]
+        return [part for shown in chosen for part in shown.components]
 
 
-def values(document: Document) -> dict[str, Any]:
-    """What each component shows of a document in which a format was compared with fp32."""
-    weights, reading, table = of_parameter(document, WHOLE_MODEL)
-    return {
-        "memory": plot(plots.memory(document)),
-        "memory_reading": _reading(readings.memory(document)),
-        "memory_table": panels.table_html(tables.memory(document)),
-        "logits": plot(plots.logits(document)),
-        "logits_reading": _reading(readings.logits(document)),
-        "logits_table": panels.table_html(tables.logits(document)),
-        # Another each time, so that it is drawn again, with its first token chosen.
-        "ribbon": f"{panels.ribbon_html(document)}<!-- {secrets.token_hex(4)} -->",
-        "position": "0",
-        "top_lost": "",
-        "top": panels.top_html(document, 0),
-        "parameter_lost": "",
-        "weights": weights,
-        "weights_reading": reading,
-        "weights_table": table,
-        "map": plot(plots.sqnr_map(document)),
-        "map_reading": _reading(readings.hardest(document)),
+def _values(section: Section, report: Report, parameter: str) -> list[Any]:
+    """What the components of a section show."""
+    found = [
+        plot(plots.for_browser(section.figure(report, parameter))),
+        fill("reading", text=section.reading(report, parameter)),
+    ]
+    if section.table:
+        found.append(panels.table_html(section.table(report, parameter)))
+    return found
+
+
+def of_parameter(report: Report, parameter: str) -> tuple[Any, ...]:
+    """The histograms, the reading and the table of one parameter's errors."""
+    chosen = [one for one in SECTIONS if one.by_parameter]
+    return tuple(value for one in chosen for value in _values(one, report, parameter))
+
+
+def _ribbon(report: Report) -> str:
+    """Another each time, so that it is drawn again, with its first token chosen."""
+    return f"{panels.ribbon_html(report)}<!-- {secrets.token_hex(4)} -->"
+
+
+def updates(charts: Charts, report: Report) -> dict[Any, Any]:
+    """What changes on the page for a new report; without a comparison the charts are hidden."""
+    if not report.variants:
+        return {charts.whole: gr.update(visible=False)}
+    found: dict[Any, Any] = {charts.whole: gr.update(visible=True)}
+    for section in SECTIONS:
+        shown = charts.sections[section.key].components
+        found |= zip(shown, _values(section, report, WHOLE_MODEL), strict=True)
+    return found | {
+        charts.ribbon: _ribbon(report),
+        charts.position: "0",
+        charts.top_lost: "",
+        charts.top: panels.top_html(report, 0),
+        charts.parameter: gr.update(choices=report.parameters, value=WHOLE_MODEL),
+        charts.parameter_lost: "",
     }
 
 
-def of_parameter(document: Document, parameter: str) -> tuple[Any, ...]:
-    """The histograms, the reading and the table of one parameter's errors."""
-    return (
-        plot(plots.weights(document, parameter)),
-        _reading(readings.weights(document, parameter)),
-        panels.table_html(tables.weights(document, parameter)),
-    )
-
-
-def updates(charts: Charts, document: Document) -> dict[Any, Any]:
-    """What changes on the page for a new document; without a comparison the charts are hidden."""
-    if not variants(document):
-        return {charts.whole: gr.update(visible=False)}
-    shown = {getattr(charts, name): value for name, value in values(document).items()}
-    choice = gr.update(choices=parameters(document), value=WHOLE_MODEL)
-    return {charts.whole: gr.update(visible=True), charts.parameter: choice, **shown}
-
-
-def plot(figure: Any) -> PlotData:
-    """A figure as gradio's plot takes it."""
-    return PlotData(type="plotly", plot=plots.for_browser(figure))
-
-
-def build(document: Document) -> Charts:
-    """Lay the charts out with a document to begin with; the caller is inside a Blocks."""
-    shown = values(document)
+def build(report: Report) -> Charts:
+    """Lay the charts out with a report to begin with; the caller is inside a Blocks."""
+    shown: dict[str, Shown] = {}
+    chosen: tuple[gr.Dropdown, gr.HTML] | None = None
     with gr.Column(elem_id="charts") as whole:
-        parts.section("Memory", "Bytes of storage really held, shared storage counted once.")
-        memory, memory_reading, memory_table = _chart("memory", shown)
-        parts.section(
-            "Logits",
-            "Every format is fed fp32's own answer, so that each position compares like with like.",
-        )
-        logits, logits_reading, logits_table = _chart("logits", shown)
-        ribbon = _html("ribbon", shown, js=_PICKED)
-        position = parts.unseen("position", "0")
-        top_lost = _html("top_lost", shown)
-        top = _html("top", shown)
-        parts.section("Weights", "What a format changes in the weights themselves.")
-        parameter = gr.Dropdown(
-            parameters(document), value=WHOLE_MODEL, label="Layer", elem_id="parameter",
-            interactive=True,
-        )  # fmt: skip
-        lost = _html("parameter_lost", shown)
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=4, min_width=320):
-                weights = _plot("weights", shown)
-                reading = _html("weights_reading", shown)
-            with gr.Column(scale=7, min_width=320):  # a long table, and a low chart under it
-                table = _html("weights_table", shown)
-                map_ = _plot("map", shown)
-                map_reading = _html("map_reading", shown)
-    return Charts(
-        whole, memory, memory_reading, memory_table, logits, logits_reading, logits_table, ribbon,
-        position, top_lost, top, parameter, lost, weights, reading, table, map_, map_reading,
-    )  # fmt: skip
+        for first, *under in _rows():
+            parts.section(first.title, first.text)
+            if first.by_parameter:
+                chosen = _parameter(report)
+            _row(report, first, under, shown)
+            if first is LOGITS:
+                ribbon, position, top_lost, top = _tokens(report)
+    assert chosen is not None
+    return Charts(whole, shown, ribbon, position, top_lost, top, *chosen)
 
 
-def _reading(text: str) -> str:
-    return fill("reading", text=text)
+def _rows() -> Iterator[list[Section]]:
+    """Each section that has a heading, with those that stand under its table."""
+    row: list[Section] = []
+    for section in SECTIONS:
+        if section.text and row:
+            yield row
+            row = []
+        row.append(section)
+    yield row
 
 
-def _chart(name: str, shown: dict[str, Any]) -> tuple[gr.Plot, gr.HTML, gr.HTML]:
-    """A chart with its reading under it and its table beside it."""
+def _row(report: Report, first: Section, under: list[Section], shown: dict[str, Shown]) -> None:
+    """A chart with its reading under it; its table beside it, and what stands under that."""
+    wide = 7 if under else 6  # a long table, and a low chart under it
     with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
-            figure = _plot(name, shown)
-            reading = _html(f"{name}_reading", shown)
-        with gr.Column(scale=6, min_width=320):
-            table = _html(f"{name}_table", shown)
-    return figure, reading, table
+        with gr.Column(scale=11 - wide, min_width=320):
+            figure, reading, *table = _values(first, report, WHOLE_MODEL)
+            chart = parts.plot(figure, f"{first.key}-chart")
+            text = parts.html(reading, f"{first.key}-reading")
+        with gr.Column(scale=wide, min_width=320):
+            cells = parts.html(table[0], f"{first.key}-table") if table else None
+            for section in under:
+                figure, reading, *_ = _values(section, report, WHOLE_MODEL)
+                shown[section.key] = Shown(
+                    parts.plot(figure, f"{section.key}-chart"),
+                    parts.html(reading, f"{section.key}-reading"),
+                    None,
+                )
+    shown[first.key] = Shown(chart, text, cells)
 
 
-def _plot(name: str, shown: dict[str, Any]) -> gr.Plot:
-    return parts.plot(shown[name], f"{name}-chart")
+def _parameter(report: Report) -> tuple[gr.Dropdown, gr.HTML]:
+    """The layer whose weights are shown."""
+    dropdown = gr.Dropdown(
+        report.parameters, value=WHOLE_MODEL, label="Layer", elem_id="parameter", interactive=True
+    )
+    return dropdown, parts.html("", "parameter-lost")
 
 
-def _html(name: str, shown: dict[str, Any], js: str | None = None) -> gr.HTML:
-    return parts.html(shown[name], name.replace("_", "-"), js=js)
+def _tokens(report: Report) -> tuple[gr.HTML, gr.Textbox, gr.HTML, gr.HTML]:
+    """The ribbon, the token that is chosen on it, and the likeliest ones there."""
+    return (
+        parts.html(_ribbon(report), "ribbon", js=_PICKED),
+        parts.unseen("position", "0"),
+        parts.html("", "top-lost"),
+        parts.html(panels.top_html(report, 0), "top"),
+    )

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from qdemo.request import DEFAULT_TOKENS, FIELDS, MAX_CHARACTERS, MAX_TOKENS
-from qdemo.ui import own_format, parts
-from qdemo.ui.picture_input import PictureInput, uploaded
-from qdemo.models.availability import MODELS, get_entry, offered, where
+from qdemo.models.availability import get_entry, offered, where
+from qdemo.models.families import fields
 from qdemo.models.pictures import gallery, named_picture
+from qdemo.spec.given import Field
+from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, MAX_TOKENS
+from qdemo.ui import own_format, parts
+from qdemo.ui.insides import PictureInput, uploaded
 
-PROMPTS = (
-    "Sort these words: pig, onion, river, wolf",
-    "Please say goodbye to Hugo.",
-    "Translate to German: Tuesday",
-    "Hello, my name is ",
-    "What is 59 + 64?",
-    "What is the capital of France?",
-)
-FIRST_PICTURE = "gallery:a-woman-and-a-dog-on-the-beach"
 _QUIET: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-_TASKS = {"text2text": "text to text", "captioning": "picture to text"}
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """The control of a field: `parts` have its values, the last of which an address carries.
+
+    A picture has its name beside it; that of an upload is the browser's, which keeps it in its tab.
+    """
+
+    field: Field
+    column: gr.Column
+    parts: tuple[Any, ...]
+
+    def read(self, values: Sequence[Any]) -> object:
+        """What is given, of the values of `parts`; a picture made here goes by its name.
+
+        Raises:
+            InputError: the picture is no upload.
+        """
+        *first, last = values
+        if self.field.kind == "text":
+            return last
+        own = str(last).startswith("upload:")
+        return uploaded(first[0]) if own and first[0] else None if own else last
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +54,9 @@ class Controls:
 
     model: gr.Dropdown
     formats: gr.CheckboxGroup
-    prompt: gr.Textbox
-    picture: gr.Image
-    source: gr.Textbox
     max_tokens: gr.Slider
     fresh: gr.Checkbox
-    text_part: gr.Column
-    picture_part: gr.Column
+    inputs: Mapping[str, Input]
     compare: gr.Button
     stop: gr.Button
     problems: Mapping[str, gr.HTML]
@@ -52,53 +64,64 @@ class Controls:
     @property
     def asked(self) -> list[Any]:
         """What `read` takes."""
-        return [
-            self.model, self.formats, self.prompt, self.picture, self.source, self.max_tokens,
-            self.fresh,
-        ]  # fmt: skip
+        first = [self.model, self.formats, self.max_tokens, self.fresh]
+        return [*first, *(part for one in self.inputs.values() for part in one.parts)]
+
+    @property
+    def columns(self) -> list[Any]:
+        """What is shown for some models, and not for others."""
+        return [one.column for one in self.inputs.values()]
+
+    def read(self, values: Sequence[Any]) -> Asked:
+        """The values of `asked`, by what they are."""
+        model, formats, max_tokens, fresh, *rest = values
+        given = {}
+        for name, one in self.inputs.items():
+            given[name], rest = rest[: len(one.parts)], rest[len(one.parts) :]
+        return Asked(model, formats, max_tokens, fresh, given)
+
+    def given(self, asked: Asked) -> dict[str, object]:
+        """What was given for each field.
+
+        Raises:
+            InputError: a picture is no upload.
+        """
+        return {name: one.read(asked.inputs[name]) for name, one in self.inputs.items()}
+
+    def shown_for(self, model: str) -> dict[Any, Any]:
+        """The fields that a model's family asks for, and no others."""
+        names = asked_by(model)
+        return {one.column: gr.update(visible=name in names) for name, one in self.inputs.items()}
 
 
-def read(
-    model: str,
-    formats: list[str],
-    prompt: str,
-    picture: Any,
-    source: str,
-    max_tokens: float,
-    fresh: bool,
-) -> dict[str, Any]:
-    """The controls' values as arguments of `Request.parse`; a picture made here goes by name.
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the controls have; `inputs` are the values of each field's parts, by its name."""
 
-    Raises:
-        InputError: the picture is no upload.
-    """
-    own = str(source).startswith("upload:")
-    return {
-        "model": model,
-        "formats": formats,
-        "prompt": prompt,
-        "picture": uploaded(picture) if own and picture else None if own else source,
-        "max_tokens": max_tokens,
-        "fresh": fresh,
-    }
+    model: Any
+    formats: Any
+    max_tokens: Any
+    fresh: Any
+    inputs: Mapping[str, Sequence[Any]]
+
+    @property
+    def question(self) -> tuple[str, str]:
+        """What tells a question from others: the model, and its input as an address has it."""
+        names = asked_by(self.model) or list(self.inputs)[:1]
+        return str(self.model), str(self.inputs[names[0]][-1])
 
 
-def question(
-    model: Any, formats: Any, prompt: Any, picture: Any, source: Any, *_: Any
-) -> dict[str, str]:
-    """What tells a question from others: the model and its input."""
-    looks = model in MODELS and is_captioning(model)
-    return {"model": str(model), "input": str(source if looks else prompt)}
+def asked_by(model: Any) -> list[str]:
+    """The names of the fields that a model's family asks for; none where there is no such model."""
+    try:
+        return [field.name for field in get_entry(model).family.fields]
+    except (ValueError, TypeError):
+        return []
 
 
 def model_choices() -> list[tuple[str, str]]:
     """Every model that is offered, with its task and where its weights are."""
-    return [(f"{e.name} · {_TASKS[e.task]} · {where(e)}", e.name) for e in offered()]
-
-
-def is_captioning(model: str) -> bool:
-    """Whether that model looks at a picture."""
-    return get_entry(model).task == "captioning"
+    return [(f"{e.name} · {e.family.label} · {where(e)}", e.name) for e in offered()]
 
 
 def picture_file(name: str) -> Any:
@@ -106,7 +129,7 @@ def picture_file(name: str) -> Any:
     return str(gallery()[name]) if name in gallery() else named_picture(name).image
 
 
-def build(model: str, prompt: str, ticked: list[str]) -> Controls:
+def build(model: str, given: str, ticked: list[str]) -> Controls:
     """Lay the controls out; the caller is inside a Blocks."""
     problems: dict[str, gr.HTML] = {}
     with gr.Row(equal_height=False, elem_id="controls"):
@@ -127,15 +150,12 @@ def build(model: str, prompt: str, ticked: list[str]) -> Controls:
                 choices, add = own_format.build()
             problems["max_tokens"] = parts.problem("max_tokens")  # seen while "More" is closed
         with gr.Column(scale=5, min_width=320):
-            with gr.Column(visible=not is_captioning(model)) as text_part:
-                text = gr.Textbox(
-                    prompt, label="Prompt", lines=3, max_lines=8, elem_id="prompt",
-                    max_length=MAX_CHARACTERS + 1000, placeholder="Ask something",
-                )  # fmt: skip
-                problems["prompt"] = parts.problem("prompt")
-                gr.Examples([[text] for text in PROMPTS], text, label="Examples", elem_id="prompts")
-            with gr.Column(visible=is_captioning(model)) as picture_part:
-                picture, source = _picture(problems)
+            inputs = {
+                field.name: _input(
+                    field, given if field.name in asked_by(model) else None, problems
+                )
+                for field in fields().values()
+            }
         with gr.Column(scale=4, min_width=300):
             formats = gr.CheckboxGroup(
                 list(own_format.FORMATS), value=ticked, label="Formats", elem_id="formats",
@@ -145,20 +165,10 @@ def build(model: str, prompt: str, ticked: list[str]) -> Controls:
             with gr.Row():
                 compare = gr.Button("Compare", variant="primary", elem_id="compare", size="lg")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop", size="lg")
-    controls = Controls(
-        chosen, formats, text, picture, source, max_tokens, fresh, text_part, picture_part,
-        compare, stop,
-        {field: problems[field] for field in FIELDS},
-    )  # fmt: skip
+    controls = Controls(chosen, formats, max_tokens, fresh, inputs, compare, stop, problems)
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
-    chosen.input(parts_of, chosen, [text_part, picture_part], **_QUIET)
+    chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
     return controls
-
-
-def parts_of(model: str) -> tuple[Any, Any]:
-    """The prompt for a model that reads, the picture for one that looks."""
-    looks = is_captioning(model)
-    return gr.update(visible=not looks), gr.update(visible=looks)
 
 
 def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
@@ -168,16 +178,34 @@ def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
         return gr.skip(), parts.problem_html(str(error))
 
 
-def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.Textbox]:
-    """The picture, and its name; that of an upload is the browser's, which keeps it in its tab."""
-    source = parts.unseen("source", FIRST_PICTURE)
+def _input(field: Field, given: str | None, problems: dict[str, gr.HTML]) -> Input:
+    """The control of a field, which begins with what is given; unseen where nothing is."""
+    with gr.Column(visible=given is not None) as column:
+        first = field.first if given is None else given
+        made = _CONTROLS[field.kind](field, first, problems)
+    return Input(field, column, made)
+
+
+def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr.Textbox]:
+    text = gr.Textbox(
+        first, label=field.label, lines=3, max_lines=8, elem_id=field.name,
+        max_length=MAX_CHARACTERS + 1000, placeholder=field.placeholder,
+    )  # fmt: skip
+    problems[field.name] = parts.problem(field.name)
+    examples = [[example] for example in field.examples]
+    gr.Examples(examples, text, label="Examples", elem_id=f"{field.name}s")
+    return (text,)
+
+
+def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.Textbox]:
+    source = parts.unseen("source", first)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=200):
             picture = PictureInput(
-                picture_file(FIRST_PICTURE), label="Picture", sources=["upload", "clipboard"],
-                elem_id="picture", height=260, buttons=[], interactive=True,
+                picture_file(first), label=field.label, sources=["upload", "clipboard"],
+                elem_id=field.name, height=260, buttons=[], interactive=True,
             )  # fmt: skip
-            problems["picture"] = parts.problem("picture")
+            problems[field.name] = parts.problem(field.name)
             scene = gr.Button("New scene", elem_id="scene")
         shown = gr.Gallery(
             [(str(path), path.stem.replace("-", " ")) for path in gallery().values()],
@@ -189,6 +217,9 @@ def _picture(problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.Textbox]:
     scene.click(_new_scene, None, [picture, source], **_QUIET)
     shown.select(_from_gallery, None, [picture, source], **_QUIET)
     return picture, source
+
+
+_CONTROLS: dict[str, Any] = {"text": _text, "picture": _picture}
 
 
 def _new_scene() -> tuple[Any, str]:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or the server asks the outside
 os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails behind a proxy
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from qdemo.ui import api, assistants, heap, jobs
-from qdemo.ui.pages import about, casting, compare, formats, linear
-from qdemo.ui.theme import TITLE, launch_settings
+from qdemo.engine import heap
+from qdemo.engine.engine import ENGINE
+from qdemo.settings import SETTINGS
+from qdemo.ui import api, assistants, first_paint, guard, insides, logs
+from qdemo.ui.pages import PAGES
+from qdemo.views.templates import asset
 
-_HOUR = 3600
+TITLE = "qdemo: what reduced precision does to a real model"
+ICON = (  # else a browser asks the origin, which behind a proxy is not ours
+    "<link rel='icon' href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
+    "viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231d4ed8'/%3E%3Cpath "
+    "d='M3 12h2V7h2v5h2V4h2v8h2' fill='none' stroke='white' stroke-width='1.5'/%3E%3C/svg%3E\">"
+)
+
+HOUR = 3600
+"""How long a file is kept that was uploaded or made for a page."""
+
+VISITORS = 200
+"""Pages of which what is on screen is remembered, the latest ones."""
+
 _QUEUED = 256
 """What gradio keeps for later, of all endpoints together; comparisons have a line of their own."""
 
@@ -24,24 +46,20 @@ _SWITCH_S = 0.001
 
 def build() -> gr.Blocks:
     """All pages, not yet served."""
-    with gr.Blocks(title=TITLE, delete_cache=(_HOUR, _HOUR)) as dashboard:
-        gr.Navbar(main_page_name="Compare")
-        compare.build(dashboard)
+    front, *others = PAGES
+    with gr.Blocks(title=TITLE, delete_cache=(HOUR, HOUR)) as dashboard:
+        _lay_out(dashboard, *front)
         api.build()
         assistants.build()
-    with dashboard.route("Number formats", "/formats"):
-        gr.Navbar(main_page_name="Compare")
-        formats.build(dashboard)
-    with dashboard.route("Casting", "/casting"):
-        gr.Navbar(main_page_name="Compare")
-        casting.build(dashboard)
-    with dashboard.route("Linear quantization", "/linear"):
-        gr.Navbar(main_page_name="Compare")
-        linear.build(dashboard)
-    with dashboard.route("About", "/about"):
-        gr.Navbar(main_page_name="Compare")
-        about.build()
+    for title, path, page in others:
+        with dashboard.route(title, path):
+            _lay_out(dashboard, title, path, page)
     return dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
+
+
+def _lay_out(dashboard: gr.Blocks, _title: str, _path: str, page: Any) -> None:
+    gr.Navbar(main_page_name=PAGES[0][0])
+    page(dashboard)
 
 
 def serve(dashboard: gr.Blocks) -> None:
@@ -49,5 +67,87 @@ def serve(dashboard: gr.Blocks) -> None:
     heap.keep_little()
     sys.setswitchinterval(_SWITCH_S)
     dashboard.launch(prevent_thread_lock=True, **launch_settings())
-    jobs.warm_up("t5-tiny")
+    ENGINE.warm_up("t5-tiny")
     dashboard.block_thread()
+
+
+def launch_settings() -> dict[str, Any]:
+    """What `launch` needs: no request to the outside, no traceback to a client."""
+    insides.check()
+    insides.fetch_nothing()
+    insides.remember_nothing()
+    insides.offer(assistants.TOOLS)
+    if not SETTINGS.tracebacks:
+        logs.keep_short()
+    return {
+        "theme": theme(),
+        "head": head(),
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "max_file_size": "20mb",
+        "show_error": False,
+        "enable_monitoring": False,
+        "state_session_capacity": VISITORS,
+        "app_kwargs": {"middleware": middleware(), "lifespan": lifespan},
+    }
+
+
+def middleware() -> list[Middleware]:
+    """What is around the app, from the outside in."""
+    return [
+        Middleware(guard.Answers, head=ICON + f"<script>{asset('page.js')}</script>"),
+        Middleware(guard.Requests),
+        Middleware(first_paint.FirstPaint, html=first_paint.html()),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[None]:
+    """What the app does beside answering: it deletes uploads that broke off, every hour."""
+    task = asyncio.create_task(_delete_leftovers())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _delete_leftovers() -> None:
+    while True:
+        await asyncio.to_thread(delete_leftovers, Path(insides.get_upload_folder()))
+        await asyncio.sleep(HOUR)
+
+
+def delete_leftovers(folder: Path) -> None:
+    """Delete what was begun in `folder` and has not been written to for an hour: gradio deletes
+    every other file then, and these never."""
+    for file in folder.glob("tmp*"):
+        with contextlib.suppress(OSError):  # it was completed meanwhile, or is a folder
+            if time.time() - file.stat().st_mtime > HOUR:
+                file.unlink()
+
+
+def theme() -> gr.themes.Base:
+    """gradio's default with fonts that come with it and contrast that passes."""
+    return gr.themes.Default(
+        primary_hue="blue",
+        neutral_hue="slate",
+        text_size="lg",
+        font=(gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "sans-serif"),
+        font_mono=(gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"),
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_600",
+    )
+
+
+def head() -> str:
+    """Styles. (Scripts that gradio puts into a page do not run, see `guard.Answers`.)"""
+    return f"<style>{asset('style.css')}</style>"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from starlette._utils import get_route_path
-
-from qdemo.ui import example
+from qdemo.ui import held
 from qdemo.ui.guard import rewriting
+from qdemo.ui.insides import get_route_path
 from qdemo.views import panels
 from qdemo.views.cards import cards
 from qdemo.views.templates import asset, fill
@@ -16,13 +15,13 @@ from qdemo.views.templates import asset, fill
 
 def html() -> str:
     """The example's verdict and cards, which take themselves away when the page is ready."""
-    document = example.example()
+    report = held.example()
     return fill(
         "first_paint",
         style=asset("colours.css") + asset("style.css"),
         masthead=fill("masthead"),
-        verdict=panels.verdict_html(document, example.note()),
-        cards=panels.cards_html(cards(document)),
+        verdict=panels.verdict_html(report, held.note()),
+        cards=panels.cards_html(cards(report)),
     )
 
 

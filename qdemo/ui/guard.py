@@ -8,14 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gradio as gr
-from gradio import processing_utils
-from gradio.state_holder import SessionState
-from starlette._utils import get_route_path  # what the router goes by, whatever a proxy keeps
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from qdemo.settings import SETTINGS, Settings
+from qdemo.ui.insides import get_route_path
 
 UPLOAD = "/gradio_api/upload"
 MOST = 200_000
@@ -174,24 +171,3 @@ def _is_html(start: dict[str, Any]) -> bool:
 def _resized(headers: list[tuple[bytes, bytes]], size: int) -> list[tuple[bytes, bytes]]:
     kept = [(name, value) for name, value in headers if name.lower() != b"content-length"]
     return [*kept, (b"content-length", str(size).encode())]
-
-
-def fetch_nothing() -> None:
-    """Have gradio refuse a file that is given as an address: it would fetch one of any size."""
-    processing_utils.async_ssrf_protected_download = _not_fetched
-
-
-def remember_nothing() -> None:
-    """Have gradio not keep each visitor's last inputs and outputs, a megabyte each.
-
-    It does so for its deep links, which are closed here (`CLOSED`).
-    """
-    SessionState._update_value_in_config = _not_kept
-
-
-def _not_kept(self: SessionState, key: int, value: Any) -> None:
-    pass
-
-
-async def _not_fetched(url: str, cache_dir: str) -> str:
-    raise gr.Error("a file is sent as an upload; addresses are not fetched", print_exception=False)

@@ -1,24 +1,28 @@
-"""What a page shows: it holds the number under which the server keeps the document itself, and what
-asks for it again. So neither a restart nor other visitors make it another's, or nothing."""
+"""What a page shows: it holds the number under which the server keeps the report itself, and what
+asks for it again. So neither a restart nor other visitors make it another's, or nothing. The first
+thing that it shows was computed before anyone has asked."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 
-from qdemo.document import Document
-from qdemo.importing import IMPORTING
-from qdemo.request import as_query
-from qdemo.ui import example
+from qdemo.engine.engine import ENGINE
+from qdemo.spec import document
+from qdemo.spec.report import Report
+from qdemo.spec.request import as_query
+from qdemo.views.templates import ASSETS
 
 EXAMPLE = "example"
+FILE = ASSETS / "examples" / "t5-tiny.json"
 
 
 @dataclass(frozen=True)
 class Held:
     """What a page holds of the comparison on its screen.
 
-    `number` is that of the document. `address` asks for it again, as a link does. `model` and
+    `number` is that of the report. `address` asks for it again, as a link does. `model` and
     `input` are the question, to be told from what is in the controls now.
     """
 
@@ -41,23 +45,32 @@ class Held:
             return cls()
         return cls(**fields) if all(isinstance(value, str) for value in fields.values()) else cls()
 
-    def keep(self, document: Document) -> None:
-        """Have the server keep the document, as long as it has room."""
-        with IMPORTING:
-            from qdemo.ui import kept
-        kept.keep_document(self.number, document)
+    def keep(self, report: Report) -> None:
+        """Have the server keep the report, as long as it has room."""
+        ENGINE.keeping.keep_shown(self.number, report)
 
-    def document(self) -> Document | None:
-        """The document, where the server still has it."""
-        if self.number == EXAMPLE:
-            return example.example()
-        with IMPORTING:
-            from qdemo.ui import kept
-        return kept.document(self.number)
+    def report(self) -> Report | None:
+        """The report, where the server still has it."""
+        return example() if self.number == EXAMPLE else ENGINE.keeping.shown(self.number)
 
 
 def of_example() -> Held:
     """What a page holds that has asked for nothing yet."""
-    document = example.example()
-    model, asked = document["model"], document["input"]
-    return Held(EXAMPLE, as_query(model, document["formats"][1:], asked), model, asked)
+    report = example()
+    address = as_query(report.model, report.formats[1:], report.input)
+    return Held(EXAMPLE, address, report.model, report.input)
+
+
+@cache
+def example() -> Report:
+    """The example; `python -m assets.examples` computes it anew."""
+    return document.from_text(FILE.read_bytes())
+
+
+def note() -> str:
+    """When and where it was computed, to be shown beside it."""
+    report = example()
+    return (
+        f"An example, computed earlier ({report.computed[:10]}, {report.machine.threads} threads "
+        f"of {report.machine.processor}). Press Compare to compute your own."
+    )

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from qdemo.request import (
-    InputError,
-    Request,
-    from_query,
-    parse_formats,
-    parse_max_tokens,
-    parse_model,
-    parse_picture,
-    parse_prompt,
-)
+from qdemo.engine.asking import ask, field_of, name_of, parse_model, read
+from qdemo.models.availability import get_entry, offered
+from qdemo.spec.request import InputError, Query, Request, parse_formats, parse_max_tokens
 from qdemo.ui import own_format, parts
-from qdemo.ui.controls import Controls, is_captioning, model_choices, parts_of, picture_file
-from qdemo.ui.picture_input import uploaded
-from qdemo.models.availability import offered
+from qdemo.ui.controls import Controls, Input, asked_by, model_choices, picture_file
+from qdemo.ui.insides import uploaded
 
 Updates = dict[Any, Any]
 FIELDS = ("model", "formats", "input", "max_tokens", "run", "shown")
@@ -46,11 +38,8 @@ def connect(
     `example` are the updates that show what a page begins with.
     """
     press = parts.unseen("press-restored")
-    outputs = [
-        controls.model, controls.formats, controls.prompt, controls.picture, controls.source,
-        controls.max_tokens, controls.text_part, controls.picture_part,
-        *controls.problems.values(), press,
-    ]  # fmt: skip
+    restored = [*controls.asked, *controls.columns, *controls.problems.values(), press]
+    outputs = [part for part in restored if part is not controls.fresh]
 
     def restore(text: str, upload: str) -> Updates:
         return _restored(controls, press, text, upload)
@@ -58,8 +47,7 @@ def connect(
     def back(text: str, upload: str) -> Updates:
         return restore(text, upload) if text else {**_begun(controls), **example(), press: ""}
 
-    looking = [entry.name for entry in offered() if entry.task == "captioning"]
-    opened = f"() => (qdemo.page({json.dumps(FIELDS)}, {json.dumps(looking)}), qdemo.opened())"
+    opened = f"() => (qdemo.page({_told_once(controls)}), qdemo.opened())"
     led_back = gr.Button(elem_id="restore", elem_classes="for-script")
     also = [part for part in example() if part not in outputs]
     for event in (
@@ -67,11 +55,20 @@ def connect(
         led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **parts.OPENED),
     ):
         event.then(None, [press, *controls.asked, held], press, js="qdemo.restored", **parts.QUICK)
-    moving = [controls.model, controls.formats, controls.prompt, controls.source, held]
+    carried = [one.parts[-1] for one in controls.inputs.values()]
+    moving = [controls.model, controls.formats, *carried, held, controls.max_tokens]
     gr.on(
-        [part.change for part in (*moving, controls.max_tokens)],
+        [part.change for part in moving],
         None, [*controls.asked, held], None, js="qdemo.moved", **parts.QUICK,
     )  # fmt: skip
+
+
+def _told_once(controls: Controls) -> str:
+    """What the page's script has to know: an address's fields, the controls of inputs in their
+    order, and which of them each model asks for."""
+    kinds = [(name, one.field.kind) for name, one in controls.inputs.items()]
+    asks = {entry.name: field_of(entry).name for entry in offered()}
+    return ", ".join(map(json.dumps, (FIELDS, kinds, asks)))
 
 
 def request(address: str, upload: str = "") -> Request:
@@ -80,10 +77,26 @@ def request(address: str, upload: str = "") -> Request:
     Raises:
         InputError: says in a sentence what is wrong.
     """
-    asked = from_query(dict(parse_qsl(address, keep_blank_values=True)))
-    if asked.get("picture", "").startswith("upload:"):
-        asked["picture"] = _brought(upload)
-    return Request.parse(**{"model": None, "formats": None} | asked)
+    query = Query.read(dict(parse_qsl(address, keep_blank_values=True)))
+    name = next(iter(asked_by(query.model)), "prompt")
+    given: object = query.input
+    if query.input is not None and query.input.startswith("upload:") and _looks(query.model):
+        given = _brought(upload)
+    more = {} if query.max_tokens is None else {"max_tokens": query.max_tokens}
+    return ask(query.model, query.formats, {name: given}, **more)
+
+
+def address_of(request: Request) -> str | None:
+    """What asks the same again; None where it needs a file that one has."""
+    return request.query(name_of(request.given))
+
+
+def _looks(model: str | None) -> bool:
+    """Whether a model is given a picture."""
+    try:
+        return field_of(get_entry(str(model))).kind == "picture"
+    except ValueError:
+        return False
 
 
 def _brought(upload: str) -> Path:
@@ -94,14 +107,10 @@ def _brought(upload: str) -> Path:
 
 def _begun(controls: Controls) -> Updates:
     """What the controls begin with."""
-    return {
-        part: gr.update(value=part.value)
-        for part in (controls.model, controls.formats, controls.prompt, controls.max_tokens)
-    } | dict(
-        zip(
-            (controls.text_part, controls.picture_part), parts_of(controls.model.value), strict=True
-        )
-    )
+    texts = [one.parts[-1] for one in controls.inputs.values() if one.field.kind == "text"]
+    usual = (controls.model, controls.formats, controls.max_tokens, *texts)
+    updates: Updates = {part: gr.update(value=part.value) for part in usual}
+    return updates | controls.shown_for(controls.model.value)
 
 
 def _restored(controls: Controls, press: gr.Textbox, text: str, upload: str) -> Updates:
@@ -109,64 +118,60 @@ def _restored(controls: Controls, press: gr.Textbox, text: str, upload: str) -> 
 
     What was on screen is asked for again: that of the question itself, or of another.
     """
-    query = dict(parse_qsl(text, keep_blank_values=True))
-    asked = from_query(query)
+    address = dict(parse_qsl(text, keep_blank_values=True))
+    query = Query.read(address)
     updates: Updates = {press: ""}
     problems: dict[str, str] = {}
-    for field in _fields(asked):
+    for take in (_model, _formats, _given, _max_tokens):
         try:
-            updates |= _TAKE[field](controls, asked[field], upload)
+            updates |= take(controls, query, upload)
         except InputError as error:
             problems[error.field] = str(error)
-            if field == "prompt":  # one goes on from there
-                updates[controls.prompt] = asked[field][: controls.prompt.max_length]
+            updates |= _kept_text(controls, query, error)
     # The list is made anew: a model may have been downloaded since the page was built.
     chosen = {"value": updates[controls.model]} if controls.model in updates else {}
     updates[controls.model] = gr.update(choices=model_choices(), **chosen)
     updates |= {controls.problems[name]: parts.problem_html(why) for name, why in problems.items()}
-    if query.get("run") == "1" and not problems:
+    if address.get("run") == "1" and not problems:
         return updates | {press: "#compare"}
-    return updates | {press: "#recompute"} if query.get("shown") else updates
+    return updates | {press: "#recompute"} if address.get("shown") else updates
 
 
-def _fields(asked: Mapping[str, Any]) -> list[str]:
-    """The fields to take over; of prompt and picture the one that the model wants."""
-    try:
-        looks = is_captioning(parse_model(asked["model"]).name) if "model" in asked else False
-    except InputError:
-        looks = False
-    return [field for field in asked if field != ("prompt" if looks else "picture")]
+def _kept_text(controls: Controls, query: Query, error: InputError) -> Updates:
+    """A text that is refused stands in its place all the same: one goes on from there."""
+    refused = controls.inputs.get(error.field)
+    if refused is None or refused.field.kind != "text" or query.input is None:
+        return {}
+    return {refused.parts[-1]: query.input[: refused.parts[-1].max_length]}
 
 
-def _model(controls: Controls, name: str, _: str) -> Updates:
-    entry = parse_model(name)
-    text, picture = parts_of(entry.name)
-    return {controls.model: entry.name, controls.text_part: text, controls.picture_part: picture}
+def _model(controls: Controls, query: Query, _: str) -> Updates:
+    if query.model is None:
+        return {}
+    name = parse_model(query.model).name
+    return {controls.model: name, **controls.shown_for(name)}
 
 
-def _formats(controls: Controls, texts: list[str], _: str) -> Updates:
-    return {controls.formats: own_format.ticked(map(str, parse_formats(texts)))}
+def _formats(controls: Controls, query: Query, _: str) -> Updates:
+    if query.formats is None:
+        return {}
+    return {controls.formats: own_format.ticked(map(str, parse_formats(query.formats)))}
 
 
-def _prompt(controls: Controls, text: str, _: str) -> Updates:
-    return {controls.prompt: parse_prompt(text)}
+def _given(controls: Controls, query: Query, upload: str) -> Updates:
+    """What the model's family asks for; where there is no such model, what the first one does."""
+    if query.input is None:
+        return {}
+    names = asked_by(query.model) or list(controls.inputs)
+    control: Input = controls.inputs[names[0]]
+    *first, carried = control.parts
+    if control.field.kind == "picture" and query.input.startswith("upload:"):
+        return {first[0]: str(_brought(upload)), carried: query.input}
+    name = name_of(read(control.field, query.input)) or query.input
+    return {carried: name, **({first[0]: picture_file(name)} if first else {})}
 
 
-def _picture(controls: Controls, name: str, upload: str) -> Updates:
-    if name.startswith("upload:"):
-        return {controls.picture: str(_brought(upload)), controls.source: name}
-    found = parse_picture(name).name
-    return {controls.picture: picture_file(found), controls.source: found}
-
-
-def _max_tokens(controls: Controls, number: str, _: str) -> Updates:
-    return {controls.max_tokens: parse_max_tokens(number)}
-
-
-_TAKE: dict[str, Callable[[Controls, Any, str], Updates]] = {
-    "model": _model,
-    "formats": _formats,
-    "prompt": _prompt,
-    "picture": _picture,
-    "max_tokens": _max_tokens,
-}
+def _max_tokens(controls: Controls, query: Query, _: str) -> Updates:
+    if query.max_tokens is None:
+        return {}
+    return {controls.max_tokens: parse_max_tokens(query.max_tokens)}

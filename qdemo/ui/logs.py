@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from types import SimpleNamespace
 
-from gradio import queueing, routes
+from qdemo.ui.insides import print_errors
 
 _OURS = "qdemo"
 
@@ -53,7 +52,6 @@ def _print_one_line() -> None:
 
 def keep_short() -> None:
     """Have gradio, its server and our own code log errors in a line each."""
-    for module in (queueing, routes):
-        module.traceback = SimpleNamespace(**vars(traceback) | {"print_exc": _print_one_line})
+    print_errors(_print_one_line)
     for name in ("uvicorn.error", "asyncio", _OURS):
         logging.getLogger(name).addFilter(_OneLine())

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from qdemo.request import parse_variant
-
-if TYPE_CHECKING:
-    from qdemo.spec.variant import Variant
+from qdemo.spec.formats import GRIDS
+from qdemo.spec.scheme import COMPUTE_FORMATS
+from qdemo.spec.variant import Variant
 
 FORMATS = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
 """What can be ticked to begin with."""
 
-STORED = ("fp8_e4m3", "fp8_e5m2", "int8", "int7", "int6", "int5", "int4", "int3", "int2")
-COMPUTED = ("fp32", "fp16", "bf16")
-"""What weights can be in, and what can be computed in, as `Variant` has it, which needs torch."""
-
 _SYMMETRIC, _AFFINE = "symmetric", "affine (with zero point)"
 _SCALES = {
-    "a row": "",
+    "a row": "-axis0",
     "the whole tensor": "-tensor",
     "a group of 32": "-g32",
     "a group of 64": "-g64",
@@ -31,7 +26,7 @@ _SCALES = {
 
 def ticked(wanted: Iterable[str]) -> Any:
     """The tick boxes with exactly these ticked, those of one's own beside the usual ones."""
-    texts = list(dict.fromkeys(str(parse_variant(text)) for text in wanted))
+    texts = list(dict.fromkeys(str(Variant.parse(text)) for text in wanted))
     texts = [text for text in texts if text != "fp32"]
     return gr.update(choices=list(dict.fromkeys([*FORMATS, *texts])), value=texts)
 
@@ -43,15 +38,17 @@ def variant(stored: str, range_: str, scales: str, embeddings: bool, compute: st
         ValueError: they don't go together, such as a float format with a zero point.
     """
     affine, tables = "-affine" * (range_ == _AFFINE), "+emb" * embeddings
-    return parse_variant(f"{stored}{_SCALES[scales]}{affine}{tables}@{compute}")
+    return Variant.parse(f"{stored}{_SCALES[scales]}{affine}{tables}@{compute}")
 
 
 def build() -> tuple[list[Any], gr.Button]:
     """The choices and the button that adds them; the caller wires it."""
     gr.HTML("<p>A format of your own:</p>", js_on_load=None)
     with gr.Row():
-        stored = gr.Dropdown(list(STORED), value="int4", label="Weights in", min_width=120)
-        compute = gr.Dropdown(list(COMPUTED), value="fp32", label="Computing in", min_width=120)
+        stored = gr.Dropdown(list(GRIDS), value="int4", label="Weights in", min_width=120)
+        compute = gr.Dropdown(
+            list(COMPUTE_FORMATS), value="fp32", label="Computing in", min_width=120
+        )
     range_ = gr.Radio([_SYMMETRIC, _AFFINE], value=_SYMMETRIC, label="Range")
     scales = gr.Dropdown(list(_SCALES), value="a group of 32", label="One scale for")
     embeddings = gr.Checkbox(False, label="Quantize the embeddings too")

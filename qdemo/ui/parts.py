@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import Any, ParamSpec, TypeVar, cast
 
 import gradio as gr
 
+from qdemo.engine.first import libraries
+from qdemo.ui import insides
+from qdemo.views import plots
 from qdemo.views.templates import fill
 
 QUICK: dict[str, Any] = {
@@ -16,8 +22,30 @@ QUICK: dict[str, Any] = {
 }
 """Settings of events that only look: answered at once, the last move counts."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 OPENED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Settings of what fills a page when it is opened: what takes torch is not there before."""
+
+
+def computing(handler: Callable[P, R]) -> Callable[P, R]:
+    """A handler that needs torch, which a page does not wait for: it begins once torch is there.
+
+    Inside of it, and not before, modules are imported that import torch.
+    """
+
+    @wraps(handler)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        libraries()
+        return handler(*args, **kwargs)
+
+    @wraps(handler)
+    def answers(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+        libraries()
+        yield from cast(Iterator[Any], handler(*args, **kwargs))
+
+    return cast(Callable[P, R], answers if isgeneratorfunction(handler) else answer)
 
 
 def html(
@@ -44,6 +72,11 @@ def plot(value: Any, name: str) -> gr.Plot:
     return gr.Plot(
         value, show_label=False, container=False, elem_id=name, elem_classes="chart", min_width=320
     )
+
+
+def drawn(figure: Any) -> Any:
+    """A figure as the value of a `plot`."""
+    return insides.plot(plots.for_browser(figure))
 
 
 def unseen(name: str, value: str = "") -> gr.Textbox:

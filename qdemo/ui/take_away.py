@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 
-from qdemo.document import Document
+from qdemo.spec.report import Report
 from qdemo.ui import held, parts
 from qdemo.ui.held import Held
+from qdemo.ui.insides import save_bytes_to_cache
 from qdemo.views import files
 from qdemo.views.templates import fill
 
@@ -96,17 +96,17 @@ def _write(
 ) -> Updates:
     """The file of what is shown, to be pressed; or that it is no longer held."""
     changes: Updates = {}
-    document = Held.read(text).document()
-    if document is None:
+    report = Held.read(text).report()
+    if report is None:
         changes = again(Held.read(text))
-        document = Held.read(changes.get(shown)).document()
-    if document is None:
+        report = Held.read(changes.get(shown)).report()
+    if report is None:
         return {part.lost: parts.lost(), part.later: f"#take-{ending}", part.now: ""}
-    file = _file(part.file.GRADIO_CACHE, ending, document)
+    file = _file(part.file.GRADIO_CACHE, ending, report)
     return changes | {part.file: file, part.now: "#file", part.lost: ""}
 
 
-def _file(cache: str, ending: str, document: Document) -> str:
+def _file(cache: str, ending: str, report: Report) -> str:
     """Write it into the cache that gradio empties; the path."""
-    written = files.WRITERS[ending](document)
-    return str(save_bytes_to_cache(written.encode(), files.file_name(document, ending), cache))
+    written = files.WRITERS[ending](report)
+    return str(save_bytes_to_cache(written.encode(), files.file_name(report, ending), cache))

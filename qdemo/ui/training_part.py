@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo import lab
-from qdemo.importing import IMPORTING
 from qdemo.ui import parts
-from qdemo.ui.charts import plot
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 
@@ -54,6 +51,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
     return bits, seed
 
 
+@parts.computing
 @cache
 def _first() -> tuple[Any, ...]:
     """The end of a training with what the sliders begin with; trained when someone first looks."""
@@ -61,21 +59,23 @@ def _first() -> tuple[Any, ...]:
     return _shown(last)
 
 
+@parts.computing
 def _train(bits: float, seed: float) -> Iterator[tuple[Any, ...]]:
     for lesson in _lessons(int(bits), int(seed)):
         yield _shown(lesson)
 
 
 def _lessons(bits: int, seed: int) -> Iterator[Lesson]:
-    with IMPORTING:
-        from qdemo.ui.threads import on_threads  # here, as torch comes with it
-    return on_threads(1, lab.training.lessons(bits, seed))
+    from qdemo.engine.threads import on_threads
+    from qdemo.lab.training import lessons
+
+    return on_threads(1, lessons(bits, seed))
 
 
 def _shown(lesson: Lesson) -> tuple[Any, ...]:
     return (
-        plot(lab_plots.training(lesson.losses)),
-        plot(lab_plots.flips(lesson.flips)) if lesson.flips else gr.skip(),
+        parts.drawn(lab_plots.training(lesson.losses)),
+        parts.drawn(lab_plots.flips(lesson.flips)) if lesson.flips else gr.skip(),
         _integers(lesson) if lesson.flips else gr.skip(),
         gr.update(interactive=lesson.finished),
         gr.update(interactive=not lesson.finished),

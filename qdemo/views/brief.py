@@ -1,12 +1,12 @@
-"""A document in a kilobyte or two, for who reads it word by word."""
+"""A report in a kilobyte or two, for who reads it word by word."""
 
 from __future__ import annotations
 
 import json
 from itertools import product
-from typing import Any
 
-from qdemo.document import Document
+from qdemo.spec.document import Json
+from qdemo.spec.report import Report, Trial
 from qdemo.views.verdict import verdict
 from qdemo.views.wording import shortened
 
@@ -17,51 +17,50 @@ _LENGTHS = (120, 60, 30, 15, 8, 4)  # characters of an answer, the first with wh
 _LINK = 300
 
 
-def brief(document: Document, link: str | None) -> dict[str, Any]:
+def brief(report: Report, link: str | None) -> Json:
     """What each format said, what it holds, and how far it is from fp32; `link` opens all of it,
     unless it is as long as its prompt. Texts are cut so that it has at most `MOST` bytes; where
     eight long names leave no room, the link goes too."""
     link = link if link and len(link) <= _LINK else None
     for one, longest in product((link, None), _LENGTHS):
-        found = _brief(document, one, longest)
+        found = _brief(report, one, longest)
         if len(as_text(found).encode()) <= MOST:
             break
     return found
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(found: Json) -> str:
     """JSON without blanks."""
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
-def _brief(document: Document, link: str | None, longest: int) -> dict[str, Any]:
+def _brief(report: Report, link: str | None, longest: int) -> Json:
     return {
-        "model": document["model"],
-        "input": shortened(document["input"], longest),
-        "verdict": shortened(" ".join(verdict(document)), 4 * longest),
-        "formats": [_format(result, longest) for result in document["results"]],
-        "failed": {
-            one["format"]: shortened(one["reason"], longest) for one in document["failures"]
-        },
-        "stopped": [one["format"] for one in document["stopped"]],
+        "model": report.model,
+        "input": shortened(report.input, longest),
+        "verdict": shortened(" ".join(verdict(report)), 4 * longest),
+        "formats": [_format(report, trial, longest) for trial in report.results],
+        "failed": {one.format: shortened(one.reason, longest) for one in report.failures},
+        "stopped": [one.format for one in report.stopped],
         "link": link,
     }
 
 
-def _format(result: dict[str, Any], longest: int) -> dict[str, Any]:
+def _format(report: Report, trial: Trial, longest: int) -> Json:
+    figures = trial.figures
     alone = {
-        "format": result["format"],
-        "bytes": result["bytes"],
-        "times_smaller": round(result["times_smaller"], 2),
-        "output": shortened(result["output"], longest),
+        "format": trial.format,
+        "bytes": trial.footprint.total,
+        "times_smaller": round(report.results[0].footprint.total / trial.footprint.total, 2),
+        "output": shortened(trial.output, longest),
     }
-    if result["logit_kl_mean"] is None and result["logit_same_top"] is None:  # fp32 itself
+    if trial is report.reference:
         return alone
     return alone | {
-        "kl_nats": _digits(result["logit_kl_mean"]),
-        "same_top": _digits(result["logit_same_top"]),
-        "same_top_95": [_digits(result[f"logit_same_top_{end}"]) for end in ("low", "high")],
-        "diverges_at_token": result["first_divergent_token"],
+        "kl_nats": _digits(figures.get("logit_kl_mean")),
+        "same_top": _digits(figures.get("logit_same_top")),
+        "same_top_95": [_digits(figures.get(f"logit_same_top_{end}")) for end in ("low", "high")],
+        "diverges_at_token": figures.get("first_divergent_token"),
     }
 
 

@@ -1,11 +1,11 @@
-"""The parts of a document as HTML: verdict, cards, tables, token ribbon, likeliest tokens."""
+"""The parts of a report as HTML: verdict, cards, tables, token ribbon, likeliest tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from qdemo.document import Document, variants
+from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import Card
 from qdemo.views.plots import colours
 from qdemo.views.tables import Table
@@ -17,25 +17,25 @@ KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
 """Where the ribbon's colour changes, in nats."""
 
 
-def verdict_html(document: Document, note: str = "") -> str:
+def verdict_html(report: Report, note: str = "") -> str:
     """The verdict with what was asked; `note` says where the figures come from."""
-    return _verdict(document, verdict(document), note or kept_note(document))
+    return _verdict(report, verdict(report), note or kept_note(report))
 
 
-def running_html(document: Document) -> str:
+def running_html(report: Report) -> str:
     """What stands in the verdict's place until there is one."""
-    return _verdict(document, ["Running one format after the other, fp32 first."], "")
+    return _verdict(report, ["Running one format after the other, fp32 first."], "")
 
 
-def _verdict(document: Document, sentences: Sequence[str], note: str) -> str:
+def _verdict(report: Report, sentences: Sequence[str], note: str) -> str:
     return fill(
         "verdict",
         sentences=sentences,
         note=note,
-        model=document["model"],
-        input=document["input"],
-        read=document["read"],
-        reading=read_as(document["read"]),
+        model=report.model,
+        input=report.input,
+        read=report.read,
+        reading=read_as(report.read),
     )
 
 
@@ -59,30 +59,31 @@ def table_html(table: Table) -> str:
     return fill("table", table=table)
 
 
-def ribbon_html(document: Document, chosen: int = 0) -> str:
+def ribbon_html(report: Report, chosen: int = 0) -> str:
     """fp32's tokens, and for each format how far it is from them, as cells that can be chosen."""
     rows = [
-        {"format": result["format"], "cells": _cells(document, result, chosen if i == 0 else -1)}
-        for i, result in enumerate(variants(document))
+        (trial.format, _cells(report, trial, chosen if i == 0 else -1))
+        for i, trial in enumerate(report.variants)
     ]
-    return fill("ribbon", tokens=_pieces(document), rows=rows, legend=_legend())
+    return fill("ribbon", tokens=_pieces(report), rows=rows, legend=_legend())
 
 
-def top_html(document: Document, position: int) -> str:
+def top_html(report: Report, position: int) -> str:
     """The likeliest tokens of each format at one position of fp32's answer."""
-    if not document["results"]:
+    if not report.results:
         return ""
-    written = _pieces(document)[position]
+    written = _pieces(report)[position]
+    shown = colours(report)
     lists = [
-        {
-            "format": result["format"],
-            "colour": colours(document)[result["format"]],
-            "tokens": [
-                (token, percent(share), f"{100 * share:.1f}%", token == written)
-                for token, share in result["top"][position]
+        (
+            trial.format,
+            shown[trial.format],
+            [
+                (token, percent(share), f"{100 * (share or 0):.1f}%", token == written)
+                for token, share in trial.top[position]
             ],
-        }
-        for result in document["results"]
+        )
+        for trial in report.results
     ]
     title = f"The five likeliest tokens where fp32 writes {written} (token {position + 1})"
     return fill("top", title=title, lists=lists, columns=_columns(len(lists)))
@@ -93,26 +94,30 @@ def _columns(count: int) -> int:
     return count if count < 6 else -(-count // 2)
 
 
-def _pieces(document: Document) -> list[str]:
-    return list(document["results"][0]["pieces"]) if document["results"] else []
+def _pieces(report: Report) -> tuple[str, ...]:
+    return report.results[0].pieces if report.results else ()
 
 
-def _cells(document: Document, result: dict[str, Any], chosen: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Cell:
+    """A token in the ribbon: what a format would write there, if that is another, and how far its
+    distribution is from fp32's, as a step of the colours."""
+
+    text: str
+    step: int
+    title: str
+    chosen: bool
+
+
+def _cells(report: Report, trial: Trial, chosen: int) -> list[_Cell]:
     cells = []
-    for i, (written, kl) in enumerate(
-        zip(_pieces(document), result["kl_by_position"], strict=True)
-    ):
-        own = result["top"][i][0][0]
+    differences = trial.by_position["kl_by_position"]
+    for i, (written, kl) in enumerate(zip(_pieces(report), differences, strict=True)):
+        own = trial.top[i][0][0]
         differs = "" if own == written else f", would write {own}"
         nats = "not finite" if kl is None else f"{significant(kl)} nats"
-        cells.append(
-            {
-                "text": "" if own == written else own,
-                "step": _step(kl),
-                "title": f"{result['format']}, token {i + 1} {written}: {nats}{differs}",
-                "chosen": i == chosen,
-            }
-        )
+        title = f"{trial.format}, token {i + 1} {written}: {nats}{differs}"
+        cells.append(_Cell("" if own == written else own, _step(kl), title, i == chosen))
     return cells
 
 

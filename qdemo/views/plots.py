@@ -1,4 +1,4 @@
-"""Figures of a document. Backgrounds are clear and text has no colour of its own: CSS sets both.
+"""Figures of a report. Backgrounds are clear and text has no colour of its own: CSS sets both.
 
 A figure is made of plain dictionaries at once: piece by piece, plotly takes ten times as long.
 """
@@ -15,12 +15,12 @@ from plotly.io import to_html
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
-from qdemo.document import Document, matrices, variants
+from qdemo.spec.report import Histogram, Report, Trial
 from qdemo.views.wording import megabytes, significant
 
 COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0891b2", "#db2777",
            "#65a30d")  # fmt: skip
-"""A colour a format, in the order of the document; grey is fp32."""
+"""A colour a format, in the order of the report; grey is fp32."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _KINDS = {
@@ -51,9 +51,9 @@ _SMALLEST_KL = 1e-12
 """What is less is drawn here: a log axis has no zero, and fp64 knows no less of a KL."""
 
 
-def colours(document: Document) -> dict[str, str]:
+def colours(report: Report) -> dict[str, str]:
     """The colour of each format that was asked for."""
-    return dict(zip(document["formats"], cycle(COLOURS), strict=False))
+    return dict(zip(report.formats, cycle(COLOURS), strict=False))
 
 
 def for_browser(figure: go.Figure) -> str:
@@ -73,18 +73,18 @@ def script() -> str:
     return str(get_plotlyjs())
 
 
-def memory(document: Document) -> go.Figure:
+def memory(report: Report) -> go.Figure:
     """Bytes held, by kind, one stacked bar a format."""
-    results = document["results"][::-1]  # plotly draws from below
+    trials = report.results[::-1]  # plotly draws from below
     bars = []
     for kind, colour in _KINDS.items():
-        sizes = [result["footprint"]["by_kind"][kind] for result in results]
+        sizes = [trial.footprint.by_kind[kind] for trial in trials]
         if any(sizes):
             bars.append(
                 {
                     "type": "bar",
                     "name": kind,
-                    "y": [result["format"] for result in results],
+                    "y": [trial.format for trial in trials],
                     "x": [size / 1e6 for size in sizes],
                     "orientation": "h",
                     "marker": {"color": colour, "pattern": _PATTERN | {"shape": _SHAPES[kind]}},
@@ -95,29 +95,30 @@ def memory(document: Document) -> go.Figure:
     return styled(
         bars,
         ("Memory held", "MB (1,000,000 bytes)", ""),
-        height=110 + 42 * len(results),
+        height=110 + 42 * len(trials),
         barmode="stack",
         bargap=0.35,
     )
 
 
-def logits(document: Document) -> go.Figure:
+def logits(report: Report) -> go.Figure:
     """KL divergence at each position of fp32's answer."""
-    pieces = document["results"][0]["pieces"] if document["results"] else []
+    pieces = report.results[0].pieces if report.results else ()
     lines = [
         {
-            "name": result["format"],
+            "name": trial.format,
             "x": list(range(1, len(pieces) + 1)),
-            "y": [None if kl is None else max(kl, _SMALLEST_KL) for kl in result["kl_by_position"]],
+            "y": [None if kl is None else max(kl, _SMALLEST_KL) for kl in differences],
             "mode": "lines+markers",
             "customdata": [
                 [escape(piece), significant(kl)]
-                for piece, kl in zip(pieces, result["kl_by_position"], strict=True)
+                for piece, kl in zip(pieces, differences, strict=True)
             ],
             "hovertemplate": "token %{x} %{customdata[0]}: %{customdata[1]} nats",
             **style,
         }
-        for result, style in zip(variants(document), _styles(document), strict=True)
+        for trial, style in zip(report.variants, _styles(report), strict=True)
+        for differences in [trial.by_position["kl_by_position"]]
     ]
     return styled(
         lines,
@@ -131,15 +132,15 @@ def logits(document: Document) -> go.Figure:
     )
 
 
-def weights(document: Document, parameter: str) -> go.Figure:
+def weights(report: Report, parameter: str) -> go.Figure:
     """What happened to the weights, in one figure: a browser takes as long for two small ones.
 
     Above, how large the errors are beside the weights, binned as log10(|error| / rms(weights)).
     Below, the errors themselves, around zero, counted per bin of each format's own width. The names
     of the formats belong to both.
     """
-    sizes = _stairs(document, parameter, "log_histogram")
-    errors = _stairs(document, parameter, "histogram", per_width=True)
+    sizes = _stairs(report, parameter, "log_histogram")
+    errors = _stairs(report, parameter, "histogram", per_width=True)
     below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
     return styled(
         [*sizes, *(trace | below for trace in errors)],
@@ -161,15 +162,15 @@ _TITLE_BELOW = {
 }  # fmt: skip
 
 
-def sqnr_map(document: Document) -> go.Figure:
+def sqnr_map(report: Report) -> go.Figure:
     """The SQNR of each matrix in each format: what is dark was kept well."""
-    results = variants(document)[::-1]
-    names = matrices(document)
+    trials = report.variants[::-1]
+    names = report.matrices
     cells = {
         "type": "heatmap",
         "x": names,
-        "y": [result["format"] for result in results],
-        "z": [[_sqnr(result, name) for name in names] for result in results],
+        "y": [trial.format for trial in trials],
+        "z": [[_sqnr(trial, name) for name in names] for trial in trials],
         "colorscale": "Viridis",
         "colorbar": {"title": {"text": "dB", "side": "top"}, "thickness": 14, "outlinewidth": 0},
         "hovertemplate": "%{x}<br>%{y}: %{z:.1f} dB<extra></extra>",
@@ -181,52 +182,50 @@ def sqnr_map(document: Document) -> go.Figure:
     return styled(
         [cells],
         (title, f"{len(names)} matrices, from input to output", ""),
-        height=130 + 34 * len(results),
+        height=130 + 34 * len(trials),
         xaxis={"showticklabels": False, "showgrid": False, "ticks": ""},
         yaxis={"showgrid": False, "ticks": ""},
         margin=_MARGIN | {"b": 36},  # it has no numbers and no names below
     )
 
 
-def _sqnr(result: dict[str, Any], name: str) -> float | None:
-    error = result["weights"].get(name)
-    return None if error is None else error["sqnr_db"]
+def _sqnr(trial: Trial, name: str) -> float | None:
+    return trial.weights[name].figures["sqnr_db"] if name in trial.weights else None
 
 
-def _styles(document: Document) -> list[dict[str, Any]]:
+def _styles(report: Report) -> list[dict[str, Any]]:
     """A colour and a dash for each variant: not told apart by colour alone."""
-    shown = colours(document)
-    dashes = islice(cycle(DASHES), len(variants(document)))
+    shown = colours(report)
+    dashes = islice(cycle(DASHES), len(report.variants))
     return [
-        {"line": {"color": shown[result["format"]], "dash": dash, "width": 2.5}}
-        for result, dash in zip(variants(document), dashes, strict=True)
+        {"line": {"color": shown[trial.format], "dash": dash, "width": 2.5}}
+        for trial, dash in zip(report.variants, dashes, strict=True)
     ]
 
 
 def _stairs(
-    document: Document, parameter: str, key: str, per_width: bool = False
+    report: Report, parameter: str, key: str, per_width: bool = False
 ) -> list[dict[str, Any]]:
     """A histogram of each variant; `per_width` makes bins of unlike widths comparable."""
     return [
         {
-            "name": result["format"],
-            "legendgroup": result["format"],
-            **_stair(result["weights"][parameter][key], per_width),
+            "name": trial.format,
+            "legendgroup": trial.format,
+            **_stair(getattr(trial.weights[parameter], key), per_width),
             "mode": "lines",
             "hovertemplate": "%{y:.3s} weights",
             "line": style["line"] | {"shape": "hv"},
         }
-        for result, style in zip(variants(document), _styles(document), strict=True)
-        if parameter in result["weights"]
+        for trial, style in zip(report.variants, _styles(report), strict=True)
+        if parameter in trial.weights
     ]
 
 
-def _stair(histogram: dict[str, Any], per_width: bool) -> dict[str, Any]:
+def _stair(histogram: Histogram, per_width: bool) -> dict[str, Any]:
     """Where the bins begin and how much each holds, its last value twice: so it has a width too."""
-    start, width, counts = (histogram[name] for name in ("start", "bin_width", "counts"))
-    unit = 1000 * width if per_width else 1
-    y = [(count or None) and count / unit for count in counts]
-    return {"x0": start, "dx": width, "y": [*y, *y[-1:]]}
+    unit = 1000 * histogram.bin_width if per_width else 1
+    y = [(count or None) and count / unit for count in histogram.counts]
+    return {"x0": histogram.start, "dx": histogram.bin_width, "y": [*y, *y[-1:]]}
 
 
 def _tick(count: int) -> int:

@@ -2,78 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from qdemo.document import Document, matrices, variants
+from qdemo.spec.report import Report, Trial, Values
 from qdemo.views.wording import joined, megabytes, significant
 
 IDEAL_STEPS = 12**-0.5
 """RMS of a rounding error that is spread evenly over one step (Bennett, 1948)."""
 
 
-def memory(document: Document) -> str:
+def memory(report: Report) -> str:
     """Why a format isn't as small as its bits say."""
-    split = [result for result in variants(document) if _is_split(result)]
+    split = [trial for trial in report.variants if _is_split(trial)]
     if not split:
         return "Every weight is in its format, so the bytes follow the bits."
-    result = split[0]
-    kinds = result["footprint"]["by_kind"]
-    left = kinds["float weights"]
+    held, whole = split[0].footprint, report.results[0].footprint.total
     return (
-        f"Of the {megabytes(result['bytes'])} that {result['format']} holds, {megabytes(left)} are "
-        f"still float weights (embeddings, norms, biases) and "
-        f"{megabytes(kinds['scales and zero points'])} are scales: "
-        f"that is why it is {result['times_smaller']:.2f} times smaller and no more."
+        f"Of the {megabytes(held.total)} that {split[0].format} holds, "
+        f"{megabytes(held.by_kind['float weights'])} are still float weights (embeddings, norms, "
+        f"biases) and {megabytes(held.by_kind['scales and zero points'])} are scales: "
+        f"that is why it is {whole / held.total:.2f} times smaller and no more."
     )
 
 
-def _is_split(result: dict[str, Any]) -> bool:
-    kinds = result["footprint"]["by_kind"]
-    return bool(kinds["quantized weights"] and kinds["float weights"] > 0.05 * result["bytes"])
+def _is_split(trial: Trial) -> bool:
+    kinds = trial.footprint.by_kind
+    share = kinds["float weights"] / trial.footprint.total
+    return bool(kinds["quantized weights"] and share > 0.05)
 
 
-def logits(document: Document) -> str:
+def logits(report: Report) -> str:
     """Where the next token is in most doubt, and whether it changes."""
-    pieces = document["results"][0]["pieces"]
-    broken = [r["format"] for r in variants(document) if r["logit_invalid_positions"]]
+    pieces = report.results[0].pieces
+    broken = [t.format for t in report.variants if t.figures.get("logit_invalid_positions")]
     if broken:
         return f"The logits of {joined(broken)} are not finite everywhere: numbers overflowed."
-    worst, position, kl = _worst_position(document)
+    worst, position, kl = _worst_position(report)
     if worst is None:
         return "No format changes anything here."
-    changed = [r["format"] for r in variants(document) if r["logit_same_top"] < 1]
+    changed = [t.format for t in report.variants if (t.figures.get("logit_same_top") or 0) < 1]
     where = f"{worst} differs most at token {position + 1}, {pieces[position]}: {kl} nats"
     if not changed:
         return f"{where}. No format changes the likeliest token anywhere."
     return f"{where}. The likeliest token changes somewhere in {', '.join(changed)}."
 
 
-def _worst_position(document: Document) -> tuple[str | None, int, str]:
+def _worst_position(report: Report) -> tuple[str | None, int, str]:
     worst, position, most = None, 0, 0.0
-    for result in variants(document):
-        for i, kl in enumerate(result["kl_by_position"]):
+    for trial in report.variants:
+        for i, kl in enumerate(trial.by_position["kl_by_position"]):
             if kl is not None and kl > most:
-                worst, position, most = result["format"], i, kl
+                worst, position, most = trial.format, i, kl
     return worst, position, significant(most)
 
 
-def weights(document: Document, parameter: str) -> str:
+def weights(report: Report, parameter: str) -> str:
     """Which format keeps the weights best and worst, and how even the rounding is."""
-    overflowed = [
-        result["format"]
-        for result in variants(document)
-        if (error := result["weights"].get(parameter)) and error["overflowed"]
-    ]
+    every = [(trial.format, figures) for trial, figures in _errors(report, parameter)]
+    overflowed = [name for name, figures in every if figures["overflowed"]]
     if overflowed:
         return f"{joined(overflowed)} can't hold {parameter}: some of it became infinite."
     kept = [
-        (error["sqnr_db"], error["rms_steps"], result["format"])
-        for result in variants(document)
-        if (error := result["weights"].get(parameter)) and error["sqnr_db"] is not None
+        (decibels, figures["rms_steps"], name)
+        for name, figures in every
+        if (decibels := figures["sqnr_db"]) is not None
     ]
     if not kept:
         return f"No format changes {parameter}."
-    best, worst = max(kept), min(kept)
+    best, worst = max(kept, key=_first), min(kept, key=_first)
     sentence = f"{best[2]} keeps {parameter} best, with {significant(best[0])} dB"
     if worst is not best:
         sentence += f"; {worst[2]} worst, with {significant(worst[0])} dB (6 dB are one bit)"
@@ -86,22 +80,34 @@ def weights(document: Document, parameter: str) -> str:
     )
 
 
-def hardest(document: Document) -> str:
+def _first(found: tuple[float, float | None, str]) -> float:
+    return found[0]
+
+
+def _errors(report: Report, parameter: str) -> list[tuple[Trial, Values]]:
+    """What each format that changes a parameter made of it."""
+    return [
+        (trial, trial.weights[parameter].figures)
+        for trial in report.variants
+        if parameter in trial.weights
+    ]
+
+
+def hardest(report: Report) -> str:
     """The matrix that suffers most."""
-    found = [
-        (error["sqnr_db"], name, result["format"])
-        for result in variants(document)
-        for name in matrices(document)
-        if (error := result["weights"].get(name)) and error["sqnr_db"] is not None
+    every = [
+        (name, trial.format, figures)
+        for name in report.matrices
+        for trial, figures in _errors(report, name)
     ]
-    lost = [
-        f"{name} in {result['format']}"
-        for result in variants(document)
-        for name in matrices(document)
-        if (error := result["weights"].get(name)) and error["overflowed"]
-    ]
+    lost = [f"{name} in {format}" for name, format, figures in every if figures["overflowed"]]
     if lost:
         return f"Overflowed, so without an SQNR: {', '.join(lost[:3])}."
+    found = [
+        (decibels, name, format)
+        for name, format, figures in every
+        if (decibels := figures["sqnr_db"]) is not None
+    ]
     if not found:
         return "Every matrix is kept exactly."
     decibels, name, format_ = min(found)

@@ -1,13 +1,18 @@
-"""The document as tables of text, for the page, the report and the terminal."""
+"""The report as tables of text, for the page, the files and the terminal.
+
+Their columns are the figures that a report brings: whoever measures more names it once, there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from qdemo.document import Document, variants
-from qdemo.views.wording import NONE, interval, megabytes, significant, times
+import pandas as pd
+
+from qdemo.spec.figure import Figure, Place
+from qdemo.spec.report import Report, Trial, Values
+from qdemo.views.wording import NONE, megabytes, percent, written
 
 
 @dataclass(frozen=True)
@@ -18,118 +23,105 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-
-Row = Mapping[str, Any]
-Columns = Mapping[str, Callable[[Row], str]]
-
-
-def _table(caption: str, columns: Columns, rows: Sequence[Row]) -> Table:
-    cells = tuple(tuple(show(row) for show in columns.values()) for row in rows)
-    return Table(caption, tuple(columns), cells)
+    @classmethod
+    def of(cls, caption: str, frame: pd.DataFrame) -> Table:
+        """The cells of a frame."""
+        rows = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False))
+        return cls(caption, tuple(frame.columns), rows)
 
 
-def _figure(key: str, digits: int = 3) -> Callable[[Row], str]:
-    return lambda row: significant(row[key], digits)
+def figures_at(report: Report, place: Place) -> dict[str, Figure]:
+    """The figures that stand there, by what they are called there."""
+    heads = ((figure.head(place), figure) for figure in report.figures)
+    return {head: figure for head, figure in heads if head}
 
 
-def _count(key: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[key]:,}"
+def _of_figures(
+    caption: str, formats: Sequence[str], heads: Mapping[str, Figure], rows: Sequence[Values]
+) -> Table:
+    """A row a format, a column a figure."""
+    cells = {head: [written(figure, row) for row in rows] for head, figure in heads.items()}
+    return Table.of(caption, pd.DataFrame({"format": list(formats), **cells}))
 
 
-def position(row: Row) -> str:
-    """Where the outputs diverge."""
-    first = row["first_divergent_token"]
-    return NONE if first is None else str(first)
+def _at(report: Report, place: Place, caption: str, trials: Sequence[Trial]) -> Table:
+    names = [trial.format for trial in trials]
+    rows = [trial.figures for trial in trials]
+    return _of_figures(caption, names, figures_at(report, place), rows)
 
 
-def same_top(row: Row) -> str:
-    """The share of positions with the same most likely token, and its interval."""
-    return interval(*(row[f"logit_same_top{end}"] for end in ("", "_low", "_high")))
-
-
-SUMMARY: Columns = {
-    "format": lambda row: str(row["format"]),
-    "memory": lambda row: megabytes(row["bytes"]),
-    "smaller": lambda row: times(row["times_smaller"]),
-    "first token, ms": _figure("first_token_ms"),
-    "a token, ms": _figure("token_ms"),
-    "mean |Δlogit|": _figure("logit_mean_abs"),
-    "max |Δlogit|": _figure("logit_max_abs"),
-    "KL, nats": _figure("logit_kl_mean"),
-    "same top token": same_top,
-    "diverges at token": position,
-    "SQNR, dB": _figure("weight_sqnr_db"),
-}
-
-_LOGITS: Columns = {
-    "format": lambda row: str(row["format"]),
-    "mean |Δ|": _figure("logit_mean_abs"),
-    "max |Δ|": _figure("logit_max_abs"),
-    "mean, centred": _figure("logit_mean_abs_centred"),
-    "max, centred": _figure("logit_max_abs_centred"),
-    "KL mean, nats": _figure("logit_kl_mean"),
-    "90%": _figure("logit_kl_p90"),
-    "max": _figure("logit_kl_max"),
-    "same top token": same_top,
-    "diverges at token": position,
-}
-
-_WEIGHTS: Columns = {
-    "format": lambda row: str(row["format"]),
-    "SQNR, dB": lambda row: "exact" if row["rms"] == 0 else significant(row["sqnr_db"]),
-    "RMS error": _figure("rms"),
-    "max error": _figure("max_abs"),
-    "relative": lambda row: significant(row["relative"]),
-    "RMS, steps": _figure("rms_steps"),
-    "became 0": _count("zeroed"),
-    "clipped": _count("saturated"),
-    "overflowed": _count("overflowed"),
-}
-
-
-def summary(document: Document) -> Table:
+def summary(report: Report) -> Table:
     """Every format with the figures of its card."""
-    return _table(f"{document['model']}: {document['input']}", SUMMARY, document["results"])
+    return _at(report, "summary", f"{report.model}: {report.input}", report.results)
 
 
-def memory(document: Document) -> Table:
+def memory(report: Report) -> Table:
     """Bytes held by kind, in MB."""
-    kinds = [kind for kind in _kinds(document) if any(_bytes(document, kind))]
-    columns: Columns = {
-        "format": lambda row: str(row["format"]),
-        **{kind: _kind(kind) for kind in kinds},
-        "together": lambda row: megabytes(row["bytes"]),
-        "smaller": lambda row: times(row["times_smaller"]),
-    }
-    return _table("Memory held, 1 MB = 1,000,000 bytes", columns, document["results"])
+    held = [trial.footprint for trial in report.results]
+    kinds = [
+        kind for kind in (held[0].by_kind if held else ()) if any(h.by_kind[kind] for h in held)
+    ]
+    cells = {kind: [megabytes(h.by_kind[kind] or None) for h in held] for kind in kinds}
+    cells["quantized"] = [_quantized(trial) for trial in report.results]
+    cells["together"] = [megabytes(h.total) for h in held]
+    cells["smaller"] = [f"{held[0].total / h.total:.2f}×" for h in held]
+    names = [trial.format for trial in report.results]
+    caption = "Memory held, 1 MB = 1,000,000 bytes"
+    return Table.of(caption, pd.DataFrame({"format": names, **cells}))
 
 
-def logits(document: Document) -> Table:
+def _quantized(trial: Trial) -> str:
+    """The share of parameters that is quantized."""
+    return percent(trial.coverage.share) if trial.coverage and trial.coverage.quantized else NONE
+
+
+def logits(report: Report) -> Table:
     """What separates the logits of each format from fp32's, both fed fp32's output."""
     caption = (
         "Logits beside fp32's, both fed the answer of fp32; 95% intervals (Wilson), as if its "
         "tokens were independent"
     )
-    return _table(caption, _LOGITS, variants(document))
+    return _at(report, "logits", caption, report.variants)
 
 
-def weights(document: Document, parameter: str) -> Table:
+def weights(report: Report, parameter: str) -> Table:
     """The weight errors of one parameter, or of the whole model, in each format."""
-    rows = [
-        {"format": result["format"], **result["weights"][parameter]}
-        for result in variants(document)
-        if parameter in result["weights"]
-    ]
-    return _table(f"Weight errors of {parameter}", _WEIGHTS, rows)
+    found = {
+        trial.format: trial.weights[parameter].values_by_key
+        for trial in report.variants
+        if parameter in trial.weights
+    }
+    heads = figures_at(report, "weights")
+    return _of_figures(f"Weight errors of {parameter}", [*found], heads, [*found.values()])
 
 
-def _kinds(document: Document) -> list[str]:
-    return list(document["results"][0]["footprint"]["by_kind"]) if document["results"] else []
+def frame(report: Report) -> pd.DataFrame:
+    """Every plain figure, unrounded, a row a format; the keys name the units."""
+    keys = [figure.key for figure in report.figures]
+    return pd.DataFrame(
+        [
+            {
+                "model": report.model,
+                "input": report.input,
+                "format": trial.format,
+                "output": trial.output,
+                **{key: trial.figures.get(key) for key in keys},
+                "computed": trial.computed,
+                "device": trial.device,
+                "largest_inside": trial.span.largest if trial.span else None,
+                "overflow_at": trial.span.overflow.module
+                if trial.span and trial.span.overflow
+                else None,
+            }
+            for trial in report.results
+        ]
+    )
 
 
-def _bytes(document: Document, kind: str) -> list[int]:
-    return [result["footprint"]["by_kind"][kind] for result in document["results"]]
+def glossary(report: Report) -> Table:
+    """Every figure that a report has, and what it means."""
+    rows = tuple((f.label, f.key, f.unit, f.definition) for f in report.figures)
+    return Table("Every figure of a report, as files name it", _GLOSSARY, rows)
 
 
-def _kind(kind: str) -> Callable[[Row], str]:
-    return lambda row: megabytes(row["footprint"]["by_kind"][kind] or None)
+_GLOSSARY = ("figure", "in files", "unit", "what it means")

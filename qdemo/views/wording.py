@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+from qdemo.spec.figure import Figure
+from qdemo.spec.footprint import WHY, Coverage, Footprint
+from qdemo.spec.formats import GRIDS
+from qdemo.spec.report import InputToken, Overflow, Values
+from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme, Step
+from qdemo.spec.variant import Variant
 
 NONE = "–"
 
@@ -15,7 +23,12 @@ _STORED = {
     "fp8_e4m3": "8-bit floats, scaled: 4 bits exponent, 3 fraction",
     "fp8_e5m2": "8-bit floats, scaled: 5 bits exponent, 2 fraction",
 }
-_GRANULARITY = {"": "a row", "tensor": "a tensor", "axis1": "a column"}
+_NAMED = {
+    "nf4": "NormalFloat codebook of 16 levels",
+    "nf3": "NormalFloat codebook of 8 levels",
+    "nf2": "NormalFloat codebook of 4 levels",
+    "fp4bnb": "bitsandbytes' float codebook of 16 levels",
+}
 
 
 def describe(variant: str) -> str:
@@ -25,17 +38,34 @@ def describe(variant: str) -> str:
     '4-bit integers, scale and zero point a group of 64; embeddings too; computes in bf16'
     >>> describe("bf16")
     'brain float: 8 bits exponent, 7 fraction'
+    >>> describe("int4~lm_head=int8")
+    '4-bit integers, one scale a row; lm_head: 8-bit integers, one scale a row; computes in fp32'
     """
-    rest, _, compute = variant.partition("@")
-    stored, emb, _ = rest.partition("+emb")
-    base, *options = stored.split("-")
-    if base in ("fp32", "fp16", "bf16"):
-        return _STORED[base]
-    what = _STORED.get(base, f"{base.removeprefix('int')}-bit integers")
-    what += f", {_scales(options)}"
-    return "; ".join(
-        [what, *(["embeddings too"] if emb else []), f"computes in {compute or 'fp32'}"]
-    )
+    found = Variant.parse(variant)
+    exceptions = [f"{name}: {_step(step)}" for name, step in found.exceptions]
+    if found.scheme is None:
+        return "; ".join([_STORED[found.compute], *exceptions])
+    embeddings = ["embeddings too"] if found.embeddings else []
+    computes = f"computes in {found.compute}"
+    return "; ".join([_step(found.default), *embeddings, *exceptions, computes])
+
+
+def _step(step: Step) -> str:
+    if step.scheme is None:
+        return step.cast or COMPUTE_FORMATS[0]
+    grid = GRIDS[step.scheme.grid]
+    what = _STORED.get(grid.name) or _NAMED.get(grid.name)
+    if what is None:
+        kind = "integers" if grid.kind == "integer" else "floats" if grid.is_float else "codes"
+        what = f"{grid.bits}-bit {kind}"
+    return f"{what}, {_scales(step.scheme)}"
+
+
+def _scales(scheme: Scheme) -> str:
+    scale = "one scale" if scheme.symmetric else "scale and zero point"
+    if scheme.group_size:
+        return f"{scale} a group of {scheme.group_size}"
+    return f"{scale} a {({0: 'row', None: 'tensor'}).get(scheme.axis, 'column')}"
 
 
 def computes(variant: str) -> str:
@@ -44,34 +74,89 @@ def computes(variant: str) -> str:
     >>> computes("fp16"), computes("int8+emb@bf16"), computes("int8")
     ('fp16', 'bf16', 'fp32')
     """
-    stored, at, compute = variant.partition("@")
-    return compute if at else stored if stored in ("fp16", "bf16") else "fp32"
+    return Variant.parse(variant).compute
 
 
-def too_far(variant: str, first: Mapping[str, Any]) -> str:
+def too_far(variant: str, first: Overflow) -> str:
     """Where numbers inside a model first went too far, and what became of them.
 
-    >>> first = {"module": "a.wi", "infinite": 3, "nan": 0, "numbers": 4096, "clamped_in": None}
-    >>> too_far("fp16", first)
+    >>> too_far("fp16", Overflow("a.wi", infinite=3, nan=0, numbers=4096))
     'Too large for fp16: of the 4,096 numbers out of a.wi, 3 became infinite.'
     """
-    counts = ((first["infinite"], "infinite"), (first["nan"], "NaN"))
+    counts = ((first.infinite, "infinite"), (first.nan, "NaN"))
     became = joined([f"{count:,} became {what}" for count, what in counts if count])
     sentence = (
-        f"Too large for {computes(variant)}: of the {first['numbers']:,} numbers out of "
-        f"{first['module']}, {became}."
+        f"Too large for {computes(variant)}: of the {first.numbers:,} numbers out of "
+        f"{first.module}, {became}."
     )
-    if first["clamped_in"] is None:
+    if first.clamped_in is None:
         return sentence
-    where = first["clamped_in"] or "the model"
+    where = first.clamped_in or "the model"
     return f"{sentence} {where} clamps them, so what follows is finite, and wrong."
 
 
-def _scales(options: Sequence[str]) -> str:
-    scale = "scale and zero point" if "affine" in options else "one scale"
-    groups = [option for option in options if option[0] == "g"]
-    where = next((option for option in options if option in _GRANULARITY), "")
-    return f"{scale} {f'a group of {groups[0][1:]}' if groups else _GRANULARITY[where]}"
+def written(figure: Figure, values: Values, none: str = NONE) -> str:
+    """A figure as text, without its unit.
+
+    >>> sqnr = Figure("sqnr", "SQNR", "", unit="dB", zero="rms")
+    >>> written(sqnr, {"sqnr": 45.123}), written(sqnr, {"sqnr": None, "rms": 0}), written(sqnr, {})
+    ('45.1', 'exact', '–')
+    """
+    value = values.get(figure.key)
+    if value is None:
+        return "exact" if figure.zero and values.get(figure.zero) == 0 else none
+    match figure.form:
+        case "count" | "position":
+            return f"{value:,.0f}"
+        case "bytes":
+            return megabytes(value)
+        case "times":
+            return times(value)
+        case "share":
+            return interval(value, values.get(figure.low), values.get(figure.high))
+    return significant(value, figure.digits)
+
+
+def covers(held: Footprint, coverage: Coverage | None) -> list[str]:
+    """What a person should know of a format that quantizes little, or saves little: why, and what
+    is held twice.
+
+    >>> from qdemo.spec.footprint import Left
+    >>> gpt = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
+    >>> for sentence in covers(Footprint(231, {}, {}), gpt):
+    ...     print(sentence)
+    Only 30% of the parameters are quantized; 70% stay float, Conv1D: there is no quantized class.
+    It is no smaller than the bf16 cast, which holds 0.000 MB and quantizes nothing.
+    """
+    sentences = [
+        f"Held twice: {tie.quantized} was tied to {tie.float}, which stays float "
+        f"({megabytes(tie.float_bytes)}). +emb shares it."
+        for tie in held.split_ties
+    ]
+    if coverage is None or not coverage.quantized:
+        return sentences
+    if coverage.is_low:
+        share = f"Only {percent(coverage.share)} of the parameters are quantized"
+        sentences.append("; ".join([share, *_left(coverage)]) + ".")
+    if not coverage.saves(held):
+        sentences.append(
+            f"It is no smaller than the bf16 cast, which holds {megabytes(coverage.bf16_bytes)} "
+            "and quantizes nothing."
+        )
+    return sentences
+
+
+def _left(coverage: Coverage) -> list[str]:
+    """The larger parts that stay float, and why."""
+    return [
+        f"{percent(left.parameters / coverage.parameters)} stay float, {left.kind}: "
+        f"{WHY[left.why]}"
+        for left in coverage.left
+        if left.parameters >= _WORTH_TELLING * coverage.parameters
+    ]
+
+
+_WORTH_TELLING = 0.05
 
 
 def megabytes(size: float | None) -> str:
@@ -148,10 +233,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def read_as(tokens: Sequence[Mapping[str, Any]]) -> str:
+def read_as(tokens: Sequence[InputToken]) -> str:
     """How a prompt is read, in words; what its model does not know, or takes for a mark, by name.
 
-    >>> read_as([{"piece": "<unk>", "text": "😀", "kind": "unknown"}])
+    >>> read_as([InputToken("<unk>", "😀", "unknown")])
     'read as 1 token; this model does not know 😀'
     """
     if not tokens:
@@ -164,9 +249,9 @@ def read_as(tokens: Sequence[Mapping[str, Any]]) -> str:
     return sentence
 
 
-def _texts(tokens: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+def _texts(tokens: Sequence[InputToken], kind: str) -> list[str]:
     """What tokens of that kind stand for, each once."""
-    found = [token["text"] or token["piece"] for token in tokens if token["kind"] == kind]
+    found = [token.text or token.piece for token in tokens if token.kind == kind]
     return list(dict.fromkeys(found))
 
 
@@ -186,3 +271,29 @@ def joined(names: Sequence[str]) -> str:
     'fp16, bf16 and int8'
     """
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def differing_words(reference: str, other: str) -> list[tuple[str, bool]]:
+    """`other` cut into runs of text, each with whether its words differ from the reference's.
+
+    The runs join to `other` again. Words are compared, the blanks between them are not.
+
+    >>> differing_words("a dog on the beach", "a cat on the beach")
+    [('a ', False), ('cat ', True), ('on the beach', False)]
+    """
+    words, wanted = _words(other), _words(reference)
+    matcher = SequenceMatcher(None, _bare(wanted), _bare(words), autojunk=False)
+    return [
+        ("".join(words[start:end]), tag != "equal")
+        for tag, _, _, start, end in matcher.get_opcodes()
+        if start < end
+    ]
+
+
+def _words(text: str) -> list[str]:
+    """Words with the blanks that follow them; leading blanks are a word of their own."""
+    return re.findall(r"\S+\s*|\s+", text)
+
+
+def _bare(words: list[str]) -> list[str]:
+    return [word.strip() for word in words]

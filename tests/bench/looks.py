@@ -3,7 +3,7 @@
 import statistics
 from itertools import cycle
 
-from qdemo.lab import choices
+from qdemo import lab
 
 ROUNDS = 9
 QUIET = 250  # ms without a change: the picture is there
@@ -58,7 +58,7 @@ def _steps(page, name):
 
 def _casts(page):
     """The formats that the dummy model can be cast to."""
-    for name in cycle(choices.CASTS):
+    for name in cycle(lab.CASTS):
         yield page.locator("#cast-to").get_by_label(name).click
 
 
@@ -85,5 +85,5 @@ def looks(page, url):
     yield "/linear, bits", _median(page, _steps(page, "bits"), *matrix)
     cells = _cells(page, "#grids section:first-child td button")
     yield "/linear, a weight", _median(page, cells, "grids", "steps", "staircase-chart")
-    beside = _options(page, "A weight of t5-tiny", choices.LAYERS[::-1])
+    beside = _options(page, "A weight of t5-tiny", lab.LAYERS[::-1])
     yield "/linear, a layer", _median(page, beside, "beside-chart", "beside-table")

@@ -20,8 +20,9 @@ AROUND = 600_000_000
 def run(folder, task):
     """One comparison as the page makes it; the largest variant, and the formats that ran."""
     from qdemo.request import Request
-    from qdemo.ui import heap, jobs, runs
+
     from qdemo.models.availability import MODELS, allowed
+    from qdemo.ui import heap, jobs, runs
 
     heap.keep_little()  # as the app does
     entry = allowed(f"{task}:{folder}", {})[Path(folder).name]

@@ -18,9 +18,9 @@ def write_hostile(folder):
 
 
 def main():
-    from qdemo.ui.dashboard import build, serve
     from qdemo.models.availability import MODELS
     from qdemo.models.catalogue import Entry
+    from qdemo.ui.dashboard import build, serve
 
     with tempfile.TemporaryDirectory() as folder:
         write_hostile(Path(folder))

@@ -6,17 +6,17 @@ import time
 
 
 def main():
+    from qdemo.engine import comparing
     from qdemo.ui.dashboard import build, serve
-    from qdemo.models import decoding, loading
 
-    quick, seconds = decoding.generate, float(*sys.argv[1:] or ["0.1"])
+    quick, seconds = comparing.generate, float(*sys.argv[1:] or ["0.1"])
 
     def slow(*arguments):
         for token in quick(*arguments):
             time.sleep(seconds)
             yield token
 
-    loading.generate = slow
+    comparing.generate = slow
     serve(build())
 
 

@@ -4,14 +4,15 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from qdemo.lab import choices, matrices
+from qdemo import lab
+from qdemo.lab import matrices
 from tests.browser.lab_steps import lines, open_lab, rows, wait_until_drawn_anew
 from tests.browser.steps import choose
 
 
 def test_another_layer_changes_the_chart_beside(page):
     open_lab(page, "linear")
-    name, before = choices.LAYERS[3], lines(page, "beside-chart")
+    name, before = lab.LAYERS[3], lines(page, "beside-chart")
     choose(page, "A weight of t5-tiny", name)
     expect(page.locator("#beside-table caption")).to_have_text(name)
     wait_until_drawn_anew(page, "beside-chart", before)

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from torch import nn
 from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 
-from qdemo.lab import course_casting
+from qdemo.lab import course
 from qdemo.models.availability import get_entry
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import cells, check_course, computed, open_lab, rows
@@ -140,4 +140,4 @@ def test_a_model_that_is_not_here_is_said_and_the_tables_stay(casting):
 
 def test_the_figures_of_the_course_are_there(casting):
     ours = check_course(casting, "casting", "course-casting", "course-blip")
-    assert ours == computed("casting", course_casting.OURS, course_casting.BLIP)
+    assert ours == computed("casting", course.CASTING, course.BLIP)

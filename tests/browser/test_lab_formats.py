@@ -7,7 +7,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from qdemo.lab import course_formats
+from qdemo.lab import course
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import (
     cells,
@@ -262,5 +262,5 @@ def test_the_table_holds_what_finfo_says(formats):
 
 def test_the_figures_of_the_course_are_there(formats):
     assert check_course(formats, "formats", "course-formats") == computed(
-        "formats", course_formats.OURS
+        "formats", course.FORMATS
     )

@@ -4,7 +4,8 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from qdemo.lab import choices, course_linear, matrices
+from qdemo import lab
+from qdemo.lab import course, matrices
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import (
     check_course,
@@ -34,7 +35,7 @@ def opened(browser, app):
 @pytest.fixture
 def linear(opened):
     """Each test begins with what the page begins with."""
-    box(opened).fill(matrices.write(matrices.preset(choices.NORMAL)))
+    box(opened).fill(matrices.write(matrices.preset(lab.NORMAL)))
     expect(problem(opened, "matrix")).to_have_count(0)
     opened.locator("#bits input[type=range]").press("Home")
     expect_shown(opened, "int2")
@@ -109,7 +110,7 @@ def expect_integers(page, w, **scheme):
 
 def test_the_example_of_the_course(linear):
     set_scheme(linear, 2, "affine", "the whole matrix")
-    choose(linear, "Matrix", choices.COURSE)
+    choose(linear, "Matrix", lab.COURSE)
     expect(grid(linear, "Integers")).to_have_text(["0", "1", "2", "3"])
     expect(grid(linear, "Dequantized")).to_have_text(["0.0000", "1.0000", "2.0000", "3.0000"])
 
@@ -144,7 +145,7 @@ def test_half_is_rounded_to_even(linear):
     expect(grid(linear, "Integers")).to_have_text(["7", "0", "2", "2", "0", "-2"])
 
 
-@pytest.mark.parametrize("kind", [choices.UNIFORM, *choices.PRESETS[3:]])
+@pytest.mark.parametrize("kind", [lab.UNIFORM, *lab.PRESETS[3:]])
 def test_every_preset_can_be_chosen(linear, kind):
     choose(linear, "Matrix", kind)
     w = matrices.read(matrices.write(matrices.preset(kind)))
@@ -153,7 +154,7 @@ def test_every_preset_can_be_chosen(linear, kind):
 
 
 def test_draw_again_draws_another(linear):
-    choose(linear, "Matrix", choices.UNIFORM)
+    choose(linear, "Matrix", lab.UNIFORM)
     before = box(linear).input_value()
     linear.locator("#again-matrix").click()
     expect(box(linear)).not_to_have_value(before)
@@ -295,5 +296,5 @@ def test_a_link_opens_the_same(page):
 
 def test_the_figures_of_the_course_are_there(linear):
     ours = check_course(linear, "linear", "course-linear", "course-flan")
-    assert ours == computed("linear", course_linear.OURS, course_linear.FLAN)
+    assert ours == computed("linear", course.LINEAR, course.FLAN)
     assert "q = 0 1 2 3" in ours["[0, 1, 2, 3] at 2 bits"]

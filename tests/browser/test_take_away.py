@@ -5,15 +5,16 @@ import csv
 import pytest
 from playwright.sync_api import expect
 
-from qdemo.ui.example import example
-from qdemo.views.tables import same_top
-from qdemo.views.wording import megabytes, significant
+from qdemo.spec.document import as_json
+from qdemo.ui.held import example
+from qdemo.views.wording import interval, megabytes, significant
 from tests.browser.conftest import watched
 from tests.browser.steps import ask, cards, download, report
 
 PROMPT = "Sort these words: pig, onion, river, wolf"
 NUMBERS = ("bytes", "times_smaller", "first_token_ms", "token_ms", "logit_mean_abs",
-           "logit_max_abs", "logit_kl_mean", "logit_same_top", "weight_sqnr_db")  # fmt: skip
+           "logit_max_abs", "logit_kl_mean", "logit_same_top", "weight_sqnr_db", "output_error",
+           "bits_per_weight")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +31,21 @@ def as_on_card(result):
         "output": result["output"],
         "first token": f"{significant(result['first_token_ms'])} ms",
         "each further": f"{significant(result['token_ms'])} ms",
+        "computed on": result["device"],
     }
     beside_fp32 = {
         "mean |Δlogit|": significant(result["logit_mean_abs"]),
         "max |Δlogit|": significant(result["logit_max_abs"]),
         "KL from fp32": f"{significant(result['logit_kl_mean'])} nats",
-        "same top token": same_top(result),
+        "same top token": interval(
+            *(result[f"logit_same_top{end}"] for end in ("", "_low", "_high"))
+        ),
         "diverges at token": "never" if first is None else str(first),
         "weights' SQNR": f"{significant(result['weight_sqnr_db'])} dB",
+        "layers' output error": significant(result["output_error"]),
     }
     if result["format"] == "fp16":
+        assert result["largest_activation"] == result["span"]["largest"]
         beside_fp32["largest activation"] = f"{significant(result['span']['largest'])} of 65,504"
     return alone if result["format"] == "fp32" else alone | beside_fp32
 
@@ -51,7 +57,7 @@ def without_notes(card):
 
 
 def test_the_example_can_be_taken_away_before_anything_has_run(shared, tmp_path):
-    assert report(shared, tmp_path) == example()
+    assert report(shared, tmp_path) == as_json(example())
 
 
 def test_the_json_has_the_figures_of_the_cards(page, tmp_path):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from qdemo import Variant, load_quantized, save_quantized
-from qdemo.compress import int8
+from qdemo.numerics import insides
 
 PAGE = mmap.PAGESIZE
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -42,10 +42,10 @@ def one(rows, n, length):
     x = torch.randn(rows, length).bfloat16()
     wanted = x.float() @ weights.float().t()
     for scale in (torch.rand(n), torch.rand(())):
-        ours = int8.packed(at_the_end(x), at_the_end(weights), at_the_end(scale))
+        ours = insides.packed(at_the_end(x), at_the_end(weights), at_the_end(scale))
         assert torch.allclose(ours.float(), wanted * scale, rtol=0.05, atol=0.5 * length**0.5)
     slices = torch.randint(-128, 128, (rows, length), dtype=torch.int8)
-    ours = int8.summed(at_the_end(slices), at_the_end(weights))
+    ours = insides.summed(at_the_end(slices), at_the_end(weights))
     assert torch.equal(ours.long(), slices.long() @ weights.long().t())
 
 
@@ -76,13 +76,14 @@ def move(path, shift):
 
 
 def answer(path):
-    from qdemo.models.access import load
     from qdemo.models.availability import get_entry
+    from qdemo.models.decoding import generate
+    from qdemo.models.loading import load
 
     loaded = load(get_entry("t5-tiny"))
-    given = loaded.given("What is 40 + 2?")
     load_quantized(loaded.model, path)
-    print(list(given.generate(loaded.model, 32)))
+    prompt = loaded.family.encode("What is 40 + 2?")
+    print(list(generate(loaded.family, loaded.model, prompt, 32)))
 
 
 if __name__ == "__main__":

@@ -80,11 +80,11 @@ def test_a_frozen_model_keeps_its_numbers_and_scales_in_any_cast(text):
     freeze(model)
     for other in (cast(model, "bf16"), copy.deepcopy(model).bfloat16()):
         assert other.norm.weight.dtype == torch.bfloat16
-        assert other.head.quantized.packed.dtype == model.head.quantized.packed.dtype
-        assert other.head.quantized.scale.dtype == torch.float32
+        assert other.head.qweight.packed.dtype == model.head.qweight.packed.dtype
+        assert other.head.qweight.scale.dtype == torch.float32
         assert torch.equal(
-            other.head.quantized.packed.view(torch.uint8),
-            model.head.quantized.packed.view(torch.uint8),
+            other.head.qweight.packed.view(torch.uint8),
+            model.head.qweight.packed.view(torch.uint8),
         )
         assert other.head.weight.dtype == torch.bfloat16
         out = other(ids())

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from qdemo import Variant, footprint, freeze, quantize
-from qdemo.compress.footprint import KINDS, SplitTie
+from qdemo.spec.footprint import KINDS, SplitTie
 from tests.compress.models import Small
 
 WIDTH, HIDDEN, VOCABULARY = 16, 32, 20

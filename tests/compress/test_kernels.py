@@ -7,14 +7,16 @@ import torch
 from torch.nn.functional import linear
 
 from qdemo import Scheme, quantize_tensor
-from qdemo.compress import kernels, slices
+from qdemo.compress import cpu, kernels
+from qdemo.numerics import insides
 
 SCHEMES = [
     "int8", "int8-affine", "int8-tensor", "int8-tensor-affine", "int8-axis1", "int8-g8", "int7",
     "int6-affine", "int5", "int4", "int4-tensor", "int4-g8", "int4-g8-affine", "int4-axis1-g3",
-    "int3-affine", "int3", "int2-tensor", "fp8_e4m3", "fp8_e5m2-g4",
+    "int3-affine", "int3", "int2-tensor", "fp8_e4m3", "fp8_e5m2-g4", "nf4-g8", "nf4-tensor",
+    "nf3-g24", "fp4bnb-g4", "e2m1", "e2m1-g8", "int4-tensor-affine", "int5-g8-affine", "int7-g6",
 ]  # fmt: skip
-LONGEST = max(slices.LENGTHS)
+LONGEST = max(cpu.LENGTHS)
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 
 
@@ -38,12 +40,14 @@ def assert_is_the_product(ours, x, weight):
     assert ((ours.double() - wanted).abs() <= bound(x, weight)).all()
 
 
-@pytest.fixture(params=["as it is", "without integers", "in small blocks"])
+@pytest.fixture(params=["as it is", "without integers", "in small blocks", "slow integers"])
 def _ways(request, monkeypatch):
     if request.param == "without integers":
         monkeypatch.setattr(kernels, "FEW", -1)
     if request.param == "in small blocks":
         monkeypatch.setattr(kernels, "_BLOCK", 200)  # several, the last one shorter
+    if request.param == "slow integers":
+        monkeypatch.setattr(cpu, "is_fast", lambda: False)
 
 
 @pytest.mark.usefixtures("_ways")
@@ -53,6 +57,27 @@ def test_the_product_is_that_of_the_dequantized_weight(text, dtype):
     weight = weights(text)
     for rows in (0, 1, 2, 5, 16, 17, 24, 25, 70):
         x = (torch.randn(rows, 24) * torch.exp2(torch.randint(-9, 9, (rows, 1)))).to(dtype)
+        assert_is_the_product(kernels.quantized_linear(x, weight, None), x, weight)
+
+
+@pytest.mark.parametrize("text", ["int8", "int4-g64", "int3-g64-affine", "nf4-g64", "e2m1-g32",
+                                  "int6", "nf2", "int5-affine"])  # fmt: skip
+@pytest.mark.parametrize("n_rows", [1, 15, 16, 17, 40, 1100])
+def test_panels_of_any_number_of_rows(text, n_rows):
+    weight = weights(text, n_rows, 64)
+    for rows in (1, 4, 24, 25, 40, 97):
+        for dtype in (torch.float32, torch.bfloat16):
+            x = torch.randn(rows, 64).to(dtype)
+            assert_is_the_product(kernels.quantized_linear(x, weight, None), x, weight)
+
+
+def test_another_torch_has_no_private_kernels(monkeypatch):
+    monkeypatch.setattr(insides, "is_known", lambda: False)
+    monkeypatch.setattr(insides, "packed", None)
+    monkeypatch.setattr(insides, "summed", None)
+    weight = weights("int8", 40, 64)
+    for dtype in DTYPES:
+        x = torch.randn(3, 64).to(dtype)
         assert_is_the_product(kernels.quantized_linear(x, weight, None), x, weight)
 
 
@@ -123,15 +148,15 @@ def test_in_slices_the_product_is_exact_up_to_one_rounding():
     for rows in (1, 8):
         x = torch.randn(rows, 512)
         exact = x.double() @ weight.numbers().double().t() * weight.scale.double()
-        assert torch.equal(slices.cut(x).times(weight.packed) * weight.scale, exact)
+        assert torch.equal(cpu.cut(x).times(weight.packed) * weight.scale, exact)
 
 
 @pytest.mark.parametrize("smallest", [2.0**-21, 2.0**-37])
 def test_slices_hold_every_bit_or_are_not_taken(smallest):
     x = torch.tensor([[1 - 2.0**-24, (1 + 2.0**-23) * smallest, 0.0]])
     weight = torch.tensor([[1, 1, 5], [127, -127, 0]], dtype=torch.int8)
-    assert torch.equal(slices.cut(x).times(weight), x.double() @ weight.double().t())
-    assert slices.cut(x * torch.tensor([1, 2.0**-40, 1])) is None
+    assert torch.equal(cpu.cut(x).times(weight), x.double() @ weight.double().t())
+    assert cpu.cut(x * torch.tensor([1, 2.0**-40, 1])) is None
 
 
 def test_the_largest_integers_do_not_overflow():
@@ -206,9 +231,9 @@ def test_several_threads_at_once():
 
 def test_no_float_copy_is_held():
     """What stays is a block's memory, however large the weight."""
-    from qdemo.numerics.scratch import _OWN
+    from qdemo.numerics.blocks import _OWN
 
     _OWN.held.clear()  # of tests before
     for text in ("int8", "int4-g8", "int4-axis1-g50"):
         kernels.quantized_linear(torch.randn(40, 48), weights(text, 100_000, 48), None)
-    assert sum(memory.nbytes for memory in _OWN.held.values()) < 6 * kernels._BLOCK
+    assert sum(memory.nbytes for memory in _OWN.held.values()) < 24 * kernels._BLOCK

@@ -12,10 +12,12 @@ import torch
 
 import qdemo
 from qdemo import Scheme, Variant, quantize_tensor, save_quantized
-from qdemo.compress import int8, kernels
+from qdemo.compress import kernels
 from qdemo.compress.modules import QWeight
-from qdemo.models.access import load
 from qdemo.models.availability import get_entry
+from qdemo.models.decoding import generate, score
+from qdemo.models.loading import load
+from qdemo.numerics import insides
 from tests.compress.test_kernels import DTYPES, SCHEMES, assert_is_the_product
 
 LENGTHS = (2, 7, 24, 32, 33, 48, 64, 96, 100)
@@ -42,8 +44,7 @@ def with_gaps(x):
 
 
 def moved_weight(weight):
-    parts = {name: moved(getattr(weight, name)) for name in ("packed", "scale", "zero_point")}
-    return replace(weight, **parts)
+    return replace(weight, tensors={role: moved(held) for role, held in weight.tensors.items()})
 
 
 def activations(rows, length, dtype, seed):
@@ -78,18 +79,18 @@ def test_every_number_of_rows_and_every_length_at_odd_places(text, dtype):
 def test_a_frozen_weight_lies_where_kernels_can_read_it(text):
     weight = moved_weight(quantize_tensor(torch.randn(48, 96), Scheme.parse(text)))
     held = QWeight(weight)
-    for name, tensor in held.named_buffers():
-        assert tensor.data_ptr() % int8.ALIGNMENT == 0, name
-        assert torch.equal(tensor, getattr(weight, name))
+    for role, tensor in held.named_buffers():
+        assert tensor.data_ptr() % insides.ALIGNMENT == 0, role
+        assert torch.equal(tensor, weight.tensors[role])
 
 
 def test_what_is_contiguous_and_aligned_is_not_copied():
     x = torch.zeros(64)
-    assert int8.aligned(x) is x
+    assert insides.aligned(x) is x
     for other in (x[1:], x[::2], x[:1].expand(9)):
-        made = int8.aligned(other)
+        made = insides.aligned(other)
         assert made.is_contiguous()
-        assert made.data_ptr() % int8.ALIGNMENT == 0
+        assert made.data_ptr() % insides.ALIGNMENT == 0
 
 
 W, X = torch.ones(4, 32, dtype=torch.int8), torch.ones(2, 32, dtype=torch.bfloat16)
@@ -112,18 +113,18 @@ ONES = torch.ones(4)
 )
 def test_what_the_packed_kernel_cannot_take_is_refused(x, w, scale, says):
     with pytest.raises(ValueError, match=says):
-        int8.packed(x, w, scale)
+        insides.packed(x, w, scale)
 
 
 def test_single_columns_are_refused():
     with pytest.raises(ValueError, match="rows of 1 weights, expected two or more"):
-        int8.summed(W[:, :1], W[:, :1])
+        insides.summed(W[:, :1], W[:, :1])
 
 
 def test_kernels_that_trust_their_caller_are_called_in_one_place():
     name = re.compile(r"_weight_int\w+|\b_int_mm\b|torch\.ops\.|aten\.")
     found = {path.name for path in PACKAGE.rglob("*.py") if name.search(path.read_text())}
-    assert found == {"int8.py"}
+    assert found == {"insides.py"}
 
 
 def in_a_process_of_its_own(*arguments):
@@ -146,12 +147,12 @@ def test_weights_in_a_file_that_is_mapped_at_an_odd_place(shift, tmp_path):
 
 @pytest.mark.parametrize("text", ["int8@bf16", "int8+emb@bf16", "int4@bf16", "int8-tensor@bf16"])
 def test_a_saved_model_answers_the_same_in_a_fresh_process(text, tmp_path):
-    model = load(get_entry("t5-tiny"))
-    given = model.given("What is 40 + 2?")
-    variant = Variant.parse(text).build(model.model)
+    loaded = load(get_entry("t5-tiny"))
+    prompt = loaded.family.encode("What is 40 + 2?")
+    variant = Variant.parse(text).build(loaded.model)
     save_quantized(variant, tmp_path / "model.safetensors")
-    tokens = list(given.generate(variant, 32))
-    assert given.decode(tokens) == "42"
+    tokens = list(generate(loaded.family, variant, prompt, 32))
+    assert loaded.family.decode(tokens) == "42"
     assert in_a_process_of_its_own("answer", tmp_path / "model.safetensors") == f"{tokens}\n"
 
 
@@ -159,17 +160,17 @@ def test_a_saved_model_answers_the_same_in_a_fresh_process(text, tmp_path):
 @pytest.mark.parametrize("prompt", ["Translate to German: Tuesday", "What is 40 + 2?"])
 def test_one_scale_for_all_answers_as_the_dequantized_model(text, prompt):
     loaded = load(get_entry("t5-tiny"))
-    given = loaded.given(prompt)
+    family, given = loaded.family, loaded.family.encode(prompt)
     variant = Variant.parse(text).build(loaded.model)
     plain = Variant.parse("bf16").build(loaded.model)
     with torch.no_grad():
         for name, module in variant.named_modules():
             if hasattr(module, "quantized"):
                 plain.get_submodule(name).weight.copy_(module.weight.dequantize())
-    tokens = list(given.generate(plain, 24))
-    ours, wanted = (given.score(model, tokens).float() for model in (variant, plain))
+    tokens = list(generate(family, plain, given, 24))
+    ours, wanted = (score(family, model, given, tokens).float() for model in (variant, plain))
     assert (ours - wanted).abs().max() < 0.05 * wanted.abs().max()
-    both = list(given.generate(variant, 24))
+    both = list(generate(family, variant, given, 24))
     apart = next((i for i, (a, b) in enumerate(zip(both, tokens, strict=False)) if a != b), None)
     if apart is not None:  # where two tokens are as likely but for the rounding of bf16
         first, second = wanted[apart].topk(2).values.tolist()

@@ -18,7 +18,8 @@ from qdemo import (
 )
 from tests.compress.models import Small, ids
 
-TEXTS = ["int8", "int4-g8-affine+emb", "int3", "fp8_e4m3+emb", "int8+emb@bf16"]
+TEXTS = ["int8", "int4-g8-affine+emb", "int3", "fp8_e4m3+emb", "int8+emb@bf16", "nf4-g8+emb",
+         "e2m1-g16", "fp4bnb-g4", "nf3-tensor"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -56,12 +57,12 @@ def test_ties_are_written_once_and_tied_again(tmp_path):
     model = Variant.parse("int8+emb").build(Small())
     save_quantized(model, tmp_path / "model.safetensors")
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
-        assert {"embed.quantized.packed", "head.quantized.packed"} & set(file.keys()) == {
-            "embed.quantized.packed"
+        assert {"embed.quantized.codes", "head.quantized.codes"} & set(file.keys()) == {
+            "embed.quantized.codes"
         }
     loaded = Small()
     load_quantized(loaded, tmp_path / "model.safetensors")
-    assert loaded.head.quantized.packed.data_ptr() == loaded.embed.quantized.packed.data_ptr()
+    assert loaded.head.quantized.codes.data_ptr() == loaded.embed.quantized.codes.data_ptr()
 
 
 def test_shared_float_parameters_stay_one_parameter(tmp_path):
@@ -116,6 +117,7 @@ def test_the_schemes_are_readable_in_the_file(tmp_path):
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
         about = json.loads(file.metadata()["qdemo"])
     assert about["modules"]["head"] == ["int4-g8", "bf16"]
+    assert about["version"] == 2
 
 
 def test_buffers_that_state_dicts_leave_out_are_kept(tmp_path):

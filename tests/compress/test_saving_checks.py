@@ -62,7 +62,7 @@ def path(tmp_path):
 
 def test_another_row_length_is_refused(path):
     written("int4", path, nn.Sequential(nn.Linear(40, 16)))
-    assert "shape (16, 20), expected (16, 16)" in refused(path, nn.Sequential(nn.Linear(32, 16)))
+    assert "shape (320,), expected (256,)" in refused(path, nn.Sequential(nn.Linear(32, 16)))
 
 
 def test_an_embedding_of_more_rows_is_refused(path):
@@ -71,7 +71,7 @@ def test_an_embedding_of_more_rows_is_refused(path):
 
 
 SCALE = "body.0.quantized.scale"
-PACKED = "body.0.quantized.packed"
+CODES = "body.0.quantized.codes"
 BIAS = "body.0.bias"
 
 
@@ -85,9 +85,9 @@ BIAS = "body.0.bias"
         (lambda t: t.update({SCALE: t[SCALE].int() + 1}), "scale is torch.int32, expected torch.f"),
         (lambda t: t.update({SCALE: t[SCALE].half()}), "scale is torch.float16, expected torch.fl"),
         (lambda t: t.update({SCALE: t[SCALE][:1]}), r"scale has shape (1,), expected (32,)"),
-        (lambda t: t.update({PACKED: t[PACKED].float()}), "packed is torch.float32, expected"),
-        (lambda t: t.update({PACKED: t[PACKED].view(torch.uint8)}), "torch.uint8, expected torch"),
-        (lambda t: t.update({PACKED: t[PACKED].t().contiguous()}), "shape (16, 32), expected (3"),
+        (lambda t: t.update({CODES: t[CODES].float()}), "codes is torch.float32, expected"),
+        (lambda t: t.update({CODES: t[CODES].view(torch.uint8)}), "torch.uint8, expected torch"),
+        (lambda t: t.update({CODES: t[CODES].t().contiguous()}), "shape (16, 32), expected (3"),
         (lambda t: t[SCALE].fill_(3e38), "body.0.quantized.scale makes weights infinite"),
         (lambda t: t.update({BIAS: t[BIAS].double()}), "torch.float64, where torch.float32 is"),
         (lambda t: t.update({"positions": t["positions"].float()}), "positions is torch.float32"),
@@ -109,9 +109,9 @@ def test_zero_points_and_floats_that_no_scheme_has_are_refused(path):
     rewrite(path, tensors, about)
     assert "head.quantized.zero_point goes beyond 15" in refused(path)
     tensors, about = parts(written("fp8_e5m2", path))
-    tensors["head.quantized.packed"].view(torch.uint8)[0, 0] = 0x7C  # infinity
+    tensors["head.quantized.codes"].view(torch.uint8)[0, 0] = 0x7C  # infinity
     rewrite(path, tensors, about)
-    assert "head.quantized.packed is not finite everywhere" in refused(path)
+    assert "head.quantized.codes is not finite everywhere" in refused(path)
 
 
 def with_layer(*told):
@@ -125,8 +125,8 @@ UNREADABLE = "what model.safetensors says of its schemes can't be read"
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (with_layer("int4", "fp32"), "packed has shape (32, 16), expected (32, 8)"),
-        (with_layer("fp8_e4m3", "fp32"), "packed is torch.int8, expected torch.float8_e4m3fn"),
+        (with_layer("int4", "fp32"), "codes has shape (32, 16), expected (256,)"),
+        (with_layer("fp8_e4m3", "fp32"), "codes is torch.int8, expected torch.float8_e4m3fn"),
         (with_layer("int8-affine", "fp32"), "quantized.zero_point, which the model needs"),
         (with_layer("int8-tensor", "fp32"), "scale has shape (32,), expected ()"),
         (with_layer("int8-g5", "fp32"), "body.0: group_size 5 does not divide the row length 16"),
@@ -140,6 +140,10 @@ UNREADABLE = "what model.safetensors says of its schemes can't be read"
         (with_layer("int8", "fp32", "more"), UNREADABLE),
         (with_layer(8, "fp32"), UNREADABLE),
         (with_layer("int8", 32), "body.0: unknown format '32'"),
+        (lambda about: about.update({"version": 3}), "is of version 3, expected 1 to 2"),
+        (lambda about: about.update({"version": "2"}), "is of version 2, expected 1 to 2"),
+        (lambda about: about.update({"version": [1]}), "is of version [1], expected 1 to 2"),
+        (lambda about: about.pop("version"), "quantized.codes, which the model does not have"),
         (lambda about: about.pop("modules"), UNREADABLE),
         (lambda about: about.pop("same_as"), UNREADABLE),
         (lambda about: about.update({"modules": ["body.0"]}), UNREADABLE),
@@ -150,7 +154,7 @@ UNREADABLE = "what model.safetensors says of its schemes can't be read"
         (lambda about: about["modules"].update({"norm": ["int8", "fp32"]}), "has a LayerNorm"),
         (lambda about: about["modules"].update({"no": ["int8", "fp32"]}), "has nothing"),
         (lambda about: about["modules"].update({"again": ["int4", "fp32"]}), "nothing to quan"),
-        (lambda about: about["modules"].pop("body.0"), "quantized.packed, which the model"),
+        (lambda about: about["modules"].pop("body.0"), "quantized.codes, which the model"),
         (lambda about: about["modules"].clear(), "which the model does not have"),
     ],
 )  # fmt: skip
@@ -178,8 +182,8 @@ def test_a_scale_that_is_tied_to_another_layer_s_is_its_own(path):
     built = Variant.parse("int8").build(model)
     save_quantized(built, path)
     tensors, about = parts(path)
-    del tensors["1.quantized.packed"]
-    about["same_as"]["1.quantized.packed"] = "0.quantized.packed"
+    del tensors["1.quantized.codes"]
+    about["same_as"]["1.quantized.codes"] = "0.quantized.codes"
     rewrite(path, tensors, about)
     load_quantized(model, path)
     assert torch.equal(model(torch.eye(8)), built(torch.eye(8)))
@@ -213,16 +217,16 @@ def test_tensors_go_where_the_model_is():
         def named_buffers(self, remove_duplicate):
             yield "c", On("cuda:0")
 
-    file = {f"{name}.quantized.packed": On("cpu") for name in "ab"} | {"c": On("cpu")}
-    file["a.quantized.scale"] = file["a.quantized.packed"]
+    file = {f"{name}.quantized.codes": On("cpu") for name in "ab"} | {"c": On("cpu")}
+    file["a.quantized.scale"] = file["a.quantized.codes"]
     placed = _placed(file, Model())
     assert {key: str(tensor.device) for key, tensor in placed.items()} == {
-        "a.quantized.packed": "cuda:1",
+        "a.quantized.codes": "cuda:1",
         "a.quantized.scale": "cuda:1",
-        "b.quantized.packed": "cpu",
+        "b.quantized.codes": "cpu",
         "c": "cuda:0",
     }
-    assert placed["a.quantized.scale"] is placed["a.quantized.packed"]  # a tie stays one
+    assert placed["a.quantized.scale"] is placed["a.quantized.codes"]  # a tie stays one
 
 
 def load_whatever_it_is(data, path):

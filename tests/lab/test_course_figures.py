@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from qdemo.lab import course_casting, course_formats, course_linear
+from qdemo.lab import course
 from qdemo.lab.course import FILE, Figure, figures
 
 PRINTED = json.loads(FILE.read_text(encoding="utf-8"))
 OURS = {
-    "formats": (course_formats.OURS,),
-    "casting": (course_casting.OURS, course_casting.BLIP),
-    "linear": (course_linear.OURS, course_linear.FLAN),
+    "formats": (course.FORMATS,),
+    "casting": (course.CASTING, course.BLIP),
+    "linear": (course.LINEAR, course.FLAN),
 }
 DIFFERENT = {
     "torch.dot(x, x) of 1,000 random numbers, fp32 and bf16",
@@ -56,7 +56,7 @@ def test_each_figure_is_the_course_s_or_has_a_note(shown):
 
 def test_a_difference_in_the_eighth_decimal_is_no_more_than_that():
     what = "bf16 against fp32, mean difference"
-    ours = course_casting.OURS[what]()
+    ours = course.CASTING[what]()
     assert float(ours) == pytest.approx(0.0009978711605072021, abs=5e-8)
 
 

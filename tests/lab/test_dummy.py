@@ -3,9 +3,9 @@ from threading import Thread
 import pytest
 import torch
 
-from qdemo.lab.choices import CASTS
+from qdemo.lab import CASTS
 from qdemo.lab.dummy import DEFAULT_DTYPE, IDS, Dummy, casts, default_dtype
-from qdemo.models.building import BUILDING
+from qdemo.models.loading import BUILDING
 from tests.compress.models import Dummy as Course
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

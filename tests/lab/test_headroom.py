@@ -6,6 +6,7 @@ from transformers import AutoModelForSeq2SeqLM
 from qdemo import cast, footprint
 from qdemo.lab.headroom import LIMIT, MOST_TOKENS, Peak, dtypes, headroom
 from qdemo.models.availability import get_entry
+from qdemo.models.decoding import generate
 from qdemo.models.loading import kept_wide, load
 from tests.compress.models import Small
 
@@ -26,14 +27,9 @@ class Chain(nn.Module):
         return self.last(self.act(self.first(x)))
 
 
-class Answers:
-    def __init__(self, model, inputs=(1.0, 3.0, 2.0)):
-        self.model, self.inputs, self.asked = model, inputs, None
-
-    def generate(self, model, max_tokens):
-        self.asked = max_tokens
-        for x in self.inputs:
-            yield int(model(torch.tensor([[x]])))
+def answer(model, inputs=(1.0, 3.0, 2.0)):
+    for x in inputs:
+        yield int(model(torch.tensor([[x]])))
 
 
 def hooks(model):
@@ -41,15 +37,21 @@ def hooks(model):
 
 
 def test_each_peak_is_the_largest_of_the_whole_answer():
-    runner = Answers(Chain())
-    assert headroom(runner) == [Peak("last", "Linear", 59.0), Peak("first", "Linear", 15.0)]
-    assert runner.asked == MOST_TOKENS
+    model = Chain()
+    found = headroom(model, answer(model))
+    assert found == [Peak("last", "Linear", 59.0), Peak("first", "Linear", 15.0)]
+
+
+def test_an_answer_is_looked_at_for_so_many_tokens():
+    model = Chain()
+    peaks = headroom(model, answer(model, (*[1.0] * MOST_TOKENS, 9.0)))
+    assert peaks[0].largest == 19.0
 
 
 def test_what_goes_in_counts_too():
     model = Chain()
     nn.init.constant_(model.first.weight, 0.5)
-    peaks = {peak.module: peak.largest for peak in headroom(Answers(model, (-8.0,)))}
+    peaks = {peak.module: peak.largest for peak in headroom(model, answer(model, (-8.0,)))}
     assert peaks == {"first": 8.0, "last": 1.0}
 
 
@@ -60,14 +62,14 @@ def test_the_share_is_of_the_end_of_fp16():
 
 def test_no_hook_stays():
     model = Chain()
-    headroom(Answers(model))
+    headroom(model, answer(model))
     assert hooks(model) == []
 
 
 def test_no_hook_stays_after_an_error():
     model = Chain()
     with pytest.raises(ValueError, match="str"):
-        headroom(Answers(model, ("three",)))
+        headroom(model, answer(model, ("three",)))
     assert hooks(model) == []
 
 
@@ -99,11 +101,12 @@ def test_t5_tiny_keeps_wide_what_transformers_keeps_in_fp32(tiny):
     )
     wide = [name for name, p in low.named_parameters() if p.dtype == torch.float32]
     assert wide
-    assert [f"{name}.weight" for name in tiny.given("x").kept_wide] == wide
+    assert [f"{name}.weight" for name in tiny.kept_wide] == wide
 
 
 def test_the_peaks_of_t5_tiny_are_far_from_the_end_of_fp16(tiny):
-    peaks = headroom(tiny.given("Translate to German: Tuesday"))
+    prompt = tiny.family.encode("Translate to German: Tuesday")
+    peaks = headroom(tiny.model, generate(tiny.family, tiny.model, prompt, MOST_TOKENS))
     assert peaks == sorted(peaks, key=lambda peak: -peak.largest)
     assert 0 < peaks[0].share < 0.01
     assert hooks(tiny.model) == []

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdemo.lab.choices import COURSE, LAYERS, NORMAL, PRESETS, START
+from qdemo.lab import COURSE, LAYERS, NORMAL, PRESETS, START
 from qdemo.lab.matrices import (
     MOST_COLUMNS,
     MOST_ROWS,

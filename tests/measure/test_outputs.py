@@ -1,12 +1,11 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdemo import first_divergence
-from qdemo.measure.outputs import differing_words
+from qdemo import Variant, first_divergence
+from qdemo.measure.measure import Found, Ran
+from qdemo.measure.outputs import MEASURE
 
 tokens = st.lists(st.integers(0, 3), max_size=8)
-texts = st.text(alphabet="ab \n<", max_size=30)
 
 
 @given(tokens, tokens)
@@ -19,26 +18,13 @@ def test_first_divergence_is_the_length_of_the_common_start(a, b):
         assert a[at : at + 1] != b[at : at + 1]
 
 
-@given(texts, texts)
-def test_the_runs_are_the_text(reference, other):
-    assert "".join(run for run, _ in differing_words(reference, other)) == other
+def ran(*tokens, reference=None):
+    """What a measure finds of a variant that answers so."""
+    return Ran(Variant(), None, tokens, (), None, reference=reference)
 
 
-@given(texts)
-def test_the_same_text_differs_nowhere(text):
-    assert not any(differs for _, differs in differing_words(text, text))
-
-
-@pytest.mark.parametrize(
-    ("reference", "other", "marked"),
-    [
-        ("a dog on the beach", "a cat on the beach", ["cat "]),
-        ("one two", "one  two", []),  # blanks are not words
-        ("", "all of it", ["all of it"]),
-        ("twelve", "", []),
-        ("the cat sat", "the cat", []),
-        ("<b>", "<i>", ["<i>"]),
-    ],
-)
-def test_marked_words(reference, other, marked):
-    assert [run for run, differs in differing_words(reference, other) if differs] == marked
+def test_the_first_divergent_token_is_counted_from_one():
+    fp32 = ran(5, 6, 7)
+    for tokens, wanted in (((5, 6, 7), None), ((4,), 1), ((5, 6, 8), 3), ((5, 6), 3)):
+        found = MEASURE.of(ran(*tokens, reference=fp32))
+        assert found == Found({"first_divergent_token": wanted})

@@ -1,17 +1,18 @@
 """What is told of numbers that go too far inside a model, by layer."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from qdemo import Variant
-from qdemo.comparison import run
-from qdemo.measure.overflow import Overflow, watching
-from qdemo.results import Done, Failed
-from qdemo.models.access import load
+from qdemo.engine.comparing import compare
+from qdemo.measure.overflow import watching
 from qdemo.models.availability import get_entry
+from qdemo.models.loading import load
+from qdemo.spec.report import Done, Failed, Overflow
 
 PROMPT = "What is 23 + 45?"
 
@@ -98,22 +99,21 @@ def changed(tiny, factors):
             for ending, factor in factors.items():
                 if name.endswith(ending):
                     parameter.mul_(factor)
-    changed = copy.copy(tiny)
-    object.__setattr__(changed, "model", model)
-    return changed.given(PROMPT)
+    return replace(tiny, model=model)
 
 
-def outcome(given, format):
+def outcome(loaded, format):
     """What came of one format."""
-    events = run(given, [Variant.parse(format)], max_tokens=12)
+    prompt = loaded.family.encode(PROMPT)
+    events = compare(loaded, prompt, [Variant.parse(format)], max_tokens=12)
     *_, last = (event for event in events if isinstance(event, Done | Failed))
-    return last.result if isinstance(last, Done) else last
+    return last.trial if isinstance(last, Done) else last
 
 
 def test_a_residual_beyond_fp16_is_told_though_transformers_clamps_it(tiny):
     given = changed(tiny, {"shared.weight": 4000, ".o.weight": 4000, ".wo.weight": 4000})
     result = outcome(given, "fp16")
-    assert result.logits.invalid_positions == 0  # nothing but the watch would tell
+    assert result.figures["logit_invalid_positions"] == 0  # nothing but the watch would tell
     first = result.span.overflow
     assert first.module == "encoder.block.1.layer.0"
     assert first.infinite > 0
@@ -125,9 +125,9 @@ def test_a_residual_beyond_fp16_is_told_though_transformers_clamps_it(tiny):
 def test_a_wrong_answer_of_fp16_says_at_which_layer_it_went_wrong(tiny):
     given = changed(tiny, {".wi_1.weight": 2048, ".wo.weight": 1 / 2048})
     result = outcome(given, "fp16")
-    assert result.text != "68"
+    assert result.output != "68"
     assert result.span.overflow.module == "encoder.block.0.layer.1.DenseReluDense.dropout"
-    assert outcome(given, "int8").text == "68"
+    assert outcome(given, "int8").output == "68"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,10 @@ def test_logits_that_are_not_finite_say_at_which_layer_it_began(tiny, format, fa
 
 @pytest.mark.parametrize("format", ["fp16", "bf16", "int8@fp16", "int4-g64@bf16"])
 def test_t5_tiny_stays_far_from_the_end(tiny, format):
-    span = outcome(tiny.given(PROMPT), format).span
+    trial = outcome(tiny, format)
+    span = trial.span
+    largest = span.largest if "fp16" in format else None
+    assert trial.figures["largest_activation"] == largest
     assert span.overflow is None
     assert 1 < span.largest < 1000
     assert span.module in dict(tiny.model.named_modules())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdemo.measure.proportion import wilson
+from qdemo.measure.outputs import wilson
 
 Z = 1.959963984540054
 

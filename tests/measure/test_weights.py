@@ -19,7 +19,7 @@ from qdemo import (
 )
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, log_edges
 from qdemo.measure.weights import IDEAL_STEPS
-from tests.strategies import cases, values
+from tests.strategies import EVERY, cases, values
 
 FIELDS = ("numel", "zeroed", "overflowed", "saturated", "exact", "stepped")
 
@@ -44,7 +44,7 @@ def test_every_figure_is_what_numpy_would_say(case):
         assert error.rms == pytest.approx((e.norm() / math.sqrt(len(e))).item())
 
 
-@given(cases(kinds=("normal", "outlier", "mixed sizes")))
+@given(cases(kinds=("normal", "outlier", "mixed sizes"), formats=EVERY))
 def test_a_tensor_and_a_quantized_tensor_agree(case):
     w, scheme = case
     q = quantize_tensor(w, scheme)
@@ -89,6 +89,16 @@ def test_rounding_errors_are_a_step_over_the_root_of_twelve():
     for bits in (8, 6, 4):
         steps = weight_error(w, quantize_tensor(w, Scheme(f"int{bits}"))).rms_steps
         assert steps == pytest.approx(IDEAL_STEPS, rel=0.02)
+
+
+@pytest.mark.parametrize("text", ["nf4-g64", "fp4bnb-g64", "e2m1-g64", "fp8_e4m3"])
+def test_grids_without_even_steps_have_errors_but_no_steps(text):
+    w = torch.randn(40, 128)
+    q = quantize_tensor(w, Scheme.parse(text))
+    error, plain = weight_error(w, q), weight_error(w, q.dequantize())
+    assert (error.stepped, error.rms_steps, error.saturated) == (0, None, 0)
+    assert error.sum_sq_error == pytest.approx(plain.sum_sq_error, rel=1e-12)
+    assert error.sqnr_db > 15
 
 
 def test_six_decibels_a_bit():

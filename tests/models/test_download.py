@@ -69,7 +69,7 @@ def test_a_first_download_brings_all_and_says_how_far_it_is(hub, folder, monkeyp
         file.stat().st_size for file in folder.iterdir() if file.name != "README.md"
     )
     assert (folder_of(ENTRY) / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
-    assert load(ENTRY).given("one two").inputs["input_ids"].shape == (1, 3)
+    assert load(ENTRY).family.encode("one two").inputs["input_ids"].shape == (1, 3)
 
 
 def test_what_is_here_is_not_asked_for_again(hub):

@@ -1,10 +1,12 @@
 """What is free, as Linux and its containers tell it: files written here."""
 
 import pytest
+import torch
 
+from qdemo.models import memory
 from qdemo.models.availability import UnavailableError
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.memory import check_free, free_bytes, needed_bytes
+from qdemo.models.memory import check_free, check_memory, free_bytes, needed_bytes
 
 STAT = "anon 500\ninactive_file 100\nactive_file 7\n"
 
@@ -57,3 +59,25 @@ def test_too_little_is_told_with_both_figures():
 def test_a_model_needs_itself_a_16_bit_variant_and_room_to_compute():
     assert needed_bytes(77_000_000) == 77_000_000 * 6 + 77_000_000 * 6
     assert needed_bytes(1_000_000_000) == 6_000_000_000 + 600_000_000
+
+
+SMALL = CATALOGUE["google/flan-t5-small"]
+
+
+def test_on_the_cpu_and_on_apple_s_gpu_the_machine_s_counts(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1_000_000_000)
+    for device in ("cpu", "mps", torch.device("mps")):
+        check_memory(SMALL, 77_000_000, device)
+        with pytest.raises(UnavailableError, match=r"6\.60 GB of memory; 1\.00 GB are free here"):
+            check_memory(SMALL, 1_000_000_000, device)
+
+
+def test_on_a_gpu_its_own_counts_and_what_torch_has_set_aside(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5_000_000_000, 8_000_000_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 2_500_000_000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 1_500_000_000)
+    check_memory(SMALL, 900_000_000, "cuda")
+    said = r"needs 6\.60 GB of memory on cuda:1; 6\.00 GB are free here"
+    with pytest.raises(UnavailableError, match=said):
+        check_memory(SMALL, 1_000_000_000, torch.device("cuda", 1))

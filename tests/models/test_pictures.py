@@ -296,5 +296,5 @@ def test_what_is_kept_of_painted_places_is_bounded_and_drawn_the_same_again():
     first = scene_picture(0).image.tobytes()
     for seed in range(1, 25):  # more places than there is room for
         scene_picture(seed)
-    assert 0 < places._PAINTED.n_bytes <= 4_000_000
+    assert 0 < places._PAINTED.currsize <= 4_000_000
     assert scene_picture(0).image.tobytes() == first

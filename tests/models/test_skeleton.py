@@ -3,7 +3,7 @@ import torch
 
 from qdemo.models.availability import get_entry
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.skeleton import skeleton
+from qdemo.models.loading import skeleton
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

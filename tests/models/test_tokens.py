@@ -5,62 +5,59 @@ import shutil
 
 import pytest
 
-from qdemo.results import InputToken
-from qdemo.views.wording import read_as
-from qdemo.models.access import load
 from qdemo.models.availability import UnavailableError, get_entry
 from qdemo.models.catalogue import Entry
+from qdemo.models.loading import load
+from qdemo.models.pictures import scene_picture
+from qdemo.spec.report import InputToken
+from qdemo.views.wording import read_as
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load(get_entry("t5-tiny"))
+    return load(get_entry("t5-tiny")).family
 
 
 def test_a_prompt_is_read_token_by_token(tiny):
-    read = tiny.given("What is 40 + 2?").read
-    assert [token.piece for token in read] == tiny.adapter.pieces(
-        tiny.adapter.encode("What is 40 + 2?")["input_ids"][0].tolist()
-    )
+    prompt = tiny.encode("What is 40 + 2?")
+    read = prompt.read
+    assert [token.piece for token in read] == tiny.pieces(prompt.inputs["input_ids"][0].tolist())
     assert {token.kind for token in read[:-1]} == {""}
     assert read[-1] == InputToken("</s>", None, "special")
 
 
 @pytest.mark.parametrize(("prompt", "unknown"), [("😀", "😀"), ("a 中文 b", "中文"), ("1 ½", "½")])
 def test_what_the_model_does_not_know_is_marked(tiny, prompt, unknown):
-    read = tiny.given(prompt).read
+    read = tiny.encode(prompt).read
     assert [t.text for t in read if t.kind == "unknown"] == [unknown]
-    told = read_as([vars(token) for token in read])
-    assert told.endswith(f"this model does not know {unknown}")
+    assert read_as(read).endswith(f"this model does not know {unknown}")
 
 
 def test_an_end_mark_that_was_typed_is_told(tiny):
-    read = tiny.given("a</s>b").read
+    read = tiny.encode("a</s>b").read
     assert [t.piece for t in read if t.kind == "special"] == ["</s>", "</s>"]
-    assert "</s> inside is a mark to it, not text" in read_as([vars(token) for token in read])
-    assert "mark" not in read_as([vars(token) for token in tiny.given("a b").read])
+    assert "</s> inside is a mark to it, not text" in read_as(read)
+    assert "mark" not in read_as(tiny.encode("a b").read)
 
 
 @pytest.mark.parametrize("prompt", ["\u200b", "</s>", "<pad></s> "])
 def test_a_prompt_of_which_the_model_reads_nothing_is_empty(tiny, prompt):
     with pytest.raises(ValueError, match="the prompt is empty"):
-        tiny.given(prompt)
+        tiny.encode(prompt)
 
 
 def test_a_picture_has_no_tokens():
-    blip = load(get_entry("blip-tiny"))
-    from qdemo.models.pictures import scene_picture
-
-    assert blip.given(scene_picture(1)).read == ()
+    blip = load(get_entry("blip-tiny")).family
+    assert blip.encode(scene_picture(1)).read == ()
     assert read_as([]) == ""
 
 
 def test_an_id_without_a_piece_is_told_as_such(tiny):
     """FLAN-T5's logits have 32,128 rows for 32,100 pieces."""
-    beyond = len(tiny.adapter._tokenizer)
-    assert tiny.adapter.pieces([beyond + 5, 3]) == [f"id {beyond + 5} (unused)", "▁"]
-    blip = load(get_entry("blip-tiny"))
-    assert blip.adapter.pieces([10**6]) == ["id 1000000 (unused)"]
+    beyond = len(tiny.tokenizer)
+    assert tiny.pieces([beyond + 5, 3]) == [f"id {beyond + 5} (unused)", "▁"]
+    blip = load(get_entry("blip-tiny")).family
+    assert blip.pieces([10**6]) == ["id 1000000 (unused)"]
 
 
 @pytest.mark.parametrize("found", [None, [1, 2]])

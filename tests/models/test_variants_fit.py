@@ -4,7 +4,7 @@ import pytest
 
 from qdemo import Variant, footprint
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.skeleton import skeleton
+from qdemo.models.loading import skeleton
 
 TEXTS = ["bf16", "int8", "int8-affine", "int8-tensor", "int8-axis1", "int4-g64", "int3", "int2",
          "fp8_e4m3", "int8+emb", "int8@bf16", "int4-g64-affine+emb@bf16"]  # fmt: skip

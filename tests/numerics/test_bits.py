@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from qdemo import FORMATS, Bits, cast_tensor, from_pattern, from_value
 from qdemo.numerics.exact import to_decimal, to_exact
+from qdemo.spec.formats import GRIDS
 
+E2M1 = GRIDS["e2m1"]
 FLOATS = [f for f in FORMATS.values() if f.is_float]
 VIEWS = {8: torch.uint8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
 
@@ -91,6 +93,16 @@ def test_neighbours_are_neighbours(format, data):
         )
         if middle is not None:  # nothing lies between them
             assert from_value(middle, format).value in (bits.value, bits.above.value)
+
+
+def test_e2m1_has_neither_infinity_nor_nan():
+    kinds = [Bits(E2M1, p).kind for p in range(16)]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"zero": 2, "subnormal": 2, "normal": 12}
+    assert [float(Bits(E2M1, p).value) for p in range(8)] == [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+    assert [from_value(x, E2M1).value for x in (5, 7, 1e9, math.inf, -math.inf)] == [4, 6, 6, 6, -6]
+    assert from_value(6, E2M1).above is None
+    with pytest.raises(ValueError, match="e2m1 has no NaN; expected a finite number"):
+        from_value(math.nan, E2M1)
 
 
 def test_the_line_has_two_ends():

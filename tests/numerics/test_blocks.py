@@ -5,7 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qdemo import Scheme, quantize_tensor, weight_error
+from qdemo.compress.kernels import quantized_linear
+from qdemo.measure import weights
+from qdemo.numerics import blocks
 from qdemo.numerics.blocks import from_blocks, scale_shape, to_blocks
+from qdemo.numerics.casting import count_cast
 from tests.strategies import schemes, shapes
 
 
@@ -52,3 +57,34 @@ def test_a_prime_row_has_no_divisor_to_offer():
 def test_a_missing_axis_is_named():
     with pytest.raises(ValueError, match=r"axis 2 does not exist in a tensor of shape \(2, 3\)"):
         to_blocks(torch.zeros(2, 3), 2)
+
+
+@pytest.mark.parametrize("text", ["int8-affine", "int4-g8", "nf4-g8", "e2m1", "fp8_e4m3"])
+def test_where_there_is_no_fp64_sums_are_made_on_the_cpu(text, monkeypatch):
+    """As on an Apple GPU; here only the way there is taken."""
+    w, scheme = torch.randn(20, 16), Scheme.parse(text)
+    q, counted = quantize_tensor(w, scheme), count_cast(w, "fp16")
+    error = weight_error(w, q)
+    monkeypatch.setattr(blocks, "has_fp64", lambda device: False)
+    monkeypatch.setattr(weights, "has_fp64", lambda device: False)
+    again = quantize_tensor(w, scheme)
+    assert torch.equal(again.dequantize(), q.dequantize())
+    assert weight_error(w, again).sum_sq_error == error.sum_sq_error
+    assert count_cast(w, "fp16") == counted
+
+
+@pytest.mark.parametrize(
+    "text", ["int8", "int8-affine", "int4-g8-affine", "int3", "nf4-g8", "e2m1", "fp8_e4m3",
+             "int4-axis1", "int8-tensor", "int4-axis1-g4"]
+)  # fmt: skip
+def test_nothing_is_made_on_another_device(text):
+    """A meta tensor can't be combined with one on the CPU, and nothing of it can be looked at."""
+    q = quantize_tensor(torch.empty(40, 64, device="meta"), Scheme.parse(text))
+    ids = torch.empty(3, dtype=torch.long, device="meta")
+    assert all(tensor.is_meta for tensor in q.tensors.values())
+    assert q.dequantize().is_meta
+    assert q.rows(ids).is_meta
+    assert q.rows(slice(3, 20)).is_meta
+    for rows in (1, 4, 100):
+        x = torch.empty(rows, 64, device="meta")
+        assert quantized_linear(x, q, None).is_meta

@@ -16,7 +16,20 @@ NAMES = ("matrix", "bits", "clip", "range", "scales", "value", "scale", "model",
          "max_tokens", "run", "shown")  # fmt: skip
 queries = st.dictionaries(
     st.sampled_from(NAMES),
-    texts | numbers | st.sampled_from(["t5-tiny", "blip-tiny", "int8", "scene:7", "upload:7", "1"]),
+    texts
+    | numbers
+    | st.sampled_from(
+        [
+            "t5-tiny",
+            "blip-tiny",
+            "int8",
+            "nf4,int4-g64~lm_head=int8",
+            "int4-g64-gptq",
+            "scene:7",
+            "upload:7",
+            "1",
+        ]
+    ),
 )
 
 
@@ -47,8 +60,7 @@ def test_the_front_page_opens_with_any_address(query):
     built, press = components()[0]
     found = link._restored(built, press, urlencode(query, errors="replace"), "")
     assert found[press] in ("", "#compare", "#recompute")
-    parts = [press, built.text_part, built.picture_part, *built.problems.values()]
-    assert set(found) <= {*built.asked, *parts}
+    assert set(found) <= {press, *built.asked, *built.columns, *built.problems.values()}
 
 
 @given(queries)

@@ -4,11 +4,13 @@ import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
-from qdemo.request import FIELDS, Request
+from qdemo.engine.asking import ask
+from qdemo.models.availability import offered
+from qdemo.models.families import fields
+from qdemo.models.pictures import gallery
+from qdemo.spec.request import InputError
 from qdemo.ui import controls, parts
 from qdemo.views.templates import fill
-from qdemo.models.availability import offered
-from qdemo.models.pictures import gallery
 from tests.views.documents import HOSTILE, Page
 
 
@@ -19,22 +21,27 @@ def built():
 
 
 def test_every_field_has_a_line_that_says_what_is_wrong(built):
-    assert tuple(built.problems) == FIELDS
+    assert set(built.problems) == {"model", "formats", "prompt", "picture", "max_tokens"}
     assert all(html.elem_id == f"problem-{field}" for field, html in built.problems.items())
+
+
+def request(built, values):
+    read = built.read(values)
+    return ask(read.model, read.formats, built.given(read), read.max_tokens, read.fresh)
 
 
 def test_the_controls_begin_with_a_request_that_can_be_run(built):
     values = [part.value for part in built.asked]
-    request = Request.parse(**controls.read(*values))
-    assert (request.entry.name, request.given) == ("t5-tiny", "Hello")
-    assert list(map(str, request.variants)) == ["int8", "int3"]
+    asked = request(built, values)
+    assert (asked.model, asked.given, asked.fresh) == ("t5-tiny", "Hello", False)
+    assert list(map(str, asked.variants)) == ["int8", "int3"]
     values[0] = "blip-tiny"
-    assert Request.parse(**controls.read(*values)).given.name == controls.FIRST_PICTURE
+    assert request(built, values).given.name == "gallery:a-woman-and-a-dog-on-the-beach"
 
 
 def test_every_example_can_be_run():
-    for prompt in controls.PROMPTS:
-        assert Request.parse("t5-tiny", ["int8"], prompt).given == prompt
+    for prompt in fields()["prompt"].examples:
+        assert ask("t5-tiny", ["int8"], {"prompt": prompt}).given == prompt
 
 
 def test_every_offered_model_can_be_chosen_and_says_where_it_is():
@@ -48,9 +55,10 @@ def test_every_offered_model_can_be_chosen_and_says_where_it_is():
 @pytest.mark.parametrize(
     ("model", "text", "picture"), [("t5-tiny", True, False), ("blip-tiny", False, True)]
 )
-def test_a_model_shows_the_input_that_it_takes(model, text, picture):
-    shown = [part["visible"] for part in controls.parts_of(model)]
+def test_a_model_shows_the_input_that_it_takes(built, model, text, picture):
+    shown = [part["visible"] for part in built.shown_for(model).values()]
     assert shown == [text, picture]
+    assert list(built.shown_for(model)) == built.columns
 
 
 UPLOADED = object()
@@ -66,19 +74,35 @@ UPLOADED = object()
         (None, "upload:1-a", None),
     ],
 )
-def test_a_picture_goes_by_what_its_name_says(picture, source, wanted):
+def test_a_picture_goes_by_what_its_name_says(built, picture, source, wanted):
     path = Path(get_upload_folder()) / "0123" / "a.png"
-    given = {"path": str(path)} if picture is UPLOADED else picture
-    asked = controls.read("blip-tiny", ["int8"], "", given, source, 64, False)
-    assert asked["picture"] == (path if wanted is UPLOADED else wanted)
+    brought = {"path": str(path)} if picture is UPLOADED else picture
+    read = built.read(["blip-tiny", ["int8"], 64, False, "", brought, source])
+    assert built.given(read)["picture"] == (path if wanted is UPLOADED else wanted)
 
 
 @pytest.mark.parametrize(
     ("model", "wanted"), [("t5-tiny", "Hello"), ("blip-tiny", "scene:3"), ("nobody/no", "Hello")]
 )
-def test_a_question_is_a_model_and_its_input(model, wanted):
-    asked = controls.question(model, ["int8"], "Hello", None, "scene:3", 64, False)
-    assert asked == {"model": model, "input": wanted}
+def test_a_question_is_a_model_and_its_input(built, model, wanted):
+    read = built.read([model, ["int8"], 64, False, "Hello", None, "scene:3"])
+    assert read.question == (model, wanted)
+
+
+def test_what_is_known_but_not_built_yet_is_said_at_the_formats_and_not_added(built):
+    with pytest.raises(InputError, match="'int4-g64-gptq' is known, but not built yet") as caught:
+        request(built, ["t5-tiny", ["int8", "int4-g64-gptq"], 64, False, "Hello", None, ""])
+    assert caught.value.field == "formats"
+
+
+def test_what_is_added_is_ticked_beside_the_rest():
+    choices = ("nf4", "symmetric", "a group of 64", False, "fp32")
+    changed, said = controls._add(["int8", "int4-g64~lm_head=int8"], *choices)
+    assert changed["value"] == ["int8", "int4-g64~lm_head=int8", "nf4-g64"]
+    assert said == ""
+    changed, said = controls._add(["int8"], "nf4", "affine (with zero point)", *choices[2:])
+    assert changed == gr.skip()
+    assert "nf4 is a codebook, which has no affine form" in Page(said).text
 
 
 def test_the_picture_of_a_name():

@@ -1,17 +1,18 @@
 import asyncio
+import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isgeneratorfunction
 from pathlib import Path
 
 import gradio as gr
 import pytest
-from gradio.data_classes import ImageData
 
 import qdemo.ui
-from qdemo.document import WHOLE_MODEL, parameters
-from qdemo.ui import charts, dashboard, example, first_paint, picture_input, theme
-from qdemo.ui.pages import about
+from qdemo.spec.report import WHOLE_MODEL
+from qdemo.ui import charts, dashboard, first_paint, held
+from qdemo.ui.pages import PAGES, about
 from tests.views.documents import Page, compared, without_reference
 
 OUTSIDE = re.compile(r"https?://|//[a-z]+\.")
@@ -25,7 +26,7 @@ def built():
 @pytest.fixture(scope="module")
 def drawn():
     with gr.Blocks():
-        return charts.build(example.example())
+        return charts.build(held.example())
 
 
 def test_only_the_api_is_public(built):
@@ -42,20 +43,28 @@ def test_what_computes_waits_in_a_line_of_its_own_and_not_in_gradio_s(built):
 
 
 def test_the_front_page_compares_and_another_tells_about_it(built):
-    paths = [path for path, *_ in built.pages]
-    assert paths[0] == ""
-    assert "about" in paths
+    found = [(title, f"/{path}") for path, title, *_ in built.pages]
+    (_, front), *others = found
+    assert front == PAGES[0][1] == "/"
+    assert others == [(title, path) for title, path, _ in PAGES[1:]]
+    assert others[-1] == ("About", "/about")
+
+
+def test_every_page_leads_to_every_other(built):
+    bars = [block for block in built.blocks.values() if isinstance(block, gr.Navbar)]
+    assert [bar.page for bar in bars] == [path.strip("/") for _, path, _ in PAGES]
+    assert {bar.main_page_name for bar in bars} == {"Compare"}
 
 
 def test_a_client_gets_no_traceback_and_the_outside_no_request():
-    settings = theme.launch_settings()
+    settings = dashboard.launch_settings()
     assert settings["show_error"] is False
     assert not OUTSIDE.search(settings["head"])
     assert settings["footer_links"] == []
 
 
 def test_the_style_loads_nothing():
-    assert not re.search(r"@import|url\(", theme.head() + first_paint.html())
+    assert not re.search(r"@import|url\(", dashboard.head() + first_paint.html())
 
 
 def test_building_writes_no_file_beside_the_source(built):
@@ -66,7 +75,7 @@ def test_the_charts_of_a_document_change_together(drawn):
     updates = charts.updates(drawn, compared())
     assert set(updates) == set(drawn.components)
     assert updates[drawn.whole]["visible"]
-    assert updates[drawn.parameter]["choices"] == parameters(compared())
+    assert updates[drawn.parameter]["choices"] == compared().parameters
     assert updates[drawn.parameter]["value"] == WHOLE_MODEL
 
 
@@ -80,14 +89,6 @@ def test_a_layer_changes_what_depends_on_it():
     assert len(shown) == 3
     assert "1.weight" in shown[1]
     assert "Weight errors of 1.weight" in shown[2]
-
-
-def test_a_picture_is_the_file_that_was_uploaded():
-    made = picture_input.PictureInput(None)
-    assert made.preprocess(None) is None
-    came = {"path": "a.png", "orig_name": "b.png"}
-    assert made.preprocess(ImageData(**came)).items() >= came.items()
-    assert made.get_block_name() == "image"
 
 
 def answer(app, path="/", method="GET"):
@@ -136,8 +137,8 @@ def test_everything_else_passes_as_it_is():
 
 def test_the_first_paint_shows_the_example():
     page = Page(first_paint.html())
-    assert all(result["output"] in page.text for result in example.example()["results"])
-    assert example.note() in page.text
+    assert all(trial.output in page.text for trial in held.example().results)
+    assert held.note() in page.text
 
 
 @pytest.mark.parametrize("title", about.SECTIONS)
@@ -156,3 +157,15 @@ def test_the_introduction_is_words_alone():
 def test_a_section_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="no section 'Nothing'"):
         about.section("Nothing")
+
+
+def test_what_was_begun_and_left_for_an_hour_is_deleted_and_nothing_else(tmp_path):
+    (tmp_path / "tmpfolder").mkdir()
+    for name, age in (("tmpold", 3700), ("tmpnew", 60), ("other", 3700), ("tmpfolder", 3700)):
+        path = tmp_path / name
+        if not path.is_dir():
+            path.write_text("x")
+        os.utime(path, (time.time() - age, time.time() - age))
+    dashboard.delete_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"tmpnew", "other", "tmpfolder"}
+    dashboard.delete_leftovers(tmp_path / "nothing")

@@ -1,14 +1,12 @@
 import re
 
-import gradio as gr
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
-from gradio.state_holder import SessionState
 from starlette.testclient import TestClient
 
 from qdemo.settings import Settings
-from qdemo.ui import guard, theme
+from qdemo.ui import dashboard, guard
 from tests.ui.test_dashboard import answer
 
 PAGE = "<head><script>1</script></head><body><script src=x></script><scripted><b>é</b>"
@@ -180,15 +178,5 @@ def test_what_runs_beside_the_answers_is_let_through():
 
 
 def test_the_app_is_guarded():
-    around = [one.cls for one in theme.launch_settings()["app_kwargs"]["middleware"]]
+    around = [one.cls for one in dashboard.launch_settings()["app_kwargs"]["middleware"]]
     assert around[:2] == [guard.Answers, guard.Requests]
-
-
-def test_gradio_keeps_no_visitor_s_inputs_and_outputs(monkeypatch):
-    monkeypatch.setattr(SessionState, "_update_value_in_config", lambda *_: 1 / 0)
-    guard.remember_nothing()
-    with gr.Blocks() as blocks:
-        box = gr.Textbox("first")
-    state = SessionState(blocks)
-    state._update_value_in_config(box._id, "what a visitor wrote")
-    assert state.config_values[box._id]["props"]["value"] == "first"

@@ -1,7 +1,9 @@
 import logging
 import sys
+import traceback
 
 import pytest
+from gradio import queueing, routes
 
 from qdemo.ui import logs
 
@@ -34,12 +36,12 @@ def test_an_error_is_one_line_with_its_place_and_without_its_words():
 
 
 def test_an_error_inside_a_library_names_our_line_too():
-    from qdemo.request import parse_formats
+    from qdemo.spec.request import parse_formats
 
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         parse_formats(["int8", "\n"])
     line = logs.one_line(caught.value)
-    assert "qdemo/" in line or "modeling/" in line
+    assert "qdemo/" in line or "spec/" in line
 
 
 def test_an_error_that_was_never_raised_is_named_all_the_same():
@@ -76,10 +78,6 @@ def test_what_gradio_prints_is_one_line(capsys):
 
 
 def test_only_gradio_prints_differently(monkeypatch):
-    import traceback
-
-    from gradio import queueing, routes
-
     for module in (queueing, routes):
         monkeypatch.setattr(module, "traceback", traceback)
     for name in ("uvicorn.error", "asyncio", "qdemo"):

@@ -3,7 +3,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from qdemo.ui import example, held, parts, take_away
+from qdemo.ui import held, parts, take_away
 from qdemo.ui.held import Held
 from qdemo.views.files import WRITERS, file_name
 from tests.views.documents import Page, compared
@@ -33,9 +33,9 @@ def buttons():
     return Buttons()
 
 
-def kept(number, document):
+def kept(number, report):
     found = Held(number, ADDRESS, "t5-tiny", "Hello")
-    found.keep(document)
+    found.keep(report)
     return found
 
 
@@ -44,18 +44,18 @@ def test_there_is_a_button_for_every_kind_of_file(buttons):
 
 
 @pytest.mark.parametrize("ending", WRITERS)
-def test_a_button_writes_the_document_that_is_shown(buttons, ending):
-    document = compared(("bf16",))
-    changes = buttons.press(ending, kept("this one", document))
+def test_a_button_writes_the_report_that_is_shown(buttons, ending):
+    report = compared(("bf16",))
+    changes = buttons.press(ending, kept("this one", report))
     path = Path(changes[buttons.part.file])
-    assert path.name == file_name(document, ending)
-    assert same(path.read_bytes().decode(), WRITERS[ending](document))
+    assert path.name == file_name(report, ending)
+    assert same(path.read_bytes().decode(), WRITERS[ending](report))
     assert changes[buttons.part.now] == "#file"
 
 
 def test_before_any_comparison_it_is_the_example(buttons):
     path = Path(buttons.press("json", held.of_example())[buttons.part.file])
-    assert path.read_text(encoding="utf-8") == WRITERS["json"](example.example())
+    assert path.read_text(encoding="utf-8") == WRITERS["json"](held.example())
 
 
 def test_where_it_is_no_longer_held_nothing_is_written_and_it_says_so(buttons):
@@ -68,13 +68,13 @@ def test_where_it_is_no_longer_held_nothing_is_written_and_it_says_so(buttons):
 
 
 def test_what_can_be_put_together_again_is(buttons):
-    document = compared(("bf16",))
-    again = kept("put together", document)
+    report = compared(("bf16",))
+    again = kept("put together", report)
     buttons.again = {buttons.shown: str(again), buttons.part.link: "a link"}
     changes = buttons.press("json", Held("long ago", ADDRESS, "t5-tiny", "Hello"))
     buttons.again = {}
     path = Path(changes[buttons.part.file])
-    assert path.read_text(encoding="utf-8") == WRITERS["json"](document)
+    assert path.read_text(encoding="utf-8") == WRITERS["json"](report)
     assert changes[buttons.shown] == str(again)
     assert changes[buttons.part.link] == "a link"
 

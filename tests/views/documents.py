@@ -1,14 +1,13 @@
-"""Documents to show: real ones of a very small model, quickly computed, and plain readers."""
+"""Reports to show: real ones of a very small model, quickly computed, and plain readers."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import torch
 
-from qdemo import Variant
-from qdemo.comparison import run
-from qdemo.report import as_json
-from qdemo.results import InputToken
-from tests.test_comparison import Parrot, finished
+from qdemo.spec.report import InputToken
+from tests import parrot
+from tests.parrot import Parrot
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> {{7*7}} ${document.title} </script><script>alert(1)</script>"
@@ -31,9 +30,8 @@ class Hostile(Parrot):
 
 
 def compared(formats=FORMATS, runner=None, max_tokens=5):
-    """The document; int8-g9 fails, because no row of 24 weights has groups of 9."""
-    variants = [Variant.parse(text) for text in formats]
-    return as_json(finished(run(runner or Parrot(), variants, max_tokens)))
+    """The report; int8-g9 fails, because no row of 24 weights has groups of 9."""
+    return parrot.compared(formats, runner, max_tokens)
 
 
 def overflowing(formats=("fp16", "int8")):
@@ -50,6 +48,11 @@ def without_reference():
     with torch.no_grad():
         runner.model[1].weight.fill_(float("nan"))
     return compared(("bf16", "int8"), runner)
+
+
+def figured(trial, **figures):
+    """The same result with other figures."""
+    return replace(trial, figures={**trial.figures, **figures})
 
 
 class Page(HTMLParser):

@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from qdemo.views.brief import MOST, as_text, brief
-from tests.test_comparison import Parrot
+from tests.parrot import Parrot
 from tests.views.documents import HOSTILE, Hostile, compared, without_reference
 
 LINK = "https://example.org/#model=parrot"
@@ -16,26 +17,26 @@ class Wordy(Parrot):
 
 
 def test_it_has_what_an_assistant_needs():
-    document = compared(("int8", "int2+emb", "int8-g9"))
-    found = brief(document, LINK)
-    assert found["model"] == document["model"]
+    report = compared(("int8", "int2+emb", "int8-g9"))
+    found = brief(report, LINK)
+    assert found["model"] == report.model
     assert found["link"] == LINK
     assert list(found["failed"]) == ["int8-g9"]
     reference, int8, _ = found["formats"]
     assert set(reference) == {"format", "bytes", "times_smaller", "output"}
-    row = document["results"][1]
-    assert int8["bytes"] == row["bytes"]
-    assert int8["output"] == row["output"]
-    assert int8["kl_nats"] == pytest.approx(row["logit_kl_mean"], rel=1e-2)
-    assert int8["diverges_at_token"] == row["first_divergent_token"]
+    trial = report.results[1]
+    assert int8["bytes"] == trial.footprint.total
+    assert int8["output"] == trial.output
+    assert int8["kl_nats"] == pytest.approx(trial.figures["logit_kl_mean"], rel=1e-2)
+    assert int8["diverges_at_token"] == trial.figures["first_divergent_token"]
     low, high = int8["same_top_95"]
     assert 0 <= low <= int8["same_top"] <= high <= 1
 
 
 @pytest.mark.parametrize("runner", [None, Wordy()])
 def test_it_is_two_kilobytes_at_most(runner):
-    document = compared(EIGHT, runner)
-    found = brief(document, LINK)
+    report = compared(EIGHT, runner)
+    found = brief(report, LINK)
     assert len(found["formats"]) == 9
     assert 1_000 < len(as_text(found).encode()) <= MOST
 
@@ -44,8 +45,8 @@ def test_names_and_texts_that_are_long_fit_too():
     formats = [
         f"int{bits}-g9{group}-affine+emb@fp16" for bits in (2, 3, 4, 5) for group in (98, 99)
     ]
-    document = compared(formats, Wordy()) | {"input": "😀日本" * 700}
-    found = brief(document, LINK + "x" * 200)
+    report = replace(compared(formats, Wordy()), input="😀日本" * 700)
+    found = brief(report, LINK + "x" * 200)
     assert [row["format"] for row in found["formats"][1:]] == formats
     assert all(row["output"] for row in found["formats"])
     assert len(as_text(found).encode()) <= MOST

@@ -1,18 +1,21 @@
 import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qdemo.spec.footprint import Coverage, Left, SplitTie
+from qdemo.spec.report import Ended, Overflow, Report, Span
 from qdemo.views.cards import cards
-from tests.views.documents import compared, overflowing, without_reference
+from tests.views.documents import compared, figured, overflowing, without_reference
 
 WORDS = st.lists(st.sampled_from(["a", "dog", "cat", "on", "beach", "\n", " "]), max_size=7)
 
 
 @pytest.fixture(scope="module")
-def document():
+def report():
     return compared()
 
 
@@ -24,45 +27,47 @@ def two_formats():
 def card_of(output, reference):
     """The card of a format that says `output` where fp32 says `reference`."""
     plain = two_formats()
-    fp32, bf16 = plain["results"]
-    results = [fp32 | {"output": reference}, bf16 | {"output": output}]
-    return cards({**plain, "results": results})[1]
+    fp32, bf16 = plain.results
+    results = replace(fp32, output=reference), replace(bf16, output=output)
+    return cards(replace(plain, results=results))[1]
 
 
-def test_a_card_for_each_format_that_was_asked_for(document):
-    shown = cards(document)
-    assert [card.format for card in shown] == document["formats"]
+def test_a_card_for_each_format_that_was_asked_for(report):
+    shown = cards(report)
+    assert [card.format for card in shown] == list(report.formats)
     assert [card.state for card in shown] == ["done", "done", "done", "failed", "done", "done"]
     assert len({card.colour for card in shown}) == len(shown)
 
 
-def test_a_failed_card_says_why(document):
-    failed = cards(document)[3]
+def test_a_failed_card_says_why(report):
+    failed = cards(report)[3]
     assert failed.format == "int8-g9"
     assert "group_size 9 does not divide the row length 24" in failed.reason
     assert (failed.words, failed.figures, failed.size) == ((), (), "")
 
 
-def test_cards_under_way_wait_write_and_are_done(document):
-    under_way = {**document, "results": document["results"][:1], "failures": []}
-    shown = cards(under_way, {"int8": "3 4"})
+def test_cards_under_way_wait_write_and_are_done(report):
+    under_way = replace(
+        report, results=report.results[:1], failures=(), running={"int8": "3 4"}, finished=False
+    )
+    shown = cards(under_way)
     assert [card.state for card in shown] == ["done", "waiting", "running", *["waiting"] * 3]
     assert shown[2].words == (("3 4", False),)
 
 
 def test_before_anything_ran_all_wait():
-    ended = {"results": [], "failures": [], "stopped": []}
-    nothing = {"formats": ["fp32", "int8"], **ended, "kept_wide": []}
+    nothing = Report("parrot", "3", 5, ("fp32", "int8"))
     assert [card.state for card in cards(nothing)] == ["waiting", "waiting"]
-    assert [card.state for card in cards(nothing, {"fp32": ""})] == ["running", "waiting"]
+    begun = replace(nothing, running={"fp32": ""})
+    assert [card.state for card in cards(begun)] == ["running", "waiting"]
 
 
 def test_after_the_end_no_card_waits():
     assert "waiting" not in {card.state for card in cards(without_reference())}
 
 
-def test_the_figures_are_those_of_the_document(document):
-    card, int8 = cards(document)[2], document["results"][2]
+def test_the_figures_are_those_of_the_document(report):
+    card, int8 = cards(report)[2], report.results[2].figures
     figures = dict(card.figures)
     assert float(figures["mean |Δlogit|"]) == pytest.approx(int8["logit_mean_abs"], rel=5e-3)
     assert float(figures["KL from fp32"].split()[0]) == pytest.approx(
@@ -75,15 +80,15 @@ def test_the_figures_are_those_of_the_document(document):
     assert card.share == f"{100 / int8['times_smaller']:.0f}%"
 
 
-def test_fp32_is_compared_with_nothing(document):
-    card = cards(document)[0]
+def test_fp32_is_compared_with_nothing(report):
+    card = cards(report)[0]
     assert (card.smaller, card.share) == ("the reference", "100%")
-    assert [name for name, _ in card.figures] == ["first token", "each further"]
+    assert [name for name, _ in card.figures] == ["first token", "each further", "computed on"]
     assert not any(differs for _, differs in card.words)
 
 
-def test_units_stand_beside_the_figures(document):
-    for card in cards(document)[:3]:
+def test_units_stand_beside_the_figures(report):
+    for card in cards(report)[:3]:
         figures = dict(card.figures)
         assert figures["first token"].endswith(" ms")
         assert card.size.endswith(" MB")
@@ -110,57 +115,70 @@ def test_words_that_differ_are_marked_without_the_blanks_after_them():
     assert card_of("", "the end").words == ()
 
 
-def test_where_the_outputs_part_is_counted_from_one(document):
-    for card, name in zip(cards(document), document["formats"], strict=True):
-        found = [r for r in document["results"] if r["format"] == name and name != "fp32"]
-        for result in found:
-            first = result["first_divergent_token"]
+def test_where_the_outputs_part_is_counted_from_one(report):
+    for card, name in zip(cards(report), report.formats, strict=True):
+        for trial in (trial for trial in report.variants if trial.format == name):
+            first = trial.figures["first_divergent_token"]
             assert dict(card.figures)["diverges at token"] == (
                 "never" if first is None else str(first)
             )
 
 
 def test_a_stopped_card_says_why_and_is_not_failed():
-    stopped = [{"format": name, "reason": "stopped by you"} for name in ("fp32", "bf16")]
-    document = {**compared(("bf16",)), "results": [], "stopped": stopped}
-    assert [(card.state, card.reason) for card in cards(document)] == [
+    stopped = tuple(Ended(name, "stopped by you") for name in ("fp32", "bf16"))
+    report = replace(compared(("bf16",)), results=(), stopped=stopped)
+    assert [(card.state, card.reason) for card in cards(report)] == [
         ("stopped", "stopped by you")
     ] * 2
 
 
-def far(document, span):
+def second(report, trial):
+    """The same with that second result."""
+    return replace(report, results=(report.results[0], trial))
+
+
+def far(report, span):
     """The same, in whose second result numbers went that far."""
-    spans = document["results"][1] | {"span": span}
-    return {**document, "results": [document["results"][0], spans]}
+    trial = figured(report.results[1], largest_activation=span.largest)
+    return second(report, replace(trial, span=span))
 
 
-FIRST = {"module": "a.wi", "infinite": 3, "nan": 1, "numbers": 4096, "clamped_in": "a"}
+FIRST = Overflow("a.wi", infinite=3, nan=1, numbers=4096, clamped_in="a")
 
 
 def test_how_far_numbers_go_in_fp16_is_told_and_where_they_go_too_far():
-    span = {"largest": 8188.0, "module": "a", "overflow": FIRST}
+    span = Span(8188.0, "a", FIRST)
     card = cards(far(compared(("int8@fp16",)), span))[1]
     assert dict(card.figures)["largest activation"] == "8,188 of 65,504"
-    assert card.warnings == (
+    assert card.warnings[:1] == (
         "Too large for fp16: of the 4,096 numbers out of a.wi, 3 became infinite and 1 became NaN. "
         "a clamps them, so what follows is finite, and wrong.",
     )
 
 
+def _shown(format):
+    """The cards of one format beside fp32, and its results."""
+    report = compared((format,))
+    return cards(report), report.results
+
+
 @pytest.mark.parametrize("format", ["fp16", "int8@fp16", "bf16", "int8@bf16"])
 def test_half_precision_is_watched(format):
-    span = compared((format,))["results"][1]["span"]
-    assert span["largest"] > 0
-    assert span["overflow"] is None
+    card, trial = (found[1] for found in _shown(format))
+    assert trial.span.largest > 0
+    assert trial.span.overflow is None
+    assert ("largest activation" in dict(card.figures)) == ("fp16" in format)
 
 
 def test_full_precision_is_not_watched():
-    assert [result["span"] for result in compared(("int8",))["results"]] == [None, None]
+    shown, results = _shown("int8")
+    assert [trial.span for trial in results] == [None, None]
+    assert "largest activation" not in dict(shown[1].figures)
 
 
 def test_a_cast_to_fp16_says_which_fp16_it_is():
-    document = {**compared(("fp16", "bf16")), "kept_wide": ["a.0.wo", "a.1.wo"]}
-    notes = {card.format: card.notes for card in cards(document)}
+    report = replace(compared(("fp16", "bf16")), kept_wide=("a.0.wo", "a.1.wo"))
+    notes = {card.format: card.notes for card in cards(report)}
     assert notes == {
         "fp32": (),
         "fp16": (
@@ -181,24 +199,48 @@ def test_an_overflow_warns_and_is_not_exact():
 
 
 def test_weights_that_are_kept_are_exact():
-    document = compared(("bf16",))
-    exact = document["results"][1] | {"weight_rms": 0.0, "weight_sqnr_db": None}
-    card = cards({**document, "results": [document["results"][0], exact]})[1]
+    report = compared(("bf16",))
+    exact = figured(report.results[1], weight_rms=0.0, weight_sqnr_db=None)
+    card = cards(second(report, exact))[1]
     assert dict(card.figures)["weights' SQNR"] == "exact"
 
 
 def test_logits_that_are_not_finite_warn():
-    document = compared(("bf16",))
-    broken = document["results"][1] | {"logit_invalid_positions": 2, "logit_kl_mean": None}
-    card = cards({**document, "results": [document["results"][0], broken]})[1]
+    report = compared(("bf16",))
+    broken = figured(report.results[1], logit_invalid_positions=2, logit_kl_mean=None)
+    card = cards(second(report, broken))[1]
     assert card.warnings == ("At 2 tokens the logits are not finite.",)
     assert dict(card.figures)["KL from fp32"].startswith("–")
 
 
 def test_a_matrix_that_is_held_twice_is_told():
-    document = compared(("int8",))
-    tie = {"quantized": "head", "float": "shared.weight", "float_bytes": 1_075_200}
-    held = document["results"][1]["footprint"] | {"split_ties": [tie]}
-    int8 = document["results"][1] | {"footprint": held}
-    warning = cards({**document, "results": [document["results"][0], int8]})[1].warnings[0]
+    report = compared(("int8",))
+    int8 = report.results[1]
+    tie = SplitTie("head", "shared.weight", 1_075_200)
+    held = replace(int8.footprint, split_ties=(tie,))
+    warning = cards(second(report, replace(int8, footprint=held)))[1].warnings[0]
     assert "head was tied to shared.weight, which stays float (1.08 MB)" in warning
+
+
+def test_every_card_says_what_computed_it(report):
+    for card in cards(report):
+        assert card.figures[-1:] == ((("computed on", "cpu"),) if card.state == "done" else ())
+    other = replace(report.results[0], device="cuda (NVIDIA H100)")
+    assert cards(replace(report, results=(other,)))[0].figures[-1][1] == "cuda (NVIDIA H100)"
+
+
+def test_a_format_that_quantizes_little_says_how_much_and_why():
+    report = compared(("int8",))
+    left = (Left("Conv1D", "class", 700, 4, "h.0.attn.c_attn.weight"), Left("bias", "vector", 1, 1, "b"))
+    large = report.results[1].footprint.total + 1
+    covered = replace(report.results[1], coverage=Coverage(1000, 299, left, large))
+    assert cards(second(report, covered))[1].warnings == (
+        "Only 29.9% of the parameters are quantized; 70% stay float, Conv1D: there is no "
+        "quantized class.",
+    )
+    most = replace(covered, coverage=Coverage(1000, 999, (), large - 1))
+    assert cards(second(report, most))[1].warnings == (
+        "It is no smaller than the bf16 cast, which holds 0.002 MB and quantizes nothing.",
+    )
+    for none in (Coverage(1000, 999, (), large), Coverage(1000, 0, left, large - 1), None):
+        assert cards(second(report, replace(covered, coverage=none)))[1].warnings == ()

@@ -2,15 +2,19 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qdemo.spec.document import as_json
+from qdemo.spec.report import Report
 from qdemo.views import files
+from qdemo.views.sections import SECTIONS
 from tests.views.documents import HOSTILE, Hostile, Page, compared, overflowing, without_reference
 
-SAFE = r"qdemo-[A-Za-z0-9+@_-]{0,100}\.json"
+SAFE = r"qdemo-[A-Za-z0-9+@_.~=-]{0,160}\.json"
 FP32_ALONE = compared(())
 FORMULAS = (
     "=1+1",
@@ -28,45 +32,55 @@ FORMULAS = (
 
 
 @pytest.fixture(scope="module")
-def document():
+def report():
     return compared()
 
 
 @pytest.fixture(scope="module")
-def page(document):
-    return Page(files.as_page(document))
+def page(report):
+    return Page(files.as_page(report))
 
 
 def saying(text):
-    """A document in which the input and all outputs are that text."""
-    document = compared(("bf16",))
-    results = [result | {"output": text} for result in document["results"]]
-    return {**document, "input": text, "results": results}
+    """A report in which the input and all outputs are that text."""
+    report = compared(("bf16",))
+    results = tuple(replace(trial, output=text) for trial in report.results)
+    return replace(report, input=text, results=results)
 
 
-def read_csv(document):
-    return list(csv.DictReader(io.StringIO(files.as_csv(document), newline="")))
+def read_csv(report):
+    return list(csv.DictReader(io.StringIO(files.as_csv(report), newline="")))
 
 
 @pytest.mark.parametrize(
     "make", [compared, overflowing, without_reference, lambda: saying(HOSTILE)]
 )
 def test_the_json_is_the_document(make):
-    document = make()
+    report = make()
     strict = {"parse_constant": lambda constant: pytest.fail(constant)}
-    assert json.loads(files.as_json_text(document), **strict) == document
+    assert json.loads(files.WRITERS["json"](report), **strict) == as_json(report)
 
 
-def test_the_csv_has_a_row_a_format_with_its_figures(document):
-    rows = read_csv(document)
-    assert [row["format"] for row in rows] == [r["format"] for r in document["results"]]
-    for row, result in zip(rows, document["results"], strict=True):
+def test_the_csv_has_a_row_a_format_with_its_figures(report):
+    rows = read_csv(report)
+    assert [row["format"] for row in rows] == [trial.format for trial in report.results]
+    for row, trial in zip(rows, report.results, strict=True):
         assert (row["model"], row["input"]) == ("parrot", "3")
-        assert int(row["bytes"]) == result["bytes"]
-        assert float(row["times_smaller"]) == result["times_smaller"]
-        assert row["output"] == result["output"]
+        assert int(row["bytes"]) == trial.footprint.total
+        assert float(row["times_smaller"]) == trial.figures["times_smaller"]
+        assert row["output"] == trial.output
+        assert row["device"] == "cpu"
     assert rows[0]["logit_mean_abs"] == ""
-    assert float(rows[2]["logit_mean_abs"]) == document["results"][2]["logit_mean_abs"]
+    assert float(rows[2]["logit_mean_abs"]) == report.results[2].figures["logit_mean_abs"]
+
+
+def test_the_csv_has_every_plain_figure_unrounded(report):
+    for row, trial in zip(read_csv(report), report.results, strict=True):
+        for figure in report.figures:
+            value = trial.figures[figure.key]
+            assert row[figure.key] == "" if value is None else float(row[figure.key]) == value
+        assert row["largest_inside"] == ("" if trial.span is None else str(trial.span.largest))
+        assert row["overflow_at"] == ""
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -77,8 +91,8 @@ def test_a_spreadsheet_finds_no_formula(formula):
 
 @given(st.text(st.characters(codec="utf-8"), max_size=12))
 def test_any_text_comes_back_from_the_csv(text):
-    results = [FP32_ALONE["results"][0] | {"output": text}]
-    (row,) = read_csv({**FP32_ALONE, "input": text, "results": results})
+    results = (replace(FP32_ALONE.results[0], output=text),)
+    (row,) = read_csv(replace(FP32_ALONE, input=text, results=results))
     for cell in (row["input"], row["output"]):
         assert cell in (text, f"'{text}")
         assert cell[:1] not in tuple("=+-@\t\r\n＝＋－＠")
@@ -107,14 +121,14 @@ def test_the_page_loads_nothing_from_anywhere(page):
     assert page.all("link") == page.all("iframe") == page.all("base") == []
 
 
-def test_the_page_has_every_part(page, document):
+def test_the_page_has_every_part(page, report):
     titles = ("All figures", "Memory", "Logits", "Weights", "Matrix by matrix")
     assert all(title in page.text for title in titles)
-    assert len(page.all("article")) == len(document["formats"])
-    assert len(page.marked("plotly-graph-div")) == 4
-    assert all(result["output"] in page.text for result in document["results"])
-    assert document["computed"] in page.text
-    assert document["machine"]["torch"] in page.text
+    assert len(page.all("article")) == len(report.formats)
+    assert len(page.marked("plotly-graph-div")) == len(SECTIONS) == 4
+    assert all(trial.output in page.text for trial in report.results)
+    assert report.computed in page.text
+    assert report.machine.torch in page.text
 
 
 def test_the_page_runs_nothing_that_came_from_outside(page):
@@ -126,30 +140,36 @@ def test_the_page_runs_nothing_that_came_from_outside(page):
 
 
 def test_the_page_stands_for_unusual_documents():
-    for document in (without_reference(), compared(()), overflowing()):
-        page = Page(files.as_page(document))
-        assert len(page.all("article")) == len(document["formats"])
-        assert len(page.marked("plotly-graph-div")) == (4 if document["results"][1:] else 0)
+    for report in (without_reference(), compared(()), overflowing()):
+        page = Page(files.as_page(report))
+        assert len(page.all("article")) == len(report.formats)
+        assert len(page.marked("plotly-graph-div")) == (4 if report.results[1:] else 0)
+
+
+def named(model, formats):
+    return Report(model, "", 64, tuple(formats))
 
 
 @given(st.text(max_size=20), st.lists(st.text(max_size=9), max_size=9))
 def test_file_names_are_safe(model, formats):
-    name = files.file_name({"model": model, "formats": formats}, "json")
+    name = files.file_name(named(model, formats), "json")
     assert re.fullmatch(SAFE, name)
 
 
 def test_file_names_have_an_end():
-    document = {"model": "t5-tiny", "formats": ["int4-g64-affine+emb@bf16"] * 9}
-    assert re.fullmatch(SAFE, files.file_name(document, "json"))
+    long = ["int4-g64-affine+emb@bf16~lm_head=int8"] * 9
+    names = {files.file_name(named("t5-tiny", [*long, last]), "json") for last in ("int2", "int3")}
+    assert all(re.fullmatch(SAFE, name) for name in names)
+    assert len(names) == 2  # what is cut off is told apart all the same
 
 
 def test_file_names_say_what_is_inside():
-    document = {"model": "google/flan-t5-small", "formats": ["fp32", "int4-g64+emb@bf16"]}
-    assert files.file_name(document, "csv") == (
+    report = named("google/flan-t5-small", ["fp32", "int4-g64+emb@bf16"])
+    assert files.file_name(report, "csv") == (
         "qdemo-google-flan-t5-small-fp32-int4-g64+emb@bf16.csv"
     )
 
 
-def test_there_are_three_kinds_of_file(document):
+def test_there_are_three_kinds_of_file(report):
     assert list(files.WRITERS) == ["json", "csv", "html"]
-    assert all(write(document) for write in files.WRITERS.values())
+    assert all(write(report) for write in files.WRITERS.values())

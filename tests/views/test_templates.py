@@ -46,8 +46,9 @@ def test_nothing_is_wrong_without_a_message():
 
 def test_only_what_is_ours_is_taken_as_html():
     ours = {"style", "script", "colours", "masthead", "verdict", "cards", "summary"}
-    ours |= {"section.figure", "section.table"}
+    of_sections = {"figure", "table"}
     for file in (ASSETS / "templates").glob("*.html"):
+        known = ours | of_sections if file.name == "report.html" else ours
         for part in file.read_text().split("{{")[1:]:
             value, *filters = (word.strip() for word in part.partition("}}")[0].split("|"))
-            assert "safe" not in filters or value in ours, f"{file.name}: {value}"
+            assert "safe" not in filters or value in known, f"{file.name}: {value}"

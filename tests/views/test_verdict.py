@@ -1,28 +1,27 @@
 import re
+from dataclasses import replace
 
-from qdemo.document import variants
-from qdemo.views.verdict import verdict
+from qdemo.spec.footprint import Footprint
+from qdemo.spec.report import Ended, Overflow, Report, Span, Trial
+from qdemo.views.verdict import kept_note, verdict
 from tests.views.documents import compared, without_reference
 
 
 def result(format, size, divergence=None, with_embeddings=None):
-    return {
-        "format": format,
-        "bytes": size,
-        "times_smaller": 8_000_000 / size,
-        "first_divergent_token": divergence,
-        "bytes_with_embeddings": with_embeddings,
-        "span": None,
-    }
+    figures = {"first_divergent_token": divergence, "bytes_with_embeddings": with_embeddings}
+    return Trial(format, "", (), (), Footprint(size, {}, {}), figures=figures)
 
 
 def said(*others, failed=(), stopped=()):
-    results = [result("fp32", 8_000_000), *others]
+    results = (result("fp32", 8_000_000), *others)
     failures, ended = (
-        [{"format": format, "reason": "too large"} for format in formats]
-        for formats in (failed, stopped)
+        tuple(Ended(format, "too large") for format in formats) for formats in (failed, stopped)
     )
-    return verdict({"results": results, "failures": failures, "stopped": ended})
+    return verdict(reported(results=results, failures=failures, stopped=ended))
+
+
+def reported(**ended):
+    return Report("parrot", "3", 5, ("fp32",), **ended)
 
 
 def test_all_say_the_same():
@@ -95,13 +94,13 @@ def test_stopped_is_not_failed():
 
 
 def test_without_fp32_as_it_was_stopped_there_is_nothing_to_say():
-    document = {"results": [], "failures": [], "stopped": [{"format": "fp32", "reason": "x"}]}
-    assert verdict(document) == ["fp32 itself was stopped, so there is nothing to compare with."]
+    report = reported(stopped=(Ended("fp32", "x"),))
+    assert verdict(report) == ["fp32 itself was stopped, so there is nothing to compare with."]
 
 
 def test_what_went_too_far_inside_is_told():
-    span = {"largest": 65504.0, "module": "a", "overflow": {"module": "a.wi"}}
-    fp16 = result("fp16", 4_000_000) | {"span": span}
+    span = Span(65504.0, "a", Overflow("a.wi", infinite=1, nan=0, numbers=4))
+    fp16 = replace(result("fp16", 4_000_000), span=span)
     assert said(fp16)[-1] == "Inside fp16, numbers went too far for it; its card says where."
 
 
@@ -110,10 +109,27 @@ def test_fp32_alone_says_nothing():
 
 
 def test_a_real_document_is_told_with_its_own_figures():
-    document = compared()
-    text = " ".join(verdict(document))
-    for other in variants(document):
-        first = other["first_divergent_token"]
+    report = compared()
+    text = " ".join(verdict(report))
+    for other in report.variants:
+        first = other.figures["first_divergent_token"]
         wanted = "exactly what fp32" if first is None else f"diverges from fp32 at token {first}."
-        assert re.search(rf"{re.escape(other['format'])}\b[^.]*{wanted}", text)
+        assert re.search(rf"{re.escape(other.format)}\b[^.]*{wanted}", text)
     assert "int8-g9 failed" in text
+
+
+def test_what_was_kept_is_told_with_when_it_was_computed():
+    fp32, int8 = (
+        replace(result(name, 8), computed=f"2026-11-26T{hour}:21:53+00:00")
+        for name, hour in (("fp32", "20"), ("int8", "19"))
+    )
+    report = reported(results=(fp32, int8), kept=("fp32", "int8"))
+    assert kept_note(report) == (
+        "fp32 and int8 were computed earlier for this same input and kept here, first on "
+        "2026-11-26 at 19:21 UTC."
+    )
+    assert kept_note(replace(report, kept=("fp32",))) == (
+        "fp32 was computed earlier for this same input and kept here, first on 2026-11-26 at "
+        "20:21 UTC."
+    )
+    assert kept_note(replace(report, kept=())) == ""

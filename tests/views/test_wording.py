@@ -5,10 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo import Variant
+from qdemo.spec.figure import Figure
 from qdemo.spec.formats import STORED_FORMATS
-from qdemo.views.wording import NONE, describe, joined, megabytes, percent, significant, times
+from qdemo.views.wording import (
+    NONE,
+    describe,
+    differing_words,
+    joined,
+    megabytes,
+    percent,
+    significant,
+    times,
+    written,
+)
 
 finite = st.floats(-1e300, 1e300)
+texts = st.text(alphabet="ab \n<", max_size=30)
 
 
 def number(text):
@@ -101,3 +113,54 @@ def test_a_variant_is_described_as_what_it_is(stored, scales, affine, embeddings
     assert said.endswith(f"computes in {compute[1:] or 'fp32'}")
     where = {"": "a row", "-g32": "a group of 32", "-tensor": "a tensor", "-axis1": "a column"}
     assert [w for w in where.values() if w in said] == [where[scales]]
+
+
+@given(texts, texts)
+def test_the_runs_are_the_text(reference, other):
+    assert "".join(run for run, _ in differing_words(reference, other)) == other
+
+
+@given(texts)
+def test_the_same_text_differs_nowhere(text):
+    assert not any(differs for _, differs in differing_words(text, text))
+
+
+@pytest.mark.parametrize(
+    ("reference", "other", "marked"),
+    [
+        ("a dog on the beach", "a cat on the beach", ["cat "]),
+        ("one two", "one  two", []),  # blanks are not words
+        ("", "all of it", ["all of it"]),
+        ("twelve", "", []),
+        ("the cat sat", "the cat", []),
+        ("<b>", "<i>", ["<i>"]),
+    ],
+)
+def test_marked_words(reference, other, marked):
+    assert [run for run, differs in differing_words(reference, other) if differs] == marked
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "shown"),
+    [
+        ("number", {"x": 1234.5}, "1,234"),
+        ("number", {"x": 0.0169}, "0.0169"),
+        ("count", {"x": 12345}, "12,345"),
+        ("position", {"x": 3}, "3"),
+        ("bytes", {"x": 5_867_584}, "5.87 MB"),
+        ("times", {"x": 2.849}, "2.85×"),
+        ("share", {"x": 0.8, "low": 0.376, "high": 0.964}, "80%, 38 to 96%"),
+        ("share", {"x": 0.8}, "–"),
+        ("number", {"x": None}, "–"),
+        ("number", {}, "–"),
+        ("count", {"x": None, "zero": 0}, "exact"),
+        ("count", {"x": None, "zero": 1}, "–"),
+    ],
+)
+def test_a_figure_is_written_by_its_form(form, values, shown):
+    figure = Figure("x", "X", "", form=form, low="low", high="high", zero="zero")
+    assert written(figure, values) == shown
+
+
+def test_a_figure_that_is_none_says_so_in_its_own_word():
+    assert written(Figure("x", "X", ""), {}, none="never") == "never"

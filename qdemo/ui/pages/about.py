@@ -8,9 +8,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from qdemo.ui import parts
+from qdemo.ui import held, parts
 from qdemo.views.panels import table_html
-from qdemo.views.tables import Table
+from qdemo.views.tables import Table, glossary
 
 README = Path(__file__).parents[3] / "README.md"
 SECTIONS = (
@@ -21,15 +21,19 @@ SECTIONS = (
 )
 """What the page takes from the README, so that there is one text of it."""
 
+_WITH_FIGURES = "What each number means"
+
 _PACKAGES = ("gradio", "torch", "transformers", "sentencepiece", "safetensors", "pillow", "plotly",
              "pandas")  # fmt: skip
 
 
-def build() -> None:
+def build(_: gr.Blocks) -> None:
     """Lay the page out; the caller is inside a Blocks."""
     gr.Markdown(f"# About qdemo\n\n{introduction()}", elem_classes="prose-page")
     for title in SECTIONS:
         gr.Markdown(f"## {title}\n\n{section(title)}", elem_classes="prose-page")
+        if title == _WITH_FIGURES:
+            parts.html(table_html(glossary(held.example())), classes="prose-page")
     rows = tuple((name, version(name)) for name in _PACKAGES)
     versions = Table("What this page runs on", ("package", "version"), rows)
     parts.html(table_html(versions), classes="prose-page")

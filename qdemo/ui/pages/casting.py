@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qdemo import lab
-from qdemo.lab import choices
-from qdemo.request import InputError, Request
-from qdemo.ui import address, controls, jobs, parts, runs
-from qdemo.ui.line import FullError
+from qdemo.engine.asking import ask
+from qdemo.engine.engine import ENGINE
+from qdemo.engine.turns import FullError, begun
+from qdemo.models.families import fields
+from qdemo.spec.request import InputError
+from qdemo.ui import address, controls, parts
 from qdemo.views import lab as lab_html
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -20,6 +22,7 @@ from qdemo.views.wording import significant
 
 if TYPE_CHECKING:
     from qdemo.lab.dummy import Cast
+    from qdemo.lab.headroom import Peak
 
 _START = "bf16"
 _LEAD = (
@@ -32,7 +35,7 @@ def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
     parts.masthead("Casting", _LEAD)
     format = gr.Radio(
-        list(choices.CASTS), value=_START, label="Cast the model to", elem_id="cast-to"
+        list(lab.CASTS), value=_START, label="Cast the model to", elem_id="cast-to"
     )
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
@@ -51,17 +54,24 @@ def build(blocks: gr.Blocks) -> None:
     blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")
 
 
+@parts.computing
 @cache
 def _first() -> tuple[str, ...]:
     """What is there to begin with; of the figures, those that are computed at once."""
-    figures = lab.course.figures("casting", lab.course_casting.OURS)
+    from qdemo.lab import course
+
+    figures = course.figures("casting", course.CASTING)
     return *_cast(_START), _default_dtype_table(), lab_html.course_html(figures)
 
 
+@parts.computing
 def _blip_figures() -> str:
-    return lab_html.course_html(lab.course.figures("casting", lab.course_casting.BLIP))
+    from qdemo.lab import course
+
+    return lab_html.course_html(course.figures("casting", course.BLIP))
 
 
+@parts.computing
 def _cast(name: str) -> tuple[str, str]:
     found = _casts()
     return _logits_table(found["fp32"], found[name]), _dtypes_table(found[name])
@@ -69,7 +79,9 @@ def _cast(name: str) -> tuple[str, str]:
 
 @cache
 def _casts() -> dict[str, Cast]:
-    return {cast.format: cast for cast in lab.dummy.casts()}
+    from qdemo.lab.dummy import casts
+
+    return {cast.format: cast for cast in casts()}
 
 
 def _logits_table(reference: Cast, cast: Cast) -> str:
@@ -95,7 +107,9 @@ def _dtypes_table(cast: Cast) -> str:
 
 
 def _default_dtype_table() -> str:
-    under, before = lab.dummy.DEFAULT_DTYPE
+    from qdemo.lab.dummy import DEFAULT_DTYPE
+
+    under, before = DEFAULT_DTYPE
     rows = (
         ("built under set_default_dtype(torch.bfloat16)", under),
         ("built before it, looked at under it", before),
@@ -133,16 +147,23 @@ def _real_model() -> tuple[gr.Dropdown, gr.Radio]:
     return model, format
 
 
+@parts.computing
 def _measure(model: str, format: str) -> Iterator[tuple[Any, Any, Any, str]]:
+    from qdemo.lab import headroom
+    from qdemo.models.decoding import generate
+
     nothing = gr.skip(), gr.skip(), gr.skip()
     try:
-        request = Request.parse(model, [format], controls.PROMPTS[0], controls.FIRST_PICTURE)
-        with runs.begun() as run, run.turn_in(jobs.COMPUTING) as waiting:
+        request = ask(model, [format], {name: one.first for name, one in fields().items()})
+        with begun() as run, run.turn_in(ENGINE.computing) as waiting:
             for told in waiting:
                 yield *nothing, parts.problem_html(f"waiting, {told.ahead} ahead of you")
-            given = jobs.given(request)
-            found = lab.headroom.dtypes(given.model, format)
-            yield _kinds_table(format, found), _kept_table(given.kept_wide), _peaks_table(given), ""
+            loaded, prompt = ENGINE.given(request)
+            answer = generate(loaded.family, loaded.model, prompt, headroom.MOST_TOKENS)
+            peaks = headroom.headroom(loaded.model, answer)[:10]
+            kinds = headroom.dtypes(loaded.model, format)
+            kept = _kept_table(loaded.kept_wide)
+            yield _kinds_table(format, kinds), kept, _peaks_table(peaks), ""
     except (InputError, FullError) as error:
         yield *nothing, parts.problem_html(str(error))
 
@@ -159,10 +180,9 @@ def _kept_table(wide: tuple[str, ...]) -> str:
     return table_html(Table(caption, ("layer", "dtype"), rows))
 
 
-def _peaks_table(given: Any) -> str:
+def _peaks_table(peaks: list[Peak]) -> str:
     rows = tuple(
-        (peak.module, peak.kind, significant(peak.largest), f"{peak.share:.3%}")
-        for peak in lab.headroom.headroom(given)[:10]
+        (peak.module, peak.kind, significant(peak.largest), f"{peak.share:.3%}") for peak in peaks
     )
     head = ("layer", "kind", "largest |number|", "of 65,504")
     return table_html(Table("The ten layers with the largest activations", head, rows))

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo.document import Document
-from qdemo.request import FIELDS, InputError, Request
-from qdemo.ui import charts, controls, example, held, jobs, link, parts, runs, take_away
+from qdemo.engine import turns
+from qdemo.engine.asking import ask as asked_for
+from qdemo.engine.engine import ENGINE, is_here
+from qdemo.engine.turns import FullError, Run, Waiting, begun
+from qdemo.models.availability import get_entry
+from qdemo.spec.report import Report
+from qdemo.spec.request import InputError, Request
+from qdemo.ui import charts, controls, held, link, parts, take_away
 from qdemo.ui.held import Held
-from qdemo.ui.line import FullError
-from qdemo.ui.runs import Run, Waiting
 from qdemo.views import panels
 from qdemo.views.cards import cards
 from qdemo.views.templates import fill
 from qdemo.views.wording import shortened
 
 if TYPE_CHECKING:
-    from qdemo.progress import Progress
     from qdemo.models.download import Downloading
 
 _BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
@@ -55,14 +57,14 @@ class Page:
 
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
-    document = example.example()
+    report = held.example()
     parts.html(fill("masthead"))
     page = Page(
-        controls=controls.build(document["model"], document["input"], document["formats"][1:]),
+        controls=controls.build(report.model, report.input, list(report.formats[1:])),
         status=parts.html(_status(""), "status"),
-        verdict=parts.html(panels.verdict_html(document, example.note()), "verdict"),
-        cards=parts.html(panels.cards_html(cards(document)), "cards"),
-        charts=charts.build(document),
+        verdict=parts.html(panels.verdict_html(report, held.note()), "verdict"),
+        cards=parts.html(panels.cards_html(cards(report)), "cards"),
+        charts=charts.build(report),
         take_away=take_away.build(),
         held=parts.unseen("held", str(held.of_example())),
         running=parts.unseen("running"),
@@ -90,9 +92,9 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
         None, [page.take_away.later, *now], page.take_away.later, js="qdemo.throughAgain",
         **parts.QUICK,
     )  # fmt: skip
-    page.controls.stop.click(runs.stop, page.running, None, **parts.QUICK)
+    page.controls.stop.click(turns.stop, page.running, None, **parts.QUICK)
     page.charts.parameter.input(
-        _of_parameter, [page.held, page.charts.parameter],
+        partial(_of_parameter, page), [page.held, page.charts.parameter],
         [page.charts.parameter_lost, *page.charts.of_parameter], preprocess=False, **parts.QUICK,
     )  # fmt: skip
     page.charts.position.change(
@@ -106,8 +108,14 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
 def _compare(page: Page, *values: Any) -> Iterator[Updates]:
     """What the controls ask for."""
     *asked, address, _ = values
-    ask = Held(address=str(address), **controls.question(*asked))
-    yield from _run(page, lambda: Request.parse(**controls.read(*asked)), ask)
+    read = page.controls.read(asked)
+    model, given = read.question
+    yield from _run(page, partial(_request, page, read), Held("", str(address), model, given))
+
+
+def _request(page: Page, read: controls.Asked) -> Request:
+    given = page.controls.given(read)
+    return asked_for(read.model, read.formats, given, read.max_tokens, read.fresh)
 
 
 def _again(page: Page, text: str, upload: str) -> Iterator[Updates]:
@@ -118,16 +126,16 @@ def _again(page: Page, text: str, upload: str) -> Iterator[Updates]:
 
 def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Updates]:
     """One comparison, to the last chart."""
-    known: Progress | None = None
-    told: Waiting | Progress | None = None
-    with runs.begun() as run:
+    known: Report | None = None
+    told: Waiting | Report | None = None
+    with begun() as run:
         ask = replace(ask, number=run.number)
         try:
             request = parse()
             busy = {**_busy(page, True), page.running: run.number}
             yield {**_problems(page), **busy, page.status: _status("Loading …", "busy")}
             yield from _brought(page, request, run)
-            for told in jobs.progress(request, run):
+            for told in ENGINE.told(request, run):
                 if isinstance(told, Waiting):
                     yield {page.status: _in_line(told, ask.input)}
                     continue
@@ -141,17 +149,18 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             yield {**_busy(page, False), page.status: _status(f"{str(error).capitalize()}.")}
         except Exception:  # the page must not stay busy, whatever went wrong
             _LOGGER.exception("a comparison broke off")
-            through = {} if known is None else _end(page, known.stopped(_BROKE_OFF), ask)
+            through = {} if known is None else _end(page, known.ended(_BROKE_OFF), ask)
             yield {**through, **_busy(page, False), page.status: _status(_BROKE_OFF)}
 
 
 def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
     """The model is brought from the Hub, where it is not here."""
-    if jobs.is_here(request.entry):
+    entry = get_entry(request.model)
+    if is_here(entry):
         return
-    name = request.entry.name
+    name = entry.name
     yield {page.status: _status(f"Asking the Hub for {name} …", "busy")}
-    for told in jobs.download(request.entry, run):
+    for told in ENGINE.download(entry, run):
         shown = _in_line(told, name) if isinstance(told, Waiting) else _downloading(name, told)
         yield {page.status: shown}
     yield {page.controls.model: gr.update(choices=controls.model_choices())}
@@ -169,7 +178,7 @@ def _downloading(name: str, known: Downloading) -> str:
     return panels.download_html(name, known.done, known.total, speed, left)
 
 
-def _last_word(run: Run, told: Waiting | Progress | None) -> str:
+def _last_word(run: Run, told: Waiting | Report | None) -> str:
     """`told` is what was told last."""
     if not run.is_stopped:
         return "Done."
@@ -177,37 +186,35 @@ def _last_word(run: Run, told: Waiting | Progress | None) -> str:
     return "You left the line; nothing was computed." if in_line else "Stopped."
 
 
-def _step(page: Page, progress: Progress) -> Updates:
-    document = progress.card_document()
-    shown = cards(document, progress.running)
+def _step(page: Page, report: Report) -> Updates:
+    shown = cards(report)
     through = sum(card.state in ("done", "failed") for card in shown)
     return {
         page.cards: panels.cards_html(shown),
-        page.verdict: panels.running_html(document),
+        page.verdict: panels.running_html(report),
         page.status: _status(f"{through} of {len(shown)} formats are done.", "busy running"),
     }
 
 
-def _end(page: Page, progress: Progress, ask: Held) -> Updates:
+def _end(page: Page, report: Report, ask: Held) -> Updates:
     """What is on screen from now on, and kept under its number."""
-    document = progress.document()
-    ask.keep(document)
-    return _shown(page, document, ask)
+    ask.keep(report)
+    return _shown(page, report, ask)
 
 
-def _shown(page: Page, document: Document, ask: Held, note: str = "") -> Updates:
+def _shown(page: Page, report: Report, ask: Held, note: str = "") -> Updates:
     return {
         page.held: str(ask),
-        page.cards: panels.cards_html(cards(document)),
-        page.verdict: panels.verdict_html(document, note),
-        **charts.updates(page.charts, document),
+        page.cards: panels.cards_html(cards(report)),
+        page.verdict: panels.verdict_html(report, note),
+        **charts.updates(page.charts, report),
         **take_away.updates(page.take_away, ask.address),
     }
 
 
 def _example(page: Page) -> Updates:
     """What a page begins with."""
-    return _shown(page, example.example(), held.of_example(), example.note())
+    return _shown(page, held.example(), held.of_example(), held.note())
 
 
 def _from_kept(page: Page, ask: Held) -> Updates:
@@ -215,33 +222,32 @@ def _from_kept(page: Page, ask: Held) -> Updates:
 
     It replaces what is on screen, so that a file has what is seen."""
     try:
-        known = jobs.from_kept(link.request(ask.address))
+        known = ENGINE.from_kept(link.request(ask.address))
     except InputError:
         return {}
-    with runs.begun() as run:
+    with begun() as run:
         return {} if known is None else _end(page, known, replace(ask, number=run.number))
 
 
-def _of_parameter(text: str, parameter: str) -> tuple[Any, ...]:
-    document = Held.read(text).document()
-    if document is None:
-        return parts.lost(), *(gr.skip() for _ in range(3))
-    return "", *charts.of_parameter(document, parameter)
+def _of_parameter(page: Page, text: str, parameter: str) -> tuple[Any, ...]:
+    report = Held.read(text).report()
+    if report is None:
+        return parts.lost(), *(gr.skip() for _ in page.charts.of_parameter)
+    return "", *charts.of_parameter(report, parameter)
 
 
 def _top(text: str, position: str) -> tuple[Any, Any]:
-    document = Held.read(text).document()
-    if document is None:
+    report = Held.read(text).report()
+    if report is None:
         return parts.lost(), gr.skip()
-    return "", panels.top_html(document, int(position))
+    return "", panels.top_html(report, int(position))
 
 
 def _problems(page: Page, error: InputError | None = None) -> Updates:
     """Each control's line: empty, but for the one that something is wrong with."""
-    fields = page.controls.problems
     return {
-        fields[name]: parts.problem_html(str(error) if error and error.field == name else "")
-        for name in FIELDS
+        line: parts.problem_html(str(error) if error and error.field == name else "")
+        for name, line in page.controls.problems.items()
     }
 
 

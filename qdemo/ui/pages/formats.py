@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo import lab
+from qdemo.lab import bitstrip, spacing
 from qdemo.ui import address, parts
-from qdemo.ui.charts import plot
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.templates import asset
+
+if TYPE_CHECKING:
+    from qdemo.lab.dots import Dot
 
 START = "1/3"
 _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "NaN", "bf16:0x3F80")
@@ -68,22 +70,25 @@ def _strip() -> tuple[dict[str, gr.Textbox], gr.HTML]:
     return {"value": value, "scale": scale}, strip
 
 
+@parts.computing
 @cache
 def _first() -> tuple[Any, ...]:
-    lines = {name: lab.spacing.relative_spacing(name) for name in lab.spacing.SHOWN}
+    from qdemo.lab import course
+
+    lines = {name: spacing.relative_spacing(name) for name in spacing.SHOWN}
     return (
-        lab_html.bitstrip_html(lab.bitstrip.rows(START)),
-        plot(lab_plots.spacing(lines)),
-        table_html(lab_html.formats_table(lab.spacing.formats())),
+        lab_html.bitstrip_html(bitstrip.rows(START)),
+        parts.drawn(lab_plots.spacing(lines)),
+        table_html(lab_html.formats_table(spacing.formats())),
         *_dots(0),
-        lab_html.course_html(lab.course.figures("formats", lab.course_formats.OURS)),
+        lab_html.course_html(course.figures("formats", course.FORMATS)),
     )
 
 
 def _rows(value: str, scale: str) -> tuple[Any, ...]:
     """The strip for what was typed; what can't be read leaves the last one as it was."""
     try:
-        found = lab.bitstrip.rows(value, scale)
+        found = bitstrip.rows(value, scale)
     except ValueError as error:
         return gr.skip(), parts.problem_html(str(error))
     return lab_html.bitstrip_html(found), ""
@@ -91,7 +96,7 @@ def _rows(value: str, scale: str) -> tuple[Any, ...]:
 
 def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
     try:
-        return lab.bitstrip.flip(value, event.format, int(event.bit), scale), ""
+        return bitstrip.flip(value, event.format, int(event.bit), scale), ""
     except ValueError as error:
         return gr.skip(), parts.problem_html(str(error))
 
@@ -115,24 +120,24 @@ def _downcasting() -> tuple[gr.Slider, list[Any]]:
     return seed, shown
 
 
+@parts.computing
 def _dots(seed: float) -> tuple[Any, str, str]:
-    errors = lab.dots.errors(int(seed))
+    from qdemo.lab import dots
+
     return (
-        plot(lab_plots.dot_errors(lab.dots.LENGTHS, errors)),
-        _dots_table(seed),
-        _values_table(seed),
+        parts.drawn(lab_plots.dot_errors(dots.LENGTHS, dots.errors(int(seed)))),
+        _dots_table(dots.dots(dots.vector(1000, int(seed)))),
+        _values_table(dots.first(int(seed))),
     )
 
 
-def _dots_table(seed: float) -> str:
-    found = lab.dots.dots(lab.dots.vector(1000, int(seed)))
+def _dots_table(found: list[Dot]) -> str:
     rows = [("exact (fp64)", f"{found[0].exact:.4f}", "–")]
     rows += [(dot.way, f"{dot.value:.4f}", f"{dot.error:.2g}") for dot in found]
     return table_html(Table("x · x of 1,000 numbers", ("way", "x · x", "error"), tuple(rows)))
 
 
-def _values_table(seed: float) -> str:
-    found = lab.dots.first(int(seed))
+def _values_table(found: list[tuple[str, list[float]]]) -> str:
     rows = tuple((name, *(f"{value:.4f}" for value in numbers)) for name, numbers in found)
     head = ("format", "1st", "2nd", "3rd", "4th", "5th")
     return table_html(Table("The first five numbers, downcast", head, rows))

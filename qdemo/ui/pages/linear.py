@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qdemo import lab
-from qdemo.importing import IMPORTING
-from qdemo.lab import choices
+from qdemo.spec.scheme import Scheme
 from qdemo.ui import address, beside_part, parts, training_part
-from qdemo.ui.charts import plot
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
@@ -22,7 +20,6 @@ from qdemo.views.wording import percent, significant
 
 if TYPE_CHECKING:
     from qdemo.lab.by_hand import ByHand
-    from qdemo.spec.scheme import Scheme
 
 _LEAD = (
     "q = clamp(round(w / scale) + zero_point, qmin, qmax), and back: ŵ = scale · (q − zero_point). "
@@ -69,11 +66,11 @@ def build(blocks: gr.Blocks) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             kind = gr.Dropdown(
-                list(choices.PRESETS), value=choices.NORMAL, label="Matrix",
+                list(lab.PRESETS), value=lab.NORMAL, label="Matrix",
                 elem_id="matrix-kind", filterable=False,
             )  # fmt: skip
             text = gr.Textbox(
-                choices.START, label="Its numbers, a row a line", lines=6, max_lines=12,
+                lab.START, label="Its numbers, a row a line", lines=6, max_lines=12,
                 elem_id="matrix", max_length=5000,
             )  # fmt: skip
             problem = parts.problem("matrix")
@@ -121,14 +118,20 @@ def _clip(text: Any, bits: Any, range_: Any, scales: Any, problem: Any) -> gr.Sl
     return clip
 
 
+@parts.computing
 @cache
 def _first() -> tuple[Any, ...]:
-    figures = lab.course.figures("linear", lab.course_linear.OURS)
-    return *_parts(choices.START, *_START, _FIRST_CELL), lab_html.course_html(figures)
+    from qdemo.lab import course
+
+    figures = course.figures("linear", course.LINEAR)
+    return *_parts(lab.START, *_START, _FIRST_CELL), lab_html.course_html(figures)
 
 
+@parts.computing
 def _flan_figures() -> str:
-    return lab_html.course_html(lab.course.figures("linear", lab.course_linear.FLAN))
+    from qdemo.lab import course
+
+    return lab_html.course_html(course.figures("linear", course.FLAN))
 
 
 def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: Any) -> Page:
@@ -155,6 +158,7 @@ def _shown(text: Any, bits: Any, range_: Any, scales: Any, clip: Any, problem: A
     return page
 
 
+@parts.computing
 def _show(*chosen: Any) -> tuple[Any, ...]:
     """Everything for what is chosen; what can't be read leaves the last picture as it was."""
     try:
@@ -163,45 +167,49 @@ def _show(*chosen: Any) -> tuple[Any, ...]:
         return *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
 
 
+@parts.computing
 def _choose(
     text: str, bits: float, range_: str, scales: str, clip: float, cell: str
 ) -> tuple[Any, ...]:
     """What belongs to one cell; the rest of the page stays."""
+    from qdemo.lab import by_hand, matrices
+
     try:
-        w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
-        found = lab.by_hand.by_hand(w, scheme, clip)
+        found = by_hand.by_hand(matrices.read(text), _scheme(bits, range_, scales), clip)
     except ValueError as error:
         return *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
     return *_of_cell(found, cell), gr.skip(), gr.skip(), ""
 
 
 def _scheme(bits: float, range_: str, scales: str) -> Scheme:
-    with IMPORTING:
-        from qdemo.spec.scheme import Scheme  # here, as torch comes with it
     return Scheme(f"int{int(bits)}", symmetric=_RANGES[range_], **_SCALES[scales])
 
 
 def _parts(
     text: str, bits: float, range_: str, scales: str, clip: float, cell: str
 ) -> tuple[Any, ...]:
-    w, scheme = lab.matrices.read(text), _scheme(bits, range_, scales)
-    found = lab.by_hand.by_hand(w, scheme, clip)
-    errors = lab.by_hand.clip_errors(w, scheme)
+    from qdemo.lab import by_hand, matrices
+
+    w, scheme = matrices.read(text), _scheme(bits, range_, scales)
+    found = by_hand.by_hand(w, scheme, clip)
+    errors = by_hand.clip_errors(w, scheme)
     return (
         *_of_cell(found, cell),
-        plot(lab_plots.clipping(errors, clip, lab.by_hand.best_clip(errors))),
+        parts.drawn(lab_plots.clipping(errors, clip, by_hand.best_clip(errors))),
         table_html(_table(found, clip)),
     )
 
 
 def _of_cell(found: ByHand, cell: str) -> tuple[Any, ...]:
     """The grids with a cell chosen, its steps, and the weights that share its scale."""
+    from qdemo.lab import by_hand
+
     row, column = map(int, cell.split(","))
     at = (min(row, found.w.shape[0] - 1), min(column, found.w.shape[1] - 1))
     return (
         lab_html.grids_html(found, at),
-        lab_html.steps_html(lab.by_hand.choice(found, *at), found.formula(*at), at),
-        plot(lab_plots.staircase(*lab.by_hand.block(found, *at))),
+        lab_html.steps_html(by_hand.choice(found, *at), found.formula(*at), at),
+        parts.drawn(lab_plots.staircase(*by_hand.block(found, *at))),
     )
 
 
@@ -224,28 +232,39 @@ def _table(found: ByHand, clip: float) -> Table:
     return Table("What it costs", head, (row,))
 
 
+@parts.computing
 def _preset(kind: str, seed: int = 0) -> str:
-    return lab.matrices.write(lab.matrices.preset(kind, seed))
+    from qdemo.lab import matrices
+
+    return matrices.write(matrices.preset(kind, seed))
 
 
 def _draw(kind: str, seed: str) -> tuple[str, str]:
     return _preset(kind, int(seed) + 1), str(int(seed) + 1)
 
 
+@parts.computing
 def _outlier(text: str) -> tuple[Any, str]:
-    m = lab.matrices
-    return _tried(lambda: m.write(m.with_outlier(m.read(text))))
+    from qdemo.lab.matrices import read, with_outlier, write
+
+    return _tried(lambda: write(with_outlier(read(text))))
 
 
+@parts.computing
 def _best(text: str, bits: float, range_: str, scales: str) -> tuple[Any, str]:
+    from qdemo.lab.by_hand import best_clip, clip_errors
+    from qdemo.lab.matrices import read
+
     scheme = _scheme(bits, range_, scales)
-    b = lab.by_hand
-    return _tried(lambda: b.best_clip(b.clip_errors(lab.matrices.read(text), scheme)))
+    return _tried(lambda: best_clip(clip_errors(read(text), scheme)))
 
 
+@parts.computing
 def _percentile(text: str) -> tuple[Any, str]:
-    clip = lab.by_hand.percentile_clip
-    return _tried(lambda: max(0.2, round(clip(lab.matrices.read(text)), 2)))
+    from qdemo.lab.by_hand import percentile_clip
+    from qdemo.lab.matrices import read
+
+    return _tried(lambda: max(0.2, round(percentile_clip(read(text)), 2)))
 
 
 def _tried(compute: Any) -> tuple[Any, str]:

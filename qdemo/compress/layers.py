@@ -1,0 +1,115 @@
+"""Which layers can be quantized, and what a variant makes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from qdemo.compress.modules import QEmbedding, QLinear, QModule
+from qdemo.spec.scheme import Scheme, Step
+from qdemo.spec.variant import Variant
+
+QUANTIZED: dict[type[nn.Module], type[QModule]] = {nn.Linear: QLinear, nn.Embedding: QEmbedding}
+"""What takes over a layer, by its exact class: a subclass may read its weight in its own way."""
+
+EMBEDDINGS = frozenset(kind for kind, made in QUANTIZED.items() if issubclass(made, QEmbedding))
+"""Those that are taken only where they are asked for: +emb, `embeddings=True`, or by name."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a variant makes of a model: by name, the `schemes` of the layers that are quantized, and
+    the format (`casts`) of the modules whose own floats are an exception."""
+
+    schemes: dict[str, Scheme]
+    casts: dict[str, str]
+
+
+def plan(model: nn.Module, variant: Variant) -> Plan:
+    """What `variant` makes of each module of `model`, by the first of its names.
+
+    Raises:
+        ValueError: an exception names no module, or one without anything that it could apply to;
+            or nothing is left to quantize.
+    """
+    excepted = _excepted(model, variant)
+    schemes: dict[str, Scheme] = {}
+    casts: dict[str, str] = {}
+    for name, module in model.named_modules():
+        step, by_name = excepted.get(id(module), (variant.default, False))
+        if step.cast is not None:
+            casts[name] = step.cast
+        elif step.scheme is not None and takes(module, variant.embeddings or by_name):
+            schemes[name] = step.scheme
+    if variant.scheme is not None and not schemes:
+        raise ValueError(f"nothing to quantize: {str(variant)[:60]} leaves no layer")
+    if "" in schemes:
+        refuse_root(model)
+    return Plan(schemes, casts)
+
+
+def takes(module: nn.Module, embeddings: bool) -> bool:
+    """Whether a module can be quantized, and is asked for if it counts as an embedding."""
+    return type(module) in QUANTIZED and (embeddings or type(module) not in EMBEDDINGS)
+
+
+def chosen(
+    model: nn.Module, embeddings: bool, include: list[str], exclude: list[str]
+) -> dict[str, nn.Module]:
+    """The layers that fnmatch patterns of names mean, by name; a pattern may mean any name."""
+    if takes(model, embeddings):
+        refuse_root(model)
+    named = list(model.named_modules(remove_duplicate=False))
+    left = {id(module) for name, module in named if _matches(name, exclude)}
+    found: dict[int, tuple[str, nn.Module]] = {}
+    for name, module in named:
+        if takes(module, embeddings) and _matches(name, include) and id(module) not in left:
+            found.setdefault(id(module), (name, module))
+    return dict(found.values())
+
+
+def take_over(layer: nn.Module, scheme: Scheme) -> QModule:
+    """What stands for that layer, with its very Parameters.
+
+    Raises:
+        ValueError: the scheme does not fit the layer.
+    """
+    make: Any = QUANTIZED[type(layer)]  # each takes the class that it stands for
+    made: QModule = make(layer, scheme)
+    return made
+
+
+def refuse_root(model: nn.Module) -> None:
+    """A layer is swapped in its parent, which a model that is a layer itself has not."""
+    raise ValueError(f"cannot swap the model itself, a {type(model).__name__}; wrap it first")
+
+
+def _excepted(model: nn.Module, variant: Variant) -> dict[int, tuple[Step, bool]]:
+    """The step of each module that is an exception, and whether it is named itself, by identity:
+    a module that is used twice is meant by each of its names."""
+    found: dict[int, tuple[Step, bool]] = {}
+    for name, step in variant.exceptions:
+        try:
+            top = model.get_submodule(name)
+        except AttributeError:
+            raise ValueError(f"the exception ~{name}={step} names no module") from None
+        if not any(_applies(step, m, variant.embeddings or m is top) for m in top.modules()):
+            what = "floats to cast" if step.scheme is None else "layer to quantize"
+            raise ValueError(f"the exception ~{name}={step} finds no {what}")
+        for module in top.modules():
+            found.setdefault(id(module), (step, module is top))
+    return found
+
+
+def _applies(step: Step, module: nn.Module, embeddings: bool) -> bool:
+    if step.scheme is not None:
+        return takes(module, embeddings)
+    return any(p.is_floating_point() for p in module.parameters(recurse=False))
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,1 @@
+"""Running a comparison: what is asked goes in, events come out."""

@@ -1,0 +1,108 @@
+"""From what comes in to a request that can be run: the model's family says what it has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from qdemo.models.availability import offered
+from qdemo.models.catalogue import Entry
+from qdemo.models.families import FAMILIES
+from qdemo.models.pictures import Picture, named_picture, read_picture
+from qdemo.spec.given import Field
+from qdemo.spec.request import (
+    DEFAULT_TOKENS,
+    InputError,
+    Request,
+    as_text,
+    parse_formats,
+    parse_max_tokens,
+    parse_text,
+)
+
+SMALLER = "smaller"
+"""How the name of a picture begins that a browser has made smaller to keep it."""
+
+
+def ask(
+    model: object,
+    formats: object,
+    given: Mapping[str, object],
+    max_tokens: object = DEFAULT_TOKENS,
+    fresh: object = False,
+) -> Request:
+    """Check what came from outside; `given` is by the names of fields, of which the model's family
+    takes its own: text, or a picture as a file's path, a picture's name or a Picture.
+
+    Raises:
+        InputError: says in a sentence what is wrong.
+    """
+    entry = parse_model(model)
+    variants = parse_formats(formats)
+    field = field_of(entry)
+    value = read(field, given.get(field.name))
+    return Request(
+        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True
+    )
+
+
+def parse_model(model: object) -> Entry:
+    """The catalogue's entry.
+
+    Raises:
+        InputError: there is none of that name, or it is too large to be offered.
+    """
+    name = as_text(model, "model")[:100]
+    models = {entry.name: entry for entry in offered()}
+    if name not in models:
+        raise InputError("model", f"unknown model {name!r}; the models are {', '.join(models)}")
+    return models[name]
+
+
+def field_of(entry: Entry) -> Field:
+    """What the model's family asks for."""
+    return FAMILIES[entry.task].fields[0]
+
+
+def read(field: Field, value: object) -> object:
+    """What was given for a field, checked.
+
+    Raises:
+        InputError: it is nothing that it can be.
+    """
+    return _READ[field.kind](value, field.name)
+
+
+def name_of(given: object) -> str | None:
+    """What it can be asked for by again, from anywhere; None for a file that one has."""
+    if not isinstance(given, Picture):
+        return str(given)
+    return given.name if given.name.startswith(("gallery:", "scene:")) else None
+
+
+def picture_of(given: object) -> object:
+    """A picture of another program's as one of ours; whatever else stays what it is."""
+    if isinstance(given, Image.Image):
+        return Picture(given.convert("RGB"), "a picture")
+    return given
+
+
+def _picture(picture: object, field: str) -> Picture:
+    if picture is None or picture == "":
+        raise InputError(field, "there is no picture; upload one, or take a scene")
+    if isinstance(picture, Picture):
+        return picture
+    try:
+        if isinstance(picture, Path):
+            smaller = "a smaller copy of " * picture.name.startswith(SMALLER)
+            return read_picture(picture, f"{smaller}the uploaded file")
+        return named_picture(as_text(picture, field)[:100])
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(field, str(error)) from None
+
+
+_READ: dict[str, Callable[[object, str], object]] = {"text": parse_text, "picture": _picture}

@@ -1,0 +1,114 @@
+"""Calibration inputs: what the layers of a model are given by a few dozen ordinary inputs.
+
+They are collected in one pass of the model in fp32, layer by layer, padding left out, as few rows
+as the measures need. An embedded model brings inputs out of its own training stream, never of the
+items that it is judged by; every other one gets short texts of ours, or the gallery's pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from qdemo.models.families import Batch
+from qdemo.models.families.base import device_of
+from qdemo.models.loading import Loaded
+from qdemo.models.pictures import captions, named_picture
+
+FILE = "calibration.tsv"
+"""A line an input, and its answer behind a tab; of a picture its name, as it is asked for."""
+
+_DEFAULT = Path(__file__).parents[2] / "assets" / "calibration.tsv"
+_TOGETHER = 16
+_ROWS = (32, 256)
+_WORK = 4_000_000_000  # weights times rows that a measure multiplies for one format: about 0.2 s
+_GOLDEN = (5**0.5 - 1) / 2
+
+Pair = tuple[object, str]
+
+
+def pairs(loaded: Loaded) -> list[Pair]:
+    """Inputs and their answers, as the model's family takes them."""
+    looks = loaded.entry.family.fields[0].kind == "picture"
+    folder = loaded.entry.folder
+    if folder is not None and (folder / FILE).is_file():
+        own = _lines(folder / FILE)
+        return [(named_picture(asked), answer) for asked, answer in own] if looks else [*own]
+    return list(_gallery()) if looks else [*_lines(_DEFAULT)]
+
+
+def _lines(file: Path) -> list[tuple[str, str]]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [(asked, answer) for asked, _, answer in (line.partition("\t") for line in lines)]
+
+
+def _gallery() -> Iterator[Pair]:
+    for name, caption in captions().items():
+        yield named_picture(name), caption
+
+
+def rows_for(parameters: int) -> int:
+    """How many rows are collected of each layer of a model of that size.
+
+    >>> rows_for(4_000_000), rows_for(80_000_000), rows_for(10**9)
+    (256, 50, 32)
+    """
+    least, most = _ROWS
+    return max(least, min(most, _WORK // max(1, parameters)))
+
+
+@torch.inference_mode()
+def collect(loaded: Loaded, pairs: Sequence[Pair], rows: int) -> dict[str, Tensor]:
+    """Rows (n, in_features) that each Linear layer of the model is given, by its name; n is `rows`
+    at most. They are spread evenly over pairs that are spread evenly over all. No pairs, no rows.
+
+    Raises:
+        ValueError: an input that the model can't take.
+    """
+    model, device = loaded.model, device_of(loaded.model)
+    chosen = [pairs[i] for i in _spread(len(pairs), max(_TOGETHER, rows // 4))]
+    found: dict[str, list[Tensor]] = {}
+    for start in range(0, len(chosen), _TOGETHER):
+        part = chosen[start : start + _TOGETHER]
+        batch = loaded.family.calibration_batch(part).to(device)
+        with _listening(model, batch, rows * len(part) // len(chosen), found):
+            loaded.family.forward(model, batch)
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+@cache
+def _spread(length: int, count: int) -> list[int]:
+    """Up to `count` of the places below `length`, evenly over all of them and in step with nothing:
+    every ninth row would find the same few of the 37 patches of each picture again and again.
+
+    >>> _spread(20, 5), _spread(3, 4)
+    ([0, 5, 10, 13, 18], [0, 1, 2])
+    """
+    return sorted(sorted(range(length), key=lambda place: place * _GOLDEN % 1)[:count])
+
+
+@contextmanager
+def _listening(
+    model: nn.Module, batch: Batch, rows: int, found: dict[str, list[Tensor]]
+) -> Iterator[None]:
+    """Keep up to `rows` of what each Linear layer is given meanwhile, added to `found`."""
+
+    def keep(name: str, x: Tensor) -> None:
+        every = batch.rows(x)
+        found.setdefault(name, []).append(every[_spread(len(every), rows)])
+
+    handles = [
+        module.register_forward_pre_hook(lambda _, given, name=name: keep(name, given[0]))
+        for name, module in model.named_modules()
+        if type(module) is nn.Linear
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,264 @@
+"""One reference and its variants, run one after the other, told as events."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from qdemo.compress.convert import build
+from qdemo.compress.footprint import coverage, footprint
+from qdemo.engine import devices
+from qdemo.measure import FIGURES, MEASURES
+from qdemo.measure.logits import likeliest
+from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
+from qdemo.measure.overflow import watching
+from qdemo.models.decoding import generate, score
+from qdemo.models.families import Prompt
+from qdemo.models.families.base import device_of
+from qdemo.models.loading import Loaded
+from qdemo.spec.report import (
+    Done,
+    Event,
+    Failed,
+    Finished,
+    Machine,
+    Report,
+    Span,
+    Started,
+    Trial,
+    Written,
+)
+from qdemo.spec.variant import Variant
+
+REFERENCE = Variant()
+"""What everything is compared with: the model in fp32."""
+
+WATCHED = ("fp16", "bf16")
+"""What is looked into for numbers that went too far."""
+
+TOP = 5
+
+_LOGGER = logging.getLogger("qdemo")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What earlier comparisons left of the same model and input: results by format, with the
+    reference's logits; and, by format, what does not depend on the input."""
+
+    trials: Mapping[str, Trial] = field(default_factory=dict)
+    logits: NDArray[np.float32] | None = None
+    per_model: Mapping[str, Found] = field(default_factory=dict)
+
+
+def compare(
+    loaded: Loaded,
+    prompt: Prompt,
+    variants: Iterable[Variant],
+    max_tokens: int = 64,
+    known: Known | None = None,
+    inputs: Callable[[], Inputs] = dict,
+) -> Generator[Event]:
+    """Run the reference, then each variant, one alive at a time; closing the generator stops it.
+
+    The reference runs whether it is named or not. Without it there is nothing to compare with:
+    when it fails, nothing else is run. What is `known` is not run again.
+
+    Raises:
+        ValueError: `max_tokens` is below 1.
+    """
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
+    comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs)
+    report = _planned(comparison, variants)
+    yield Started(report)
+    for name in report.formats:
+        event: Done | Failed
+        try:
+            kept = comparison.kept(name)
+            event = Done(kept, kept=True) if kept else (yield from comparison.run(name))
+        except Exception as error:
+            event = Failed(name, _reason(error))
+        report = report.after(event)
+        yield event
+        if comparison.reference is None:
+            break
+    yield Finished(replace(report, finished=True, computed=now()))
+
+
+def _reason(error: Exception) -> str:
+    """Why a variant failed, in words for people; what is no one's plan is told to the log."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in str(error):
+        return "there is not enough memory free for this format"
+    if isinstance(error, ValueError | ArithmeticError) and _is_sentence(str(error)):
+        return str(error)
+    _LOGGER.error("a format failed", exc_info=error)
+    return f"the model broke off ({type(error).__name__}); the log has the rest"
+
+
+def _is_sentence(text: str) -> bool:
+    """Not the long story of a library."""
+    return 0 < len(text) < 300 and "\n" not in text
+
+
+def _planned(comparison: _Comparison, variants: Iterable[Variant]) -> Report:
+    loaded, prompt = comparison.loaded, comparison.prompt
+    kept = comparison.known.trials.get(str(REFERENCE))
+    return Report(
+        model=loaded.entry.name,
+        input=prompt.shown,
+        max_tokens=comparison.max_tokens,
+        formats=tuple(dict.fromkeys(map(str, [REFERENCE, *variants]))),
+        figures=FIGURES,
+        read=prompt.read,
+        kept_wide=loaded.kept_wide,
+        machine=_machine(kept.device if kept else devices.described(comparison.device)),
+    )
+
+
+def _machine(device: str) -> Machine:
+    return Machine(
+        processor=devices.processor(),
+        threads=torch.get_num_threads(),
+        python=platform.python_version(),
+        torch=version("torch"),
+        transformers=version("transformers"),
+        device=device,
+    )
+
+
+def now() -> str:
+    """The time, as reports have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(eq=False)
+class _Comparison:
+    """What is compared, and the reference once it has run."""
+
+    loaded: Loaded
+    prompt: Prompt
+    max_tokens: int
+    known: Known
+    inputs: Callable[[], Inputs]
+    reference: Ran | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return device_of(self.loaded.model)
+
+    def kept(self, name: str) -> Trial | None:
+        """What an earlier comparison computed."""
+        trial = self.known.trials.get(name)
+        if trial is None or self.reference is not None:
+            return trial
+        if self.known.logits is None:  # without the reference's there is nothing to go on from
+            return None
+        logits = torch.from_numpy(self.known.logits).to(self.device)
+        self.reference = Ran(REFERENCE, self.loaded.model, trial.tokens, (), logits)
+        return trial
+
+    def run(self, name: str) -> Generator[Event, None, Done]:
+        """Run a format, and measure what it did."""
+        variant = Variant.parse(name)
+        is_reference = self.reference is None
+        model = self.loaded.model if is_reference else build(self.loaded.model, variant)
+        ran, trial = yield from self._ran(variant, model)
+        measured = self._measured(name, ran)
+        trial = replace(trial, figures=measured.figures, by_position=measured.by_position,
+                        weights=measured.weights)  # fmt: skip
+        if is_reference:
+            self.reference = ran
+        return Done(trial, logits=ran.logits.cpu().numpy() if is_reference else None)
+
+    def _ran(self, variant: Variant, model: nn.Module) -> Generator[Event, None, tuple[Ran, Trial]]:
+        family, prompt = self.loaded.family, self.prompt
+        # The first pass pays for pages and caches; no token's time should have that in it.
+        logits, span = None, None
+        if self.reference is None:
+            next(generate(family, model, prompt, 1))
+        else:
+            logits, span = self._scored(variant, model, self.reference.tokens)
+        tokens, seconds = yield from self._generated(variant, model, span)
+        if logits is None:
+            logits = score(family, model, prompt, tokens)
+        ran = Ran(variant, model, tokens, seconds, logits, span, self.reference, self.inputs)
+        return ran, Trial(
+            format=str(variant),
+            output=family.decode(tokens),
+            tokens=tokens,
+            pieces=tuple(family.pieces(tokens)),
+            footprint=footprint(model),
+            coverage=coverage(model, self.loaded.model, variant),
+            top=self._top(logits),
+            span=span,
+            computed=now(),
+            device=devices.described(self.device),
+        )
+
+    def _generated(
+        self, variant: Variant, model: nn.Module, span: Span | None
+    ) -> Generator[Event, None, tuple[tuple[int, ...], tuple[float, ...]]]:
+        tokens: list[int] = []
+        seconds: list[float] = []
+        answer = generate(self.loaded.family, model, self.prompt, self.max_tokens)
+        try:
+            for token, took in _timed(answer):
+                tokens.append(token)
+                seconds.append(took)
+                yield Written(str(variant), self.loaded.family.decode(tokens))
+        except ArithmeticError as error:
+            raise ArithmeticError(f"{error}{_where(span)}") from None
+        return tuple(tokens), tuple(seconds)
+
+    def _scored(
+        self, variant: Variant, model: nn.Module, tokens: Sequence[int]
+    ) -> tuple[Tensor, Span | None]:
+        """The logits; and how far numbers go inside the model, where they may go too far."""
+        family, prompt = self.loaded.family, self.prompt
+        if variant.compute not in WATCHED:
+            return score(family, model, prompt, tokens), None
+        with watching(model) as seen:
+            return score(family, model, prompt, tokens), seen.span
+
+    def _measured(self, name: str, ran: Ran) -> Found:
+        known = self.known.per_model.get(name)
+        if known is None:
+            known = found([one for one in MEASURES if one.per_model], ran)
+        every = joined([known, found([one for one in MEASURES if not one.per_model], ran)])
+        order = {figure.key: every.figures.get(figure.key) for figure in FIGURES}
+        return replace(every, figures=order)
+
+    def _top(self, logits: Tensor) -> tuple[tuple[tuple[str, float | None], ...], ...]:
+        return tuple(
+            tuple(zip(self.loaded.family.pieces(tokens), map(finite, shares), strict=True))
+            for tokens, shares in likeliest(logits, TOP)
+        )
+
+
+def _where(span: Span | None) -> str:
+    """Where numbers first went too far, as the end of a sentence."""
+    first = None if span is None else span.overflow
+    return "" if first is None else f"; first in what comes out of {first.module}"
+
+
+def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:
+    """Each token with the seconds it took, the time that the listener takes left out."""
+    while True:
+        start = time.perf_counter()
+        token = next(tokens, None)
+        took = time.perf_counter() - start
+        if token is None:
+            return
+        yield token, took

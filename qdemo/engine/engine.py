@@ -1,0 +1,387 @@
+"""The one door to what is computed: for the page, the API, the terminal and Python.
+
+It is here before torch is: what needs torch is imported when the first request comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from threading import Event as Flag
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from qdemo.engine import devices, heap
+from qdemo.engine.asking import field_of, picture_of
+from qdemo.engine.first import begin, libraries
+from qdemo.engine.keeping import Keeping
+from qdemo.engine.turns import Line, Run, Waiting, begun
+from qdemo.models.availability import UnavailableError, folder_of, get_entry
+from qdemo.models.catalogue import Entry
+from qdemo.settings import SETTINGS, Settings
+from qdemo.spec.footprint import Coverage, Footprint
+from qdemo.spec.report import Done, Event, Failed, Finished, Report, Started, Stopped, Written
+from qdemo.spec.request import DEFAULT_TOKENS, InputError, Request
+from qdemo.spec.variant import Variant
+
+if TYPE_CHECKING:
+    import torch
+
+    from qdemo.engine.comparing import Known
+    from qdemo.measure.measure import Found, Inputs
+    from qdemo.models.download import Downloading
+    from qdemo.models.families import Prompt
+    from qdemo.models.loading import Loaded
+
+PLACES = 16
+"""How many wait for their turn."""
+
+SECONDS_APART = 0.1
+"""Between two pictures of a text that grows: more often, and a browser only lags behind."""
+
+STOPPED = "stopped before it finished"
+
+
+@dataclass(frozen=True)
+class Sized:
+    """What a model holds in one format, and how much of it is quantized."""
+
+    format: str
+    footprint: Footprint
+    coverage: Coverage
+    bits_per_weight: float | None
+
+
+class Engine:
+    """Models, results and the device of one process, and whose turn it is."""
+
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        """Nothing is loaded yet."""
+        self.settings = settings
+        self.keeping = Keeping(settings)
+        self.computing, self.downloading = Line(PLACES), Line(PLACES)
+        self._loading = Lock()
+        _ENGINES[id(self)] = self
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where it computes: QDEMO_DEVICE, or --device.
+
+        Raises:
+            ValueError: there is no such device here.
+        """
+        libraries()
+        return devices.chosen(self.settings.device)
+
+    def run(
+        self, request: Request, stop: Flag | None = None, deadline_s: float | None = None
+    ) -> Generator[Event]:
+        """What happens in a comparison, to its end; what a stop or the deadline leaves undone is
+        told as `Stopped`.
+
+        Raises:
+            InputError: the model can't be had, or can't take this input.
+        """
+        began, report = time.monotonic(), None
+        stop = Flag() if stop is None else stop
+        reason = STOPPED
+        with closing(self._events(request, stop)) as events:
+            for event in events:
+                report = event.report if isinstance(event, Started) else report
+                report = None if report is None else report.after(event)
+                yield event
+                if deadline_s is not None and time.monotonic() - began > deadline_s:
+                    reason = f"stopped after {deadline_s} s, the longest here"
+                    break
+        if report is not None and not report.finished:
+            yield from _ended(report, reason)
+
+    def _events(self, request: Request, stop: Flag) -> Generator[Event]:
+        loaded, prompt = self.given(request)
+        from qdemo.engine.threads import for_size, on_threads
+
+        count = for_size(get_entry(request.model).parameters or loaded.parameters)
+        known = self._known(request)
+        compute = self.compute if _is_whole(known, request) else partial(_compute, id(self))
+        computed = compute(request, prompt, known)
+        for event in on_threads(count, computed, stop):
+            yield self._kept(request, event) if isinstance(event, Done) else event
+            if isinstance(event, Done | Failed):  # never between tokens, whose time is measured
+                heap.give_back()
+
+    def compute(self, request: Request, prompt: Prompt, known: Known) -> Generator[Event]:
+        """The same, in whatever process has the device."""
+        from qdemo.engine.comparing import compare
+
+        loaded = self.loaded(get_entry(request.model))
+        if not _is_whole(known, request):
+            loaded = loaded.on(self.device)
+        yield from compare(
+            loaded, prompt, request.variants, request.max_tokens, known,
+            lambda: self._inputs(loaded),
+        )  # fmt: skip
+
+    def given(self, request: Request) -> tuple[Loaded, Prompt]:
+        """The loaded model with its input.
+
+        Raises:
+            InputError: the model can't be had, or can't take this input.
+        """
+        try:
+            loaded = self.loaded(get_entry(request.model))
+        except UnavailableError as error:
+            raise InputError("model", str(error)) from None
+        try:
+            return loaded, loaded.family.encode(request.given)
+        except ValueError as error:
+            raise InputError(request.field, str(error)) from None
+
+    def loaded(self, entry: Entry) -> Loaded:
+        """The model; who asks while it is being loaded waits, and does not load it again.
+
+        Raises:
+            UnavailableError: it is not on this machine, or there is no room for it.
+        """
+        libraries()
+        import torch
+
+        from qdemo.models import loading
+        from qdemo.models.checkpoint import parameters_of
+
+        found = self.keeping.models.get(entry.name)
+        if found is not None:  # without the lock, of which a fork might have a copy that is held
+            return found  # type: ignore[return-value]
+        with self._loading:
+            found = self.keeping.models.get(entry.name)
+            if found is None:
+                parameters = parameters_of(entry)
+                # A GPU that is lent for a call is not there before and after it.
+                device = "cpu" if devices.is_lent() else self.device
+                self._make_room(entry, parameters, device)
+                with torch.inference_mode(False):  # a caller's own ends at its thread
+                    found = loading.load(entry, device)
+                self.keeping.models.put(entry.name, found, 4 * parameters)
+            loaded: Loaded = found  # type: ignore[assignment]
+            return loaded
+
+    def _make_room(self, entry: Entry, parameters: int, device: torch.device | str) -> None:
+        """Let go of other models, the one not used longest first, until there is room."""
+        from qdemo.models.memory import check_memory
+
+        while True:
+            try:
+                return check_memory(entry, parameters, device)
+            except UnavailableError:
+                if not self.keeping.models.forget_oldest():
+                    raise
+                heap.collect()
+
+    def _inputs(self, loaded: Loaded) -> Inputs:
+        """The model's calibration inputs, collected when they are first asked for."""
+        from qdemo.engine import calibrating
+
+        name = loaded.entry.name
+        found = self.keeping.inputs.get(name)
+        if found is None:
+            rows = calibrating.rows_for(loaded.parameters)
+            found = calibrating.collect(loaded, calibrating.pairs(loaded), rows)
+            self.keeping.inputs.put(name, found, sum(x.nbytes for x in found.values()))
+        return found
+
+    def _known(self, request: Request) -> Known:
+        from qdemo.engine.comparing import Known
+
+        results = {name: self.keeping.result(request, name) for name in request.formats}
+        here = {name: found for name, found in results.items() if found is not None}
+        reference = here.get(request.formats[0])
+        per_model = {name: self.keeping.per_model(request.model, name) for name in request.formats}
+        return Known(
+            {name: trial for name, (trial, _) in here.items()},
+            reference[1] if reference else None,
+            {name: found for name, found in per_model.items() if found is not None},
+        )
+
+    def _kept(self, request: Request, done: Done) -> Done:
+        """Keep what was computed: here, as a process that was lent a GPU forgets it."""
+        if not done.kept:
+            self.keeping.keep(request, done, _per_model(done))
+        return replace(done, logits=None)
+
+    def told(self, request: Request, run: Run) -> Iterator[Waiting | Report]:
+        """What is known, whenever there is something new to show; the last one is finished.
+
+        Nothing is, where it was stopped before its turn came.
+
+        Raises:
+            InputError: the model can't be had, or can't take this input.
+            FullError: too many wait.
+        """
+        libraries()
+        try:
+            with run.turn_in(self.computing) as waiting:
+                yield from waiting
+                if not run.is_stopped:
+                    events = self.run(request, run.stop, self.settings.deadline_s)
+                    yield from _now_and_then(events)
+        finally:
+            heap.collect()
+
+    def from_kept(self, request: Request) -> Report | None:
+        """The end of it, at once, where all that was asked for is kept; None where some is not."""
+        libraries()
+        is_here = self.keeping.models.get(request.model) is not None
+        if not is_here or not _is_whole(self._known(request), request):
+            return None
+        with begun() as run:
+            *_, last = _now_and_then(self.run(request, run.stop))
+        return last
+
+    def download(self, entry: Entry, run: Run) -> Iterator[Waiting | Downloading]:
+        """Bring a model from the Hub, telling how far it is; nothing is told where it is here.
+
+        Raises:
+            InputError: it can't be had, or there is no room for it.
+            FullError: too many wait.
+        """
+        libraries()
+        from qdemo.models.download import download
+
+        try:
+            with run.turn_in(self.downloading) as waiting:
+                yield from waiting
+                for known in download(entry):
+                    if run.is_stopped:
+                        return
+                    yield known
+        except UnavailableError as error:
+            raise InputError("model", str(error)) from None
+
+    def sizes(
+        self, model: str, variants: Iterable[Variant], tied: bool | None = None
+    ) -> Iterator[Sized]:
+        """What a model holds in each format; found without its weights.
+
+        Raises:
+            ValueError: there is no such model, or a format does not fit it.
+        """
+        libraries()
+        from qdemo.compress.convert import build
+        from qdemo.compress.footprint import bits_per_weight, coverage, footprint
+        from qdemo.models.loading import skeleton
+
+        shapes = skeleton(get_entry(model), tied)
+        for variant in variants:
+            built = build(shapes, variant)
+            reached = coverage(built, shapes, variant)
+            yield Sized(str(variant), footprint(built), reached, bits_per_weight(built))
+
+    def warm_up(self, name: str) -> None:
+        """Import what computes and load a model, in the background: the first click need not
+        wait."""
+
+        def load() -> None:
+            self.loaded(get_entry(name))
+            from qdemo.engine import comparing, threads  # noqa: F401
+
+            heap.freeze()
+
+        begin()
+        Thread(target=load, daemon=True).start()
+
+
+def is_here(entry: Entry) -> bool:
+    """Whether the model's files are on this machine."""
+    return folder_of(entry) is not None
+
+
+def compare(
+    model: str, given: object, formats: Iterable[str | Variant], max_tokens: int = DEFAULT_TOKENS
+) -> Generator[Event]:
+    """Run a catalogue model on `given`, a prompt or a PIL picture, in fp32 and in each format.
+
+    Yields what happens (`qdemo.spec.report`); the last event, `Finished`, has the whole report.
+    Nothing is taken from what was computed before, and there is no deadline.
+
+    Raises:
+        ValueError: an unknown model or format, or an input that the model can't take.
+        UnavailableError: the model is neither here nor to be had; an OSError.
+    """
+    entry = get_entry(model)
+    variants = tuple(Variant.parse(f) if isinstance(f, str) else f for f in formats)
+    for variant in variants:
+        variant.check_built()
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
+    libraries()
+    from qdemo.models.download import download
+
+    for _ in download(entry):  # nothing, where it is here
+        pass
+    ENGINE.loaded(entry)
+    request = Request(model, variants, picture_of(given), field_of(entry).name, max_tokens, True)
+    ENGINE.given(request)
+    return ENGINE.run(request)
+
+
+def _per_model(done: Done) -> Found:
+    """What of a result is the same for each input."""
+    from qdemo.measure import MEASURES
+    from qdemo.measure.measure import Found
+
+    keys = [figure.key for one in MEASURES if one.per_model for figure in one.figures]
+    figures = {key: done.trial.figures.get(key) for key in keys}
+    return Found(figures, parameters=done.trial.weights)
+
+
+def _now_and_then(events: Generator[Event]) -> Iterator[Report]:
+    """What is known after those events, whenever there is something new to show."""
+    report: Report | None = None
+    shown_at = time.monotonic()
+    with closing(events):
+        for event in events:
+            report = event.report if isinstance(event, Started) else report
+            assert report is not None
+            report = report.after(event)
+            now = time.monotonic()
+            if isinstance(event, Stopped):
+                continue
+            if not isinstance(event, Written) or now - shown_at > SECONDS_APART:
+                yield report
+                shown_at = now
+
+
+def _is_whole(known: Known, request: Request) -> bool:
+    """Whether nothing is left to compute."""
+    return len(known.trials) == len(request.formats)
+
+
+def _ended(report: Report, reason: str) -> Iterator[Event]:
+    """The end of what was ended early."""
+    from qdemo.engine.comparing import now
+
+    for name in report.not_through:
+        stopped = Stopped(name, reason)
+        report = report.after(stopped)
+        yield stopped
+    yield Finished(replace(report, running={}, finished=True, computed=now()))
+
+
+_ENGINES: WeakValueDictionary[int, Engine] = WeakValueDictionary()
+
+
+@devices.on_gpu
+def _compute(number: int, request: Request, prompt: Prompt, known: Known) -> Generator[Event]:
+    """A Space that lends GPUs looks for what is decorated when it starts, and calls it in a fork,
+    to which only what can be sent goes: the engine is there already, and goes by its number."""
+    from qdemo.engine.threads import settle
+
+    settle()
+    yield from _ENGINES[number].compute(request, prompt, known)
+
+
+ENGINE = Engine()
+"""That of this process."""

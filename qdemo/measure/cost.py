@@ -1,0 +1,93 @@
+"""What a variant costs: the bytes it holds, and the time its tokens take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from qdemo.compress.convert import build, rebuild
+from qdemo.compress.footprint import bits_per_weight, footprint
+from qdemo.measure.measure import Found, Measure, Ran
+from qdemo.spec.figure import Figure
+from qdemo.spec.variant import Variant
+
+
+def _size(ran: Ran) -> Found:
+    held = footprint(ran.model).total
+    reference = held if ran.reference is None else footprint(ran.reference.model).total
+    return Found(
+        {
+            "bytes": held,
+            "times_smaller": reference / held,
+            "bits_per_weight": bits_per_weight(ran.model),
+            "bytes_with_embeddings": None
+            if ran.reference is None
+            else _bytes_with_embeddings(ran.reference.model, ran.variant),
+        }
+    )
+
+
+def _bytes_with_embeddings(reference: nn.Module, variant: Variant) -> int | None:
+    """Found without quantizing anything, on shapes alone, and once for a model."""
+    if variant.scheme is None or variant.embeddings:
+        return None
+    known = _BYTES.setdefault(reference, {})
+    if variant not in known:
+        shapes = rebuild(reference, device="meta")
+        known[variant] = footprint(build(shapes, replace(variant, embeddings=True))).total
+    return known[variant]
+
+
+_BYTES: WeakKeyDictionary[nn.Module, dict[Variant, int]] = WeakKeyDictionary()
+
+
+def _time(ran: Ran) -> Found:
+    first, *further = ran.seconds
+    each = 1000 * sum(further) / len(further) if further else None
+    return Found({"first_token_ms": 1000 * first, "token_ms": each})
+
+
+SIZE = Measure(
+    figures=(
+        Figure(
+            "bytes", "memory",
+            "Bytes of storage really held; what several tensors share is counted once.",
+            unit="bytes", better="low", form="bytes", alone=True, heads=(("summary", "memory"),),
+        ),
+        Figure(
+            "times_smaller", "smaller", "fp32's bytes divided by this format's.",
+            better="high", form="times", alone=True, heads=(("summary", "smaller"),),
+        ),
+        Figure(
+            "bits_per_weight", "bits a weight",
+            "Bits that each quantized weight takes, its share of scales and zero points counted.",
+            unit="bits", better="low",
+        ),
+        Figure(
+            "bytes_with_embeddings", "with embeddings",
+            "Bytes it would hold if the embeddings were quantized too.",
+            unit="bytes", better="low", form="bytes",
+        ),
+    ),
+    of=_size, alone=True,
+)  # fmt: skip
+
+TIME = Measure(
+    figures=(
+        Figure(
+            "first_token_ms", "first token",
+            "Time to the first token, after a warm-up, on the device that the report names.",
+            unit="ms", better="low", alone=True,
+            heads=(("card", "first token"), ("summary", "first token")),
+        ),
+        Figure(
+            "token_ms", "each further token",
+            "Milliseconds for each further token of the answer, after a warm-up.",
+            unit="ms", better="low", alone=True,
+            heads=(("card", "each further"), ("summary", "a token")),
+        ),
+    ),
+    of=_time, alone=True,
+)  # fmt: skip

@@ -1,0 +1,90 @@
+"""The bytes that a model holds, and how much of it a variant has reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KINDS = ("quantized weights", "scales and zero points", "float weights", "buffers")
+"""What bytes are spent on; quantized weights are integers, or fp8 numbers that have a scale."""
+
+WHY = {
+    "cast": "the model is cast, and nothing of it is quantized",
+    "embedding": "embeddings are quantized with +emb only",
+    "name": "left out by name",
+    "class": "there is no quantized class",
+    "shape": "its weight is no matrix: it has three dimensions or more",
+    "vector": "a bias or a norm has one number a row, too few to matter",
+}
+"""Why parameters stay float: a short key, and what it says to a person."""
+
+LOW = 0.5
+"""Below this share of quantized parameters, what a variant shows is mostly the float model."""
+
+
+@dataclass(frozen=True)
+class SplitTie:
+    """One matrix held twice: quantized in one module, float in another that it was tied to."""
+
+    quantized: str
+    float: str
+    float_bytes: int
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of storage held, memory that several tensors share counted once.
+
+    `total` is the sum over `by_kind` (each of `KINDS`) and over `by_module` (the modules that own
+    a tensor themselves; shared memory belongs to the first).
+    """
+
+    total: int
+    by_kind: dict[str, int]
+    by_module: dict[str, int]
+    split_ties: tuple[SplitTie, ...] = ()
+
+
+@dataclass(frozen=True)
+class Left:
+    """Parameters that stay float, of one `kind` (the class of module that owns them, or "bias" of a
+    layer that can be quantized) and for one reason, a key of `WHY`. There are `tensors` of them;
+    `example` names the first."""
+
+    kind: str
+    why: str
+    parameters: int
+    tensors: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many `parameters` a model has and how many are quantized; a shared one counts once, and
+    is quantized where one of its ends is (`Footprint.split_ties` names the other).
+
+    `left` is the rest, the largest part first; `bf16_bytes` is what the bf16 cast of the same model
+    holds, which costs no quantization at all.
+
+    >>> found = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
+    >>> found.share, found.is_low, found.saves(Footprint(190, {}, {}))
+    (0.3, True, True)
+    """
+
+    parameters: int
+    quantized: int
+    left: tuple[Left, ...]
+    bf16_bytes: int
+
+    @property
+    def share(self) -> float:
+        """The share of parameters that is quantized; 0 of a model without any."""
+        return self.quantized / self.parameters if self.parameters else 0.0
+
+    @property
+    def is_low(self) -> bool:
+        """Whether something is quantized, but most parameters are not."""
+        return 0 < self.share < LOW
+
+    def saves(self, held: Footprint) -> bool:
+        """Whether `held`, what the variant holds, is less than the bf16 cast does."""
+        return held.total < self.bf16_bytes

@@ -1,0 +1,56 @@
+"""What a family of models asks a person for: what builds the page's controls, the command line's
+options, the arguments of the API, and links.
+
+>>> prompt = Field("prompt", "text", "Prompt", examples=("What is 59 + 64?",))
+>>> prompt.first
+'What is 59 + 64?'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing that is asked for, by its `name`: "prompt", "picture".
+
+    `kind` says what the value is, and with it which control shows it and what checks it: a text is
+    a `str`; a picture is a `qdemo.models.pictures.Picture`, which is asked for again by its name.
+    `label` and `placeholder` are what a person reads. `examples` are values that can be taken as
+    they are: texts, or the names of pictures.
+
+    A family with one field is given that field's value; one with several would be given a mapping
+    from their names.
+    """
+
+    name: str
+    kind: Literal["text", "picture"]
+    label: str
+    placeholder: str = ""
+    examples: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is no identifier: it becomes an argument, and an option."""
+        if not self.name.isidentifier():
+            raise ValueError(f"field name {self.name!r}; expected an identifier such as 'prompt'")
+
+    @property
+    def first(self) -> str:
+        """What a page begins with."""
+        return self.examples[0] if self.examples else ""
+
+
+def by_name(fields: Iterable[Field]) -> dict[str, Field]:
+    """Every field once, in the order in which they are first met: families share some.
+
+    Raises:
+        ValueError: two that differ go by one name.
+    """
+    found: dict[str, Field] = {}
+    for field in fields:
+        if found.setdefault(field.name, field) != field:
+            raise ValueError(f"two fields that differ are named {field.name!r}")
+    return found

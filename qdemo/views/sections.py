@@ -1,0 +1,61 @@
+"""What is drawn of a report: each chart with its words and its table, for the page and for files.
+
+A further chart is one more file with a `Section`, and a line in `SECTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from qdemo.spec.report import Report
+from qdemo.views import plots, readings, tables
+from qdemo.views.tables import Table
+
+Parameter = str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chart, what to see in it, and its figures as a table, where it has one.
+
+    Each is made of a report and of one of its parameters, which only those look at that are
+    `by_parameter`. One that has no `text` of its own stands under the table of the one before.
+    """
+
+    key: str
+    title: str
+    text: str
+    figure: Callable[[Report, Parameter], go.Figure]
+    reading: Callable[[Report, Parameter], str]
+    table: Callable[[Report, Parameter], Table] | None = None
+    by_parameter: bool = False
+
+
+MEMORY = Section(
+    "memory", "Memory", "Bytes of storage really held, shared storage counted once.",
+    lambda report, _: plots.memory(report),
+    lambda report, _: readings.memory(report),
+    lambda report, _: tables.memory(report),
+)  # fmt: skip
+LOGITS = Section(
+    "logits", "Logits",
+    "Every format is fed fp32's own answer, so that each position compares like with like.",
+    lambda report, _: plots.logits(report),
+    lambda report, _: readings.logits(report),
+    lambda report, _: tables.logits(report),
+)  # fmt: skip
+WEIGHTS = Section(
+    "weights", "Weights", "What a format changes in the weights themselves.",
+    plots.weights, readings.weights, tables.weights, by_parameter=True,
+)  # fmt: skip
+MAP = Section(
+    "map", "Matrix by matrix", "",
+    lambda report, _: plots.sqnr_map(report),
+    lambda report, _: readings.hardest(report),
+)  # fmt: skip
+
+SECTIONS = (MEMORY, LOGITS, WEIGHTS, MAP)
+"""In the order in which they stand."""

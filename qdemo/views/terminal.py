@@ -1,0 +1,54 @@
+"""What a terminal shows: a table in columns, in the characters that it has."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qdemo.views.tables import Table
+
+
+def write_what_can_be_written() -> None:
+    """Have no character end a run in a terminal that lacks it: Windows' and C's encodings do."""
+    codecs.register_error("qdemo", _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="qdemo")
+
+
+def _plainer(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Signs of ours in ASCII, all else by its number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    plain = "".join(_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in wrong)
+    return plain, error.end
+
+
+_ASCII = {"Δ": "d", "–": "-", "×": "x", "…": "...", "▁": "_", "‖": "|", "−": "-"}
+
+
+def columns(table: Table, outputs: Sequence[str] = ()) -> str:
+    """A table in columns: words to the left, numbers (and what stands for none) to the right; what
+    models say comes last."""
+    head = [*table.head, *(["output"] if outputs else [])]
+    rows = [[*row, *outputs[i : i + 1]] for i, row in enumerate(table.rows)]
+    columns = list(zip(head, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(map(_is_number, column[1:])) for column in columns]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit() or cell in ("–", "exact", "never")

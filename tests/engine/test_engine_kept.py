@@ -1,0 +1,139 @@
+"""What an engine has computed is not computed again."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from qdemo.engine import comparing
+from qdemo.engine.engine import ENGINE, Engine
+from qdemo.measure import weights
+from qdemo.settings import Settings
+from qdemo.spec.document import as_json
+from qdemo.spec.report import Done
+from tests.engine.test_engine import REQUEST, asked, progress
+from tests.parrot import compared
+
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
+
+
+def test_the_same_is_not_computed_twice():
+    *_, first = progress(REQUEST)
+    *_, again = progress(REQUEST)
+    assert first.kept == ()
+    assert again.kept == ("fp32", "int8")  # what failed is tried anew
+    assert as_json(again)["results"] == as_json(first)["results"]
+    assert again.results == first.results
+    assert len(again.failures) == 1
+
+
+def test_what_is_asked_for_afresh_is_computed():
+    *_, first = progress(REQUEST)
+    *_, again = progress(replace(REQUEST, fresh=True))
+    assert again.kept == ()
+    assert again.results[0] is not first.results[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [asked(["int8"], "What is 23 + 46?"), asked(["int8"], max_tokens=2)],
+    ids=["input", "tokens"],
+)
+def test_another_input_and_another_length_are_computed(other):
+    *_, _ = progress(REQUEST)
+    *_, last = progress(other)
+    assert last.kept == ()
+
+
+def test_another_format_is_compared_with_what_was_kept_of_fp32():
+    *_, _ = progress(REQUEST)
+    *_, last = progress(asked(["int4"]))
+    assert last.kept == ("fp32",)
+    ENGINE.keeping.forget()
+    *_, alone = progress(asked(["int4"]))
+    assert alone.kept == ()
+    found, expected = (one.results[1].figures["logit_mean_abs"] for one in (last, alone))
+    assert found == pytest.approx(expected)
+
+
+def test_results_are_kept_as_long_as_there_is_room():
+    small = Engine(Settings(result_bytes=1))
+    *_, _ = progress(REQUEST, small)
+    *_, last = progress(REQUEST, small)
+    assert last.kept == ()
+    assert small.keeping._results.n_bytes == 0
+
+
+def test_what_is_kept_of_weights_is_not_understated():
+    *_, _ = progress(REQUEST)
+    held = ENGINE.keeping._per_model._kept
+    assert len(held) == 1
+    for key in held:
+        found, n_bytes = held[key]
+        assert n_bytes >= len(pickle.dumps(found))
+
+
+def test_the_errors_of_weights_are_kept_for_every_input(monkeypatch):
+    *_, first = progress(REQUEST)
+    monkeypatch.setattr(weights, "model_weight_errors", lambda *_: 1 / 0)
+    monkeypatch.setattr(Engine, "_inputs", lambda *_: 1 / 0)
+    *_, last = progress(asked(["int8"], "What is 23 + 46?"))
+    assert (last.kept, last.failures) == ((), ())
+    assert last.results[1].weights == first.results[1].weights
+    keys = ("weight_sqnr_db", "output_error")
+    found, expected = ([one.results[1].figures[key] for key in keys] for one in (last, first))
+    assert found == expected
+    assert None not in found
+
+
+def test_what_is_kept_is_put_together_again_at_once(monkeypatch):
+    request = asked(["int8", "int4"])
+    assert ENGINE.from_kept(request) is None
+    *_, whole = progress(request)
+    monkeypatch.setattr(comparing._Comparison, "run", lambda *_: 1 / 0)  # nothing is computed
+    again = ENGINE.from_kept(request)
+    assert as_json(again)["results"] == as_json(whole)["results"]
+    assert again.finished
+    assert ENGINE.from_kept(asked(["int8", "int3"])) is None
+    assert ENGINE.from_kept(replace(request, fresh=True)) is None
+
+
+def test_what_a_run_that_was_stopped_has_computed_is_kept():
+    events = ENGINE.run(asked(["int8", "int4"]))
+    assert next(event.trial.format for event in events if isinstance(event, Done)) == "fp32"
+    events.close()
+    *_, last = progress(REQUEST)
+    assert last.kept == ("fp32",)
+
+
+def test_a_page_s_report_is_found_by_its_number_alone():
+    keeping = ENGINE.keeping
+    one, other = (
+        replace(compared([]), input=text) for text in ("Dienstag – 火", "half of one: \ud83d")
+    )
+    keeping.keep_shown("a number", one)
+    keeping.keep_shown("another", other)
+    assert keeping.shown("a number") == one
+    assert keeping.shown("another") == other
+    for number in ("", "a numbe", "example", "none"):
+        assert keeping.shown(number) is None
+
+
+def test_reports_share_the_room_of_results():
+    *_, known = progress(REQUEST)
+    ENGINE.keeping.keep_shown("mine", known)
+    held = ENGINE.keeping._results.n_bytes
+    small = Engine(Settings(result_bytes=held))
+    *_, known = progress(REQUEST, small)
+    small.keeping.keep_shown("mine", known)
+    small.keeping.keep_shown("another's", known)
+    assert small.keeping._results.n_bytes <= held
+    assert small.keeping.shown("another's") == known
+
+
+def test_forgotten_is_forgotten():
+    *_, _ = progress(REQUEST)
+    memories = ENGINE.keeping._all
+    assert all(map(len, memories))
+    ENGINE.keeping.forget()
+    assert [memory.n_bytes for memory in memories] == [0] * len(memories)
