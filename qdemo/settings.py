@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qdemo.spec.messages import say
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """What can compute; `auto` is CUDA where there is one, and the CPU elsewhere."""
 
@@ -63,7 +65,11 @@ class Settings:
 def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, str(default)).strip()
     if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{name} is {text[:40]!r}, expected a whole number from 0 on")
+        raise ValueError(
+            say(
+                "{name} is {found!r}, expected a whole number from 0 on", name=name, found=text[:40]
+            )
+        )
     return int(text)
 
 
@@ -72,7 +78,14 @@ def _one_of(
 ) -> str:
     text = environment.get(name, default).strip()
     if text not in allowed:
-        raise ValueError(f"{name} is {text[:40]!r}, expected one of {', '.join(allowed)}")
+        raise ValueError(
+            say(
+                "{name} is {found!r}, expected one of {names}",
+                name=name,
+                found=text[:40],
+                names=", ".join(allowed),
+            )
+        )
     return text
 
 
@@ -86,8 +99,12 @@ def _origins(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     for origin in filter(None, found):
         if not re.fullmatch(r"\*|https?://(\*\.)?[A-Za-z0-9.-]+(:(\d{1,5}|\*))?", origin):
             raise ValueError(
-                f"{name} has {origin[:60]!r}, expected an origin such as https://example.org, "
-                "https://*.example.org:8443, or * for anyone"
+                say(
+                    "{name} has {found!r}, expected an origin such as https://example.org, "
+                    "https://*.example.org:8443, or * for anyone",
+                    name=name,
+                    found=origin[:60],
+                )
             )
     return tuple(filter(None, found))
 

@@ -12,7 +12,7 @@ import qdemo
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "spec": {"spec"},
-    "settings": set(),
+    "settings": {"spec"},
     "numerics": {"numerics", "spec"},
     "compress": {"compress", "numerics", "spec"},
     "measure": {"measure", "compress", "numerics", "spec"},

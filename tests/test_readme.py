@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from qdemo.__main__ import main
-from qdemo.ui.pages import about
 from qdemo.models.catalogue import CATALOGUE
+from qdemo.ui.pages import about
 from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from gradio_client import handle_file
 
-from qdemo.views import files
 from qdemo.models.pictures import gallery
+from qdemo.views import files
 from tests.browser.conftest import serving
 from tests.test_api import FILE, LOOKS, WITHOUT_PROXY, compared
 

@@ -16,6 +16,7 @@ from qdemo.compress.modules import QModule, QWeight
 from qdemo.numerics.casting import CastCount, count_cast, float_format
 from qdemo.numerics.insides import memory_of
 from qdemo.spec.formats import FORMATS, Format, get_format
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 from qdemo.spec.variant import Variant
 
@@ -34,8 +35,11 @@ def cast(model: Model, format: str | torch.dtype | Format) -> Model:
     target = float_format(format)
     if target.bits < 16:
         raise ValueError(
-            f"torch computes nothing in {target}: store the weights in it instead, "
-            f'with quantize(model, weights="{target}")'
+            say(
+                "torch computes nothing in {target}: store the weights in it instead, with "
+                'quantize(model, weights="{target}")',
+                target=target,
+            )
         )
     return rebuild(model, target.dtype, copies=True)
 
@@ -106,7 +110,11 @@ def quantize(
     chosen = layers.chosen(model, embeddings, _patterns(include) or ["*"], _patterns(exclude))
     if not chosen:
         raise ValueError(
-            f"nothing to quantize: include={include}, exclude={exclude} leave no layer"
+            say(
+                "nothing to quantize: include={include}, exclude={exclude} leave no layer",
+                include=include,
+                exclude=exclude,
+            )
         )
     _swap(model, dict.fromkeys(chosen, scheme))
 

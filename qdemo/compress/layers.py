@@ -10,7 +10,9 @@ from typing import Any
 from torch import nn
 
 from qdemo.compress.modules import QEmbedding, QLinear, QModule
-from qdemo.spec.scheme import Scheme, Step
+from qdemo.spec.messages import say
+from qdemo.spec.scheme import Scheme
+from qdemo.spec.step import Step
 from qdemo.spec.variant import Variant
 
 QUANTIZED: dict[type[nn.Module], type[QModule]] = {nn.Linear: QLinear, nn.Embedding: QEmbedding}
@@ -46,7 +48,9 @@ def plan(model: nn.Module, variant: Variant) -> Plan:
         elif step.scheme is not None and takes(module, variant.embeddings or by_name):
             schemes[name] = step.scheme
     if variant.scheme is not None and not schemes:
-        raise ValueError(f"nothing to quantize: {str(variant)[:60]} leaves no layer")
+        raise ValueError(
+            say("nothing to quantize: {found} leaves no layer", found=str(variant)[:60])
+        )
     if "" in schemes:
         refuse_root(model)
     return Plan(schemes, casts)
@@ -85,7 +89,9 @@ def take_over(layer: nn.Module, scheme: Scheme) -> QModule:
 
 def refuse_root(model: nn.Module) -> None:
     """A layer is swapped in its parent, which a model that is a layer itself has not."""
-    raise ValueError(f"cannot swap the model itself, a {type(model).__name__}; wrap it first")
+    raise ValueError(
+        say("cannot swap the model itself, a {name}; wrap it first", name=type(model).__name__)
+    )
 
 
 def _excepted(model: nn.Module, variant: Variant) -> dict[int, tuple[Step, bool]]:
@@ -96,10 +102,14 @@ def _excepted(model: nn.Module, variant: Variant) -> dict[int, tuple[Step, bool]
         try:
             top = model.get_submodule(name)
         except AttributeError:
-            raise ValueError(f"the exception ~{name}={step} names no module") from None
+            raise ValueError(
+                say("the exception ~{name}={step} names no module", name=name, step=step)
+            ) from None
         if not any(_applies(step, m, variant.embeddings or m is top) for m in top.modules()):
             what = "floats to cast" if step.scheme is None else "layer to quantize"
-            raise ValueError(f"the exception ~{name}={step} finds no {what}")
+            raise ValueError(
+                say("the exception ~{name}={step} finds no {what}", name=name, step=step, what=what)
+            )
         for module in top.modules():
             found.setdefault(id(module), (step, module is top))
     return found

@@ -15,6 +15,7 @@ from fractions import Fraction
 from qdemo.numerics.bits import Bits, from_pattern, from_value
 from qdemo.numerics.exact import Exact, is_finite, to_exact
 from qdemo.spec.formats import FORMATS, Format
+from qdemo.spec.messages import say
 
 SHOWN = ("fp64", "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
 WORDS = ("max", "min", "smallest normal", "smallest subnormal", "eps", "pi", "e", "NaN", "inf")
@@ -82,7 +83,14 @@ def _pattern(text: str) -> Bits | None:
         return None
     format = FORMATS[_format_of(found[1], found[2])]
     if len(found[2]) > 2 + format.bits:
-        raise ValueError(f"{found[2][:40]} does not fit the {format.bits} bits of {format}")
+        raise ValueError(
+            say(
+                "{found} does not fit the {bits} bits of {format_}",
+                found=found[2][:40],
+                bits=format.bits,
+                format_=format,
+            )
+        )
     return from_pattern(found[2], format)
 
 
@@ -106,8 +114,12 @@ def _value(text: str) -> Exact:
         return to_exact(text.strip())
     except ValueError:
         raise ValueError(
-            f"{text.strip()[:40]!r} is no number; type a decimal, a fraction such as 1/3, a "
-            f"pattern such as 0x3C00 or bf16:0x3F80, or one of {', '.join(WORDS)}"
+            say(
+                "{found!r} is no number; type a decimal, a fraction such as 1/3, a pattern "
+                "such as 0x3C00 or bf16:0x3F80, or one of {names}",
+                found=text.strip()[:40],
+                names=", ".join(WORDS),
+            )
         ) from None
 
 
@@ -117,8 +129,11 @@ def _format_of(name: str | None, digits: str) -> str:
         name = _BY_DIGITS.get(len(digits) - 2)
     if name not in SHOWN:
         raise ValueError(
-            f"which format is {digits[:40]} a pattern of? Write 16, 8, 4 or 2 digits for fp64, "
-            "fp32, fp16 or fp8_e4m3, or the name before it: bf16:0x3F80"
+            say(
+                "which format is {found} a pattern of? Write 16, 8, 4 or 2 digits for fp64, "
+                "fp32, fp16 or fp8_e4m3, or the name before it: bf16:0x3F80",
+                found=digits[:40],
+            )
         )
     return name
 
@@ -159,7 +174,9 @@ def _int8_row(wanted: Exact, step: Fraction) -> Row:
 def _nearest(wanted: Exact, step: Fraction) -> int:
     """q = clamp(round(x / scale), −127, 127), half to even."""
     if not is_finite(wanted):
-        raise ValueError("int8 has no NaN and no infinity; take the scale away, or another value")
+        raise ValueError(
+            say("int8 has no NaN and no infinity; take the scale away, or another value")
+        )
     return max(-127, min(127, round(Fraction(wanted) / step)))
 
 
@@ -169,7 +186,12 @@ def _scale(text: str) -> Fraction:
     except (ValueError, OverflowError):  # letters, NaN; infinity
         step = Fraction(0)
     if step <= 0:
-        raise ValueError(f"{text.strip()[:40]!r} is no scale; type a number above 0, such as 0.01")
+        raise ValueError(
+            say(
+                "{found!r} is no scale; type a number above 0, such as 0.01",
+                found=text.strip()[:40],
+            )
+        )
     return step
 
 
@@ -184,7 +206,7 @@ def _error(error: Exact, wanted: Exact) -> str:
     if error == 0:
         return "exact"
     if not is_finite(error):
-        return "NaN is stored as NaN" if wanted != wanted else "without bound"
+        return say("NaN is stored as NaN") if wanted != wanted else "without bound"
     relative = ""
     if is_finite(wanted) and wanted:
         relative = f" ({float(abs(Fraction(error) / Fraction(wanted))):.2g} of it)"
@@ -207,12 +229,16 @@ def _is_beyond(wanted: Exact, format: Format) -> bool:
 def _words(bits: Bits, wanted: Exact) -> str:
     """What happened on the way into the format."""
     if is_finite(wanted) and not is_finite(bits.value):
-        return "too large for this format: overflows to infinity"
+        return say("too large for this format: overflows to infinity")
     if bits.format.finite_only and _is_beyond(wanted, bits.format):
-        return f"too large for this format: stays at {bits.format.max:g}"
+        return say("too large for this format: stays at {max:g}", max=bits.format.max)
     if bits.kind == "zero" and wanted != 0:
-        return "too small for this format: underflows to zero"
+        return say("too small for this format: underflows to zero")
     if bits.kind == "subnormal":
         left = bits.fraction.bit_length()
-        return f"subnormal: {left} of {bits.format.fraction_bits + 1} binary digits are left"
+        return say(
+            "subnormal: {left} of {value} binary digits are left",
+            left=left,
+            value=bits.format.fraction_bits + 1,
+        )
     return bits.kind

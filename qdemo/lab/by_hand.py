@@ -13,6 +13,7 @@ from torch import Tensor
 from qdemo.numerics.blocks import from_blocks, to_blocks
 from qdemo.numerics.linear import choose_qparams, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 CLIPS = tuple(i / 100 for i in range(20, 101))
@@ -157,10 +158,12 @@ def choice(found: ByHand, row: int, column: int) -> list[str]:
 def _cut(scale: float, full: float) -> str:
     """What became of the scale that would just hold the range, where it is another one."""
     if scale > full * 1.0001:
-        return f", raised to the smallest that has all its digits in fp32: {scale:.6g}"
+        return say(
+            ", raised to the smallest that has all its digits in fp32: {scale:.6g}", scale=scale
+        )
     if scale > full * 0.9999:
         return ""
-    return f", cut to {scale / full:.0%} of it: {scale:.6g}"
+    return say(", cut to {value:.0%} of it: {scale:.6g}", value=scale / full, scale=scale)
 
 
 def block(found: ByHand, row: int, column: int) -> tuple[list[float], list[float], list[float]]:

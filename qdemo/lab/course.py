@@ -23,6 +23,7 @@ from qdemo.numerics.bits import from_value
 from qdemo.numerics.casting import cast_tensor
 from qdemo.numerics.linear import choose_qparams, quantize_tensor
 from qdemo.spec.formats import get_format
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 from qdemo.spec.variant import Variant
 
@@ -106,7 +107,13 @@ def _parameters() -> str:
     every = [found.dtypes for found in _casts().values()]
     names = ", ".join(every[0])
     kinds = [dtype for dtypes in every for dtype in sorted(set(dtypes.values()))]
-    return f"{names}: all {kinds[0]}, then all {kinds[1]}, then all {kinds[2]}"
+    return say(
+        "{names}: all {found}, then all {found_2}, then all {found_3}",
+        names=names,
+        found=kinds[0],
+        found_2=kinds[1],
+        found_3=kinds[2],
+    )
 
 
 def _logits() -> str:
@@ -116,14 +123,20 @@ def _logits() -> str:
 
 def _fp16() -> str:
     difference = _casts()["fp16"].difference
-    return f"runs; mean {difference.mean_abs:.8f}, largest {difference.max_abs:.8f}"
+    return say(
+        "runs; mean {mean_abs:.8f}, largest {max_abs:.8f}",
+        mean_abs=difference.mean_abs,
+        max_abs=difference.max_abs,
+    )
 
 
 def _default_dtype() -> str:
     under, before = DEFAULT_DTYPE
-    return (
-        f"a model built after it has {under} parameters; setting {before} again does not change "
-        "that model"
+    return say(
+        "a model built after it has {under} parameters; setting {before} again does "
+        "not change that model",
+        under=under,
+        before=before,
     )
 
 

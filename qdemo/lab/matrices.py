@@ -18,6 +18,7 @@ from qdemo.measure.weights import WeightError, weight_error
 from qdemo.models.availability import get_entry
 from qdemo.numerics.casting import cast_tensor
 from qdemo.numerics.linear import quantize_tensor
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 CASTS = ("bf16", "fp16")
@@ -43,7 +44,9 @@ def preset(name: str, seed: int = 0) -> Tensor:
         return 2 * torch.rand(6, 8, generator=generator) - 1
     if name in PRESETS:
         return layer(name.partition(": ")[2])[:6, :8].clone()
-    raise ValueError(f"unknown matrix {name!r}; expected one of {', '.join(PRESETS)}")
+    raise ValueError(
+        say("unknown matrix {name!r}; expected one of {names}", name=name, names=", ".join(PRESETS))
+    )
 
 
 @cache
@@ -68,16 +71,22 @@ def read(text: str) -> Tensor:
     lines = [line for line in re.split(r"[\n;]", text) if line.strip(" ,\t\r")]
     rows = [[_number(word) for word in re.split(r"[\s,]+", line.strip(" ,\t\r"))] for line in lines]
     if not rows:
-        raise ValueError("the matrix is empty; type numbers, a row a line")
+        raise ValueError(say("the matrix is empty; type numbers, a row a line"))
     lengths = {len(row) for row in rows}
     if len(rows) > MOST_ROWS or max(lengths) > MOST_COLUMNS:
         raise ValueError(
-            f"{len(rows)} rows of up to {max(lengths)} numbers; at most {MOST_ROWS} rows of "
-            f"{MOST_COLUMNS} are shown"
+            say(
+                "{count} rows of up to {most} numbers; at most {most_rows} rows of "
+                "{most_columns} are shown",
+                count=len(rows),
+                most=max(lengths),
+                most_rows=MOST_ROWS,
+                most_columns=MOST_COLUMNS,
+            )
         )
     if len(lengths) > 1:
-        raise ValueError(f"the rows have {', '.join(map(str, sorted(lengths)))} numbers; make "
-                         "them equally long")  # fmt: skip
+        told = ", ".join(map(str, sorted(lengths)))
+        raise ValueError(say("the rows have {told} numbers; make them equally long", told=told))
     return torch.tensor(rows)
 
 
@@ -85,9 +94,13 @@ def _number(word: str) -> float:
     try:
         number = float(word)
     except ValueError:
-        raise ValueError(f"{word[:20]!r} is no number; type numbers such as 0.5 or -2e-3") from None
+        raise ValueError(
+            say("{found!r} is no number; type numbers such as 0.5 or -2e-3", found=word[:20])
+        ) from None
     if not abs(number) < 1e30:
-        raise ValueError(f"{word[:20]!r} can't be quantized: it is no number below 1e30 in size")
+        raise ValueError(
+            say("{found!r} can't be quantized: it is no number below 1e30 in size", found=word[:20])
+        )
     return number
 
 

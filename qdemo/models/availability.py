@@ -18,6 +18,7 @@ from huggingface_hub import try_to_load_from_cache
 from qdemo.models.catalogue import CATALOGUE, EMBEDDED, Entry
 from qdemo.models.families import FAMILIES
 from qdemo.settings import SETTINGS
+from qdemo.spec.messages import say
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
@@ -41,21 +42,28 @@ def allowed(text: str, catalogue: Mapping[str, Entry]) -> dict[str, Entry]:
 def _parse(item: str) -> Entry:
     task, colon, place = item.partition(":")
     if not colon or task not in FAMILIES:
-        raise ValueError(f"QDEMO_MODELS has {item!r}, expected {_expected()}")
+        raise ValueError(
+            say("QDEMO_MODELS has {item!r}, expected {expected}", item=item, expected=_expected())
+        )
     if found := _ON_THE_HUB.fullmatch(place):
         return Entry(found[1], task, tied=False, parameters=0, revision=found[2])
     folder = Path(place)
     if not (folder / "config.json").is_file():
         raise ValueError(
-            f"QDEMO_MODELS has {item!r}, which is no folder of a model; expected {_expected()}"
+            say(
+                "QDEMO_MODELS has {item!r}, which is no folder of a model; expected {expected}",
+                item=item,
+                expected=_expected(),
+            )
         )
     return Entry(folder.resolve().name, task, tied=False, parameters=0, folder=folder.resolve())
 
 
 def _expected() -> str:
-    return (
-        "a model of the catalogue, TASK:OWNER/NAME@COMMIT with a commit of 40 hex digits, or "
-        f"TASK:FOLDER, where TASK is {' or '.join(FAMILIES)}"
+    return say(
+        "a model of the catalogue, TASK:OWNER/NAME@COMMIT with a commit of 40 hex "
+        "digits, or TASK:FOLDER, where TASK is {names}",
+        names=" or ".join(FAMILIES),
     )
 
 
@@ -75,7 +83,11 @@ def get_entry(name: str) -> Entry:
         ValueError: there is none.
     """
     if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; the models are {', '.join(MODELS)}")
+        raise ValueError(
+            say(
+                "unknown model {name!r}; the models are {names}", name=name, names=", ".join(MODELS)
+            )
+        )
     return MODELS[name]
 
 
@@ -109,7 +121,9 @@ def _cached(entry: Entry, file: str) -> Path | None:
 def where(entry: Entry) -> str:
     """In two or three words: embedded, downloaded, or how much there is to download."""
     if entry.folder:
-        return "embedded" if entry.name in EMBEDDED else "on this machine"
+        return "embedded" if entry.name in EMBEDDED else say("on this machine")
     if folder_of(entry):
         return "downloaded"
-    return f"download {4 * entry.parameters / 1e6:,.0f} MB" if entry.parameters else "on the Hub"
+    return (
+        f"download {4 * entry.parameters / 1e6:,.0f} MB" if entry.parameters else say("on the Hub")
+    )

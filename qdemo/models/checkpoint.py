@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from qdemo.models.availability import UnavailableError, folder_of
 from qdemo.models.catalogue import Entry
+from qdemo.spec.messages import say
 
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -52,7 +53,10 @@ def folder_here(entry: Entry) -> Path:
     folder = folder_of(entry)
     if folder is None:
         raise UnavailableError(
-            f"{entry.name} is not on this machine yet, so its shape is not known; download it first"
+            say(
+                "{name} is not on this machine yet, so its shape is not known; download it first",
+                name=entry.name,
+            )
         )
     return folder
 
@@ -62,5 +66,5 @@ def _here(entry: Entry) -> dict[str, tuple[int, ...]]:
         return shapes(folder_here(entry))
     except SafetensorError as error:
         raise UnavailableError(
-            f"the weights of {entry.name} are no whole safetensors file"
+            say("the weights of {name} are no whole safetensors file", name=entry.name)
         ) from error

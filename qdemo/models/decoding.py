@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.models.families.base import Family, Prompt, device_of, row
+from qdemo.spec.messages import say
 
 
 @torch.inference_mode()
@@ -37,13 +38,16 @@ def score(family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int
         ValueError: there are no tokens.
     """
     if not tokens:
-        raise ValueError("there are no tokens to score")
+        raise ValueError(say("there are no tokens to score"))
     return family.prefill(model, prompt.to(device_of(model)), tokens[:-1])[0]
 
 
 def _most_likely(logits: Tensor) -> int:
     if not torch.isfinite(logits).all():
         raise ArithmeticError(
-            "the logits are not finite: a number was too large for the format, or a weight is NaN"
+            say(
+                "the logits are not finite: a number was too large for the format, or a weight "
+                "is NaN"
+            )
         )
     return int(logits.argmax())

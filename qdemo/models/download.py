@@ -24,6 +24,7 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 from qdemo.models.availability import UnavailableError, folder_of
 from qdemo.models.catalogue import Entry
 from qdemo.models.hub import File, Listing, asked, cache_folder, check_room, listing
+from qdemo.spec.messages import say
 
 SECONDS_APART = 0.2
 _SECONDS = 10.0
@@ -70,7 +71,7 @@ def download(entry: Entry) -> Generator[Downloading]:
             yield from _told(entry, found)
     except Timeout:
         raise UnavailableError(
-            f"another program is downloading {entry.name}; try again later"
+            say("another program is downloading {name}; try again later", name=entry.name)
         ) from None
 
 
@@ -127,7 +128,7 @@ def _large(entry: Entry, commit: str, file: File, blob: Path) -> Iterator[tuple[
     if _sha256(part) != file.sha256:
         part.unlink()
         raise UnavailableError(
-            f"what came of {entry.name} is not what the Hub names; please try again"
+            say("what came of {name} is not what the Hub names; please try again", name=entry.name)
         )
     part.replace(blob)
 
@@ -174,7 +175,7 @@ def _sha256(path: Path) -> str:
 
 
 def _broke_off(entry: Entry) -> str:
-    return (
-        f"the download of {entry.name} broke off; what came is kept, and the next one goes on "
-        "from there"
+    return say(
+        "the download of {name} broke off; what came is kept, and the next one goes on from there",
+        name=entry.name,
     )

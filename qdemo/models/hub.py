@@ -26,6 +26,7 @@ from qdemo.models.availability import ALLOWED, INDEX, WEIGHTS, UnavailableError
 from qdemo.models.catalogue import EMBEDDED, Entry
 from qdemo.models.memory import check_free, check_memory
 from qdemo.settings import SETTINGS
+from qdemo.spec.messages import say
 
 _SECONDS = 10.0
 _PAUSES = (0.5, 2.0)  # s, before a second and a third try
@@ -102,7 +103,12 @@ def check_room(entry: Entry, found: Listing) -> None:
     most = SETTINGS.most_parameters
     if found.parameters > most and entry.name not in ALLOWED:
         raise UnavailableError(
-            f"{entry.name} has {found.parameters:,} parameters; this server takes {most:,} at most"
+            say(
+                "{name} has {parameters:,} parameters; this server takes {most:,} at most",
+                name=entry.name,
+                parameters=found.parameters,
+                most=most,
+            )
         )
     check_memory(entry, found.parameters)
     check_free(entry, "disk", found.n_bytes, _free_disk())
@@ -139,27 +145,43 @@ def _may_pass(error: Exception) -> bool:
 
 def _reason(entry: Entry, error: Exception) -> str:
     if isinstance(error, OfflineModeIsEnabled):
-        return f"{entry.name} is not on this machine, and the Hub is switched off here"
+        return say(
+            "{name} is not on this machine, and the Hub is switched off here", name=entry.name
+        )
     if isinstance(error, GatedRepoError):
-        return f"{entry.name} is gated: its owner gives it to those who have asked for it only"
+        return say(
+            "{name} is gated: its owner gives it to those who have asked for it only",
+            name=entry.name,
+        )
     if isinstance(error, RepositoryNotFoundError):
-        return f"the Hub has no public model {entry.name}"
+        return say("the Hub has no public model {name}", name=entry.name)
     if isinstance(error, RevisionNotFoundError):
-        return f"the Hub has no revision {entry.revision} of {entry.name}"
+        return say(
+            "the Hub has no revision {revision} of {name}", revision=entry.revision, name=entry.name
+        )
     if isinstance(error, NotASafetensorsRepoError | SafetensorsParsingError):
-        return f"the weights of {entry.name} are no whole safetensors file"
+        return say("the weights of {name} are no whole safetensors file", name=entry.name)
     if isinstance(error, HfHubHTTPError):
-        return f"the Hub answered {error.response.status_code} when asked for {entry.name}"
-    return (
-        f"{entry.name} is not on this machine, and the Hub gives no answer. Without a network, "
-        f"{' and '.join(EMBEDDED)}, which come with the page, work"
+        return say(
+            "the Hub answered {status_code} when asked for {name}",
+            status_code=error.response.status_code,
+            name=entry.name,
+        )
+    return say(
+        "{name} is not on this machine, and the Hub gives no answer. Without a "
+        "network, {names}, which come with the page, work",
+        name=entry.name,
+        names=" and ".join(EMBEDDED),
     )
 
 
 def _no_safetensors(entry: Entry, names: set[str]) -> str:
     if any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in names):
-        return f"{entry.name} has its weights as pickles only, which can run code: not loaded here"
-    return f"{entry.name} has no weights as safetensors"
+        return say(
+            "{name} has its weights as pickles only, which can run code: not loaded here",
+            name=entry.name,
+        )
+    return say("{name} has no weights as safetensors", name=entry.name)
 
 
 def _is_words(file: File) -> bool:
@@ -173,4 +195,6 @@ def _check_whole(entry: Entry, weights: tuple[File, ...], headers: SafetensorsRe
         tensors = headers.files_metadata[file.name].tensors.values()
         end = max((tensor.data_offsets[1] for tensor in tensors), default=0)
         if file.n_bytes < 8 + end:
-            raise UnavailableError(f"{file.name} of {entry.name} is cut short on the Hub")
+            raise UnavailableError(
+                say("{name} of {name_2} is cut short on the Hub", name=file.name, name_2=entry.name)
+            )

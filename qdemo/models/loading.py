@@ -18,6 +18,7 @@ from qdemo.models.availability import UnavailableError, folder_of
 from qdemo.models.catalogue import Entry
 from qdemo.models.checkpoint import folder_here, is_tied
 from qdemo.models.families import FAMILIES, Family
+from qdemo.spec.messages import say
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +103,9 @@ def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
     try:
         family = entry.family(model.config, words)
     except ValueError as error:
-        raise UnavailableError(f"{entry.name} can't be decoded: {error}") from None
+        raise UnavailableError(
+            say("{name} can't be decoded: {error}", name=entry.name, error=error)
+        ) from None
     return Loaded(entry, model.eval().to(device), family)
 
 
@@ -126,16 +129,30 @@ def _model_type(entry: Entry, folder: Path) -> str:
     known = entry.family.model_types
     if not isinstance(found, str) or found not in known:
         wanted = " or ".join(map(repr, known))
-        raise UnavailableError(f"{entry.name} is a model of type {found!r:.40}, expected {wanted}")
+        raise UnavailableError(
+            say(
+                "{name} is a model of type {found!r:.40}, expected {wanted}",
+                name=entry.name,
+                found=found,
+                wanted=wanted,
+            )
+        )
     return found
 
 
 def _broken(entry: Entry) -> str:
-    return f"the files of {entry.name} can't be read: they are damaged, or not all there"
+    return say(
+        "the files of {name} can't be read: they are damaged, or not all there", name=entry.name
+    )
 
 
 def _incomplete(entry: Entry, missing: list[str]) -> str:
-    return f"the files of {entry.name} lack {len(missing)} weights that it needs, as {missing[0]}"
+    return say(
+        "the files of {name} lack {count} weights that it needs, as {found}",
+        name=entry.name,
+        count=len(missing),
+        found=missing[0],
+    )
 
 
 @contextmanager

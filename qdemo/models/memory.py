@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qdemo.models.availability import UnavailableError
 from qdemo.models.catalogue import Entry
+from qdemo.spec.messages import say
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,13 @@ def check_free(entry: Entry, what: str, needed: int, free: int | None) -> None:
     """
     if free is not None and needed > free:
         raise UnavailableError(
-            f"{entry.name} needs {needed / 1e9:.2f} GB of {what}; {free / 1e9:.2f} GB are free here"
+            say(
+                "{name} needs {value:.2f} GB of {what}; {value_2:.2f} GB are free here",
+                name=entry.name,
+                value=needed / 1e9,
+                what=what,
+                value_2=free / 1e9,
+            )
         )
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageFile
 
+from qdemo.spec.messages import say
+
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000")
 """What people have. Pillow reads more, but for EPS it runs Ghostscript on whatever comes, and what
 is inside an icon it decodes before one can ask how large it is."""
@@ -133,7 +135,7 @@ def _whole_jpeg(data: bytes, most_pixels: int) -> tuple[Image.Image, str]:
     ends = b"\xff\xd9", bytes(range(1, 128)) + b"\xff\xd9"
     (one, note), (other, _) = (_decoded(data + end, most_pixels) for end in ends)
     if one.tobytes() != other.tobytes():
-        raise OSError("it ends early")
+        raise OSError(say("it ends early"))
     return one, note
 
 
@@ -182,9 +184,13 @@ def _is_unsigned(picture: Image.Image) -> bool:
 
 
 def _said(low: float, high: float, black: float, white: float) -> str:
-    return (
-        f"its numbers go from {low:,.6g} to {high:,.6g}, of which {black:,.6g} is black and "
-        f"{white:,.6g} white"
+    return say(
+        "its numbers go from {low:,.6g} to {high:,.6g}, of which {black:,.6g} is black "
+        "and {white:,.6g} white",
+        low=low,
+        high=high,
+        black=black,
+        white=white,
     )
 
 

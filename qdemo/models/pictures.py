@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from qdemo.models.picture_files import TooLargeError, decoded
 from qdemo.models.scenes import IMAGES, draw, random_scene
+from qdemo.spec.messages import say
 
 MAX_PIXELS = 64_000_000
 """More than any common camera takes; up to a gigabyte while it is read."""
@@ -68,7 +69,13 @@ def named_picture(name: str) -> Picture:
         return scene_picture(which)
     if name not in gallery():
         such = next(iter(gallery()))
-        raise ValueError(f"unknown picture {name!r}; expected scene:NUMBER, or one such as {such}")
+        raise ValueError(
+            say(
+                "unknown picture {name!r}; expected scene:NUMBER, or one such as {such}",
+                name=name,
+                such=such,
+            )
+        )
     return read_picture(gallery()[name], name)
 
 
@@ -80,7 +87,13 @@ def scene_picture(seed: str | int) -> Picture:
     """
     text = str(seed)
     if not (text.isascii() and text.isdigit() and int(text[:10]) <= MAX_SEED and len(text) < 10):
-        raise ValueError(f"unknown scene {text[:20]!r}; expected a number from 0 to {MAX_SEED:,}")
+        raise ValueError(
+            say(
+                "unknown scene {found!r}; expected a number from 0 to {max_seed:,}",
+                found=text[:20],
+                max_seed=MAX_SEED,
+            )
+        )
     return Picture(draw(random_scene(int(text))), f"scene:{int(text)}")
 
 
@@ -97,17 +110,28 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
             image, note = decoded(data, MAX_PIXELS)
         return Picture(image, name, note)
     except TooLargeError as error:
-        raise ValueError(f"{name} has {error}, more than {_MEGAPIXELS}") from None
+        raise ValueError(
+            say(
+                "{name} has {error}, more than {megapixels}",
+                name=name,
+                error=error,
+                megapixels=_MEGAPIXELS,
+            )
+        ) from None
     except FileNotFoundError:
-        raise ValueError(f"there is no file {name}") from None
+        raise ValueError(say("there is no file {name}", name=name)) from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{name} has more than {_MEGAPIXELS}") from None
+        raise ValueError(
+            say("{name} has more than {megapixels}", name=name, megapixels=_MEGAPIXELS)
+        ) from None
     except UnidentifiedImageError:
         raise ValueError(
-            f"{name} is no picture that can be read; use a JPEG, PNG or WebP"
+            say("{name} is no picture that can be read; use a JPEG, PNG or WebP", name=name)
         ) from None
     except Exception:  # Pillow's, of many kinds, on files that are cut or lie
-        raise ValueError(f"{name} is broken: it ends early or isn't what it says") from None
+        raise ValueError(
+            say("{name} is broken: it ends early or isn't what it says", name=name)
+        ) from None
 
 
 _MEGAPIXELS = f"{MAX_PIXELS / 1e6:.0f} megapixels, the most that is read"

@@ -14,6 +14,8 @@ from typing import Any
 from cachetools import LRUCache, cached
 from PIL import Image, ImageDraw, ImageEnhance
 
+from qdemo.spec.messages import say
+
 UNIT = 384
 VARIANTS = 6  # shades and arrangements of each place
 Point = tuple[float, float]
@@ -186,7 +188,13 @@ PLACES = {
 def place(name: str) -> Place:
     """The place of that name."""
     if name not in PLACES:
-        raise ValueError(f"unknown place {name!r}; expected one of {', '.join(PLACES)}")
+        raise ValueError(
+            say(
+                "unknown place {name!r}; expected one of {names}",
+                name=name,
+                names=", ".join(PLACES),
+            )
+        )
     return PLACES[name]
 
 

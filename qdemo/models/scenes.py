@@ -19,6 +19,7 @@ from typing import Literal
 from PIL import Image
 
 from qdemo.models.places import PLACES, background, place
+from qdemo.spec.messages import say
 
 IMAGES = Path(__file__).resolve().parents[2] / "assets" / "images"
 GLYPH_SHEET = IMAGES / "glyphs.png"
@@ -70,9 +71,21 @@ class Scene:
         """Refuse what can't be drawn."""
         counts = [group.count for group in self.groups]
         if min(counts, default=0) < 1 or sum(counts) > MOST:
-            raise ValueError(f"counts {counts}; expected at least 1 each, {MOST} together at most")
+            raise ValueError(
+                say(
+                    "counts {counts}; expected at least 1 each, {most} together at most",
+                    counts=counts,
+                    most=MOST,
+                )
+            )
         if self.relation != "beside" and counts != [1, 1]:
-            raise ValueError(f"{self.relation!r} with counts {counts}; expected two groups of one")
+            raise ValueError(
+                say(
+                    "{relation!r} with counts {counts}; expected two groups of one",
+                    relation=self.relation,
+                    counts=counts,
+                )
+            )
 
 
 @cache
@@ -86,7 +99,13 @@ def glyphs() -> dict[str, Glyph]:
 def glyph(name: str) -> Glyph:
     """The object of that name."""
     if name not in glyphs():
-        raise ValueError(f"unknown object {name!r}; expected one of {', '.join(glyphs())}")
+        raise ValueError(
+            say(
+                "unknown object {name!r}; expected one of {names}",
+                name=name,
+                names=", ".join(glyphs()),
+            )
+        )
     return glyphs()[name]
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
 
+from qdemo.spec.messages import say
+
 if TYPE_CHECKING:
     import torch
 
@@ -121,7 +123,9 @@ class Format:
         ('uint2', 3)
         """
         if self.is_float:
-            raise ValueError(f"{self.name} has no unsigned view; only integer formats have one")
+            raise ValueError(
+                say("{name} has no unsigned view; only integer formats have one", name=self.name)
+            )
         return FORMATS["u" + self.name.removeprefix("u")]
 
     @property
@@ -231,7 +235,13 @@ def get_format(name: str | torch.dtype | Format) -> Format:
         return name
     found = FORMATS.get(name) if isinstance(name, str) else _of_dtype(str(name))
     if found is None:
-        raise ValueError(f"unknown format {str(name)!r}; the formats are {', '.join(FORMATS)}")
+        raise ValueError(
+            say(
+                "unknown format {text!r}; the formats are {names}",
+                text=str(name),
+                names=", ".join(FORMATS),
+            )
+        )
     return found
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from qdemo.spec.messages import say
+
 
 @dataclass(frozen=True)
 class Field:
@@ -35,7 +37,9 @@ class Field:
     def __post_init__(self) -> None:
         """Refuse a name that is no identifier: it becomes an argument, and an option."""
         if not self.name.isidentifier():
-            raise ValueError(f"field name {self.name!r}; expected an identifier such as 'prompt'")
+            raise ValueError(
+                say("field name {name!r}; expected an identifier such as 'prompt'", name=self.name)
+            )
 
     @property
     def first(self) -> str:
@@ -52,5 +56,5 @@ def by_name(fields: Iterable[Field]) -> dict[str, Field]:
     found: dict[str, Field] = {}
     for field in fields:
         if found.setdefault(field.name, field) != field:
-            raise ValueError(f"two fields that differ are named {field.name!r}")
+            raise ValueError(say("two fields that differ are named {name!r}", name=field.name))
     return found

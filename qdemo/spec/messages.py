@@ -18,7 +18,7 @@ class Message(str):
     """A sentence that still knows its `template` and the `values` that stand in it, by name: who
     catches it can tell it in another language.
 
-    >>> error = ValueError(_("group_size is {size}, expected at least 1", size=0))
+    >>> error = ValueError(say("group_size is {size}, expected at least 1", size=0))
     >>> str(error), error.args[0].values
     ('group_size is 0, expected at least 1', {'size': 0})
     """
@@ -37,16 +37,16 @@ class Message(str):
         return str, (str(self),)
 
 
-def _(template: str, /, **values: object) -> Message:
+def say(template: str, /, **values: object) -> Message:
     """The sentence of that template, in the catalogue's language, with the values in its braces."""
     told = _CATALOGUE.gettext(template)
     return Message(template, values, told.format(**values) if values else told)
 
 
-def counted(one: str, many: str, count: int, /, **values: object) -> Message:
+def say_counted(one: str, many: str, count: int, /, **values: object) -> Message:
     """The same where a language has forms for numbers: English's two are `one` and `many`.
 
-    >>> [counted("{count} token", "{count} tokens", n, count=n) for n in (1, 2)]
+    >>> [say_counted("{count} token", "{count} tokens", n, count=n) for n in (1, 2)]
     ['1 token', '2 tokens']
     """
     told = _CATALOGUE.ngettext(one, many, count)

@@ -1,19 +1,13 @@
-"""What becomes of a weight, as values with a text form: how it is held, found, and multiplied.
-
-A step's text begins with the grid (or a name that stands for a whole scheme, such as `mxfp4`), then
-granularity, then how the numbers are found: `int4-g64-affine`, `nf4-g64-dq`, `int2-g64-mse-gptq`,
-`int8a8-sq0.5`, `llm.int8`. What no part of qdemo computes yet is read all the same, and refused
-where it would have to be computed (`Step.missing`).
-"""
+"""How the numbers of a weight are held, as a value with a text form: `int4-g64-affine`, `mxfp4`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qdemo.spec.formats import GRIDS, Format
-from qdemo.spec.recipe import Activations, Recipe, field_of
+from qdemo.spec.messages import say
 
 COMPUTE_FORMATS = ("fp32", "fp16", "bf16")
 """What a model can compute in."""
@@ -21,7 +15,6 @@ COMPUTE_FORMATS = ("fp32", "fp16", "bf16")
 _GRANULARITIES = "-tensor (one scale in all), -axis1 (one a column), -g64 (one a group of 64)"
 _SCALES = ("fp32", "fp16", "e8m0", "e4m3", "dq", "k4", "k6", "k8")
 _ZERO_POINTS = ("int", "float")
-_NEAREST, _FLOAT = Recipe(), Activations()
 _USUAL_GROUP = 64  # of a codebook, where none is named
 
 
@@ -55,16 +48,25 @@ class Scheme:
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         _check_grid(self.grid, self.symmetric)
-        _check_in("scale", self.scale, _SCALES)
-        _check_in("zero_point", self.zero_point, _ZERO_POINTS)
+        check_in("scale", self.scale, _SCALES)
+        check_in("zero_point", self.zero_point, _ZERO_POINTS)
         if self.axis is not None and self.axis < 0:
-            raise ValueError(f"axis is {self.axis}, expected 0 or more, or None for one scale")
+            raise ValueError(
+                say("axis is {axis}, expected 0 or more, or None for one scale", axis=self.axis)
+            )
         if self.group_size is None:
             return
         if self.group_size < 1:
-            raise ValueError(f"group_size is {self.group_size}, expected at least 1")
+            raise ValueError(
+                say("group_size is {group_size}, expected at least 1", group_size=self.group_size)
+            )
         if self.axis is None:
-            raise ValueError(f"group_size {self.group_size} needs an axis, but axis is None")
+            raise ValueError(
+                say(
+                    "group_size {group_size} needs an axis, but axis is None",
+                    group_size=self.group_size,
+                )
+            )
 
     @property
     def format(self) -> str:
@@ -93,7 +95,7 @@ class Scheme:
 
     def __str__(self) -> str:
         """The text form, which `parse` reads."""
-        return "-".join([_NAME_OF.get(self) or self.grid, *_granularity(self)])
+        return "-".join([NAME_OF.get(self) or self.grid, *_granularity(self)])
 
     @classmethod
     def parse(cls, text: str) -> Scheme:
@@ -103,95 +105,50 @@ class Scheme:
             ValueError: says which part is wrong, and what is allowed.
         """
         name, *parts = text.split("-")
-        return _scheme(name, parts, text[:60])
+        return read_scheme(name, parts, text[:60])
 
 
-@dataclass(frozen=True)
-class Step:
-    """What becomes of a layer: a cast to what is computed in, or to `cast`; or a quantized weight.
-
-    >>> Step.parse("int4-g64-hqq").scheme.zero_point, str(Step.parse("nf4"))
-    ('float', 'nf4-g64')
+def check_in(what: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Whether it is one of those.
 
     Raises:
-        ValueError: a combination that has no meaning.
+        ValueError: it is not.
     """
-
-    scheme: Scheme | None = None
-    recipe: Recipe = _NEAREST
-    activations: Activations = _FLOAT
-    cast: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
-        if self.scheme is not None and self.cast is not None:
-            raise ValueError(f"a layer is {self.scheme} or cast to {self.cast}, not both")
-        if self.cast is not None:
-            _check_in("cast", self.cast, COMPUTE_FORMATS)
-        _check_parts(self)
-
-    def __str__(self) -> str:
-        """The text form, which `parse` reads."""
-        if self.scheme is None:
-            return self.cast or COMPUTE_FORMATS[0]
-        if self.activations.threshold is not None:
-            return "llm.int8"
-        name, *parts = str(self.scheme).split("-")
-        if self.recipe.range == "hqq":
-            parts.remove("affine")
-        if self.activations.bits:
-            name += f"a{self.activations.bits}"
-        return "-".join([name, *parts, *self.recipe.parts])
-
-    @classmethod
-    def parse(cls, text: str) -> Step:
-        """Read the text form of a step.
-
-        Raises:
-            ValueError: says which part is wrong, and what is allowed.
-        """
-        if text in COMPUTE_FORMATS:
-            return cls(cast=text)
-        if text == "llm.int8":
-            return cls(_INT8, activations=Activations(bits=8, threshold=6.0))
-        name, *parts = text.split("-")
-        activations = _FLOAT
-        if name.endswith("a8") and name.removesuffix("a8") in GRIDS:
-            name, activations = name.removesuffix("a8"), Activations(8)
-        if name not in GRIDS and name not in NAMED:
-            raise ValueError(
-                f"unknown format {name[:60]!r}; expected one of "
-                f"{', '.join((*COMPUTE_FORMATS, *GRIDS, *NAMED))}"
-            )
-        ways = [part for part in parts if field_of(part)]
-        scheme = _scheme(name, [part for part in parts if not field_of(part)], text[:60])
-        return cls(*_found(scheme, ways, text[:60]), activations)
-
-    @property
-    def missing(self) -> list[str]:
-        """The parts of the text that nothing here computes yet."""
-        if self.scheme is None:
-            return []
-        return list(_missing(self))
-
-
-def _check_in(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{what} is {value[:60]!r}, expected one of {', '.join(allowed)}")
+        raise ValueError(
+            say(
+                "{what} is {found!r}, expected one of {names}",
+                what=what,
+                found=value[:60],
+                names=", ".join(allowed),
+            )
+        )
 
 
 def _check_grid(name: str, symmetric: bool) -> None:
     if name not in GRIDS:
         allowed = ", ".join(GRIDS)
-        raise ValueError(f"cannot quantize to {name!r}; the formats for it are {allowed}")
+        raise ValueError(
+            say(
+                "cannot quantize to {name!r}; the formats for it are {allowed}",
+                name=name,
+                allowed=allowed,
+            )
+        )
     if GRIDS[name].kind != "integer" and not symmetric:
         kind = "float format" if GRIDS[name].is_float else "codebook"
-        raise ValueError(f"{name} is a {kind}, which has no affine form; use {name} alone")
+        raise ValueError(
+            say(
+                "{name} is a {kind}, which has no affine form; use {name} alone",
+                name=name,
+                kind=kind,
+            )
+        )
 
 
 def _granularity(scheme: Scheme) -> Iterator[str]:
     """What stands behind the grid; nothing where a name stands for the whole scheme."""
-    if scheme in _NAME_OF:
+    if scheme in NAME_OF:
         return
     if scheme.axis is None:
         yield "tensor"
@@ -205,17 +162,36 @@ def _granularity(scheme: Scheme) -> Iterator[str]:
         yield "dq"
 
 
-def _scheme(name: str, parts: list[str], text: str) -> Scheme:
+def read_scheme(name: str, parts: list[str], text: str) -> Scheme:
+    """The scheme of a grid, or of a name, with the parts that stand behind it in `text`.
+
+    Raises:
+        ValueError: a part is not known, or says something a second time.
+    """
     if name in NAMED:
         if parts:
-            raise ValueError(f"{parts[0][:60]!r} in {text!r}: {name} has a granularity of its own")
+            raise ValueError(
+                say(
+                    "{found!r} in {text!r}: {name} has a granularity of its own",
+                    found=parts[0][:60],
+                    text=text,
+                    name=name,
+                )
+            )
         return NAMED[name]
     scheme = Scheme(name)
     options: dict[str, bool | int | str | None] = {}
     for part in parts:
         key, value = _option(part, text)
         if key in options:
-            raise ValueError(f"{part[:60]!r} in {text!r} says {key} a second time")
+            raise ValueError(
+                say(
+                    "{found!r} in {text!r} says {key} a second time",
+                    found=part[:60],
+                    text=text,
+                    key=key,
+                )
+            )
         options[key] = value
     if GRIDS[name].kind == "codebook" and not {"axis", "group_size"} & options.keys():
         options["group_size"] = _USUAL_GROUP
@@ -229,52 +205,15 @@ def _option(part: str, text: str) -> tuple[str, bool | int | str | None]:
     match = re.fullmatch(r"(axis|g)([0-9]{1,9})", part)
     if match is None:
         raise ValueError(
-            f"{part[:60]!r} in {text!r} is not known; a format may be followed by "
-            f"-affine and by {_GRANULARITIES}"
+            say(
+                "{found!r} in {text!r} is not known; a format may be followed by -affine and "
+                "by {granularities}",
+                found=part[:60],
+                text=text,
+                granularities=_GRANULARITIES,
+            )
         )
     return ("axis" if match[1] == "axis" else "group_size"), int(match[2])
-
-
-def _found(scheme: Scheme, ways: list[str], text: str) -> tuple[Scheme, Recipe]:
-    recipe = Recipe.parse(ways, text)
-    if recipe.range == "hqq":
-        if scheme in _NAME_OF:
-            raise ValueError(f"'hqq' in {text!r}: {_NAME_OF[scheme]} has a zero point of its own")
-        if not scheme.symmetric:
-            raise ValueError(f"'affine' in {text!r}: -hqq is affine, with a float zero point")
-        scheme = replace(scheme, symmetric=False, zero_point="float")
-    return scheme, recipe
-
-
-def _check_parts(step: Step) -> None:
-    """Whether the parts go together, and the text form says all of them."""
-    scheme, found = step.scheme, step.activations
-    if scheme is None:
-        if step.recipe != _NEAREST or found != _FLOAT:
-            raise ValueError("a cast has no recipe, and leaves activations as they are")
-        return
-    if scheme not in _NAME_OF:
-        if (scheme.zero_point == "float") != (step.recipe.range == "hqq"):
-            raise ValueError("a float zero point is what -hqq finds, and nothing else does")
-        if scheme.scale not in ("fp32", "dq"):
-            raise ValueError(f"scales in {scheme.scale} belong to {', '.join(NAMED)}")
-    if found.bits and (scheme.grid != "int8" or scheme in _NAME_OF):
-        raise ValueError(f"activations in 8 bits go with int8 weights, not with {scheme}")
-    if found.threshold and (scheme, step.recipe) != (_INT8, _NEAREST):
-        raise ValueError(f"llm.int8 is int8 alone, not {scheme}")
-
-
-def _missing(step: Step) -> Iterator[str]:
-    assert step.scheme is not None
-    if step.scheme in _NAME_OF:
-        yield _NAME_OF[step.scheme]
-    elif step.scheme.scale != "fp32":
-        yield f"-{step.scheme.scale}"
-    yield from (f"-{part}" for part in step.recipe.parts)
-    if step.activations.threshold is not None:
-        yield "llm.int8"
-    elif step.activations.bits:
-        yield f"a{step.activations.bits}"
 
 
 NAMED: dict[str, Scheme] = {
@@ -295,5 +234,4 @@ NAMED: dict[str, Scheme] = {
 }
 """Schemes that have a name of their own: OCP's MX formats, NVIDIA's, and those of GGUF files."""
 
-_INT8 = Scheme("int8")
-_NAME_OF = {scheme: name for name, scheme in NAMED.items()}
+NAME_OF = {scheme: name for name, scheme in NAMED.items()}

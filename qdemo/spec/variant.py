@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme, Step
+from qdemo.spec.messages import say
+from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
+from qdemo.spec.step import Step
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,11 +50,15 @@ class Variant:
         """Refuse what has no meaning."""
         _check_compute(self.compute)
         if self.default.cast is not None:
-            raise ValueError(f"a model is cast by compute={self.default.cast!r}")
+            raise ValueError(say("a model is cast by compute={cast!r}", cast=self.default.cast))
         if self.embeddings and self.scheme is None:
-            raise ValueError(f"{self.compute} casts the embeddings anyway; leave +emb out")
+            raise ValueError(
+                say("{compute} casts the embeddings anyway; leave +emb out", compute=self.compute)
+            )
         if self.kv is not None and self.kv not in _KV:
-            raise ValueError(f"kv is {self.kv!r}, expected {', '.join(_KV)} or None")
+            raise ValueError(
+                say("kv is {kv!r}, expected {names} or None", kv=self.kv, names=", ".join(_KV))
+            )
         _check_exceptions(self.exceptions)
         _check_length(str(self))
 
@@ -90,13 +96,21 @@ class Variant:
         kinds = [_added(part, head) for part in more]
         caches = [kind for kind in kinds if kind in _KV]
         if kinds.count("emb") > 1 or len(caches) > 1:
-            raise ValueError(f"{head[:60]!r} says {kinds[-1]} a second time")
+            raise ValueError(
+                say("{found!r} says {found_2} a second time", found=head[:60], found_2=kinds[-1])
+            )
         embeddings, kv = "emb" in kinds, caches[0] if caches else None
         step = Step.parse(first)
         if step.cast:
             if at:
                 _check_compute(compute)
-                raise ValueError(f"{first!r} is computed in as well; leave @{compute} out")
+                raise ValueError(
+                    say(
+                        "{first!r} is computed in as well; leave @{compute} out",
+                        first=first,
+                        compute=compute,
+                    )
+                )
             return cls(Step(), exceptions, embeddings, kv, step.cast)
         return cls(step, exceptions, embeddings, kv, compute if at else "fp32")
 
@@ -110,7 +124,13 @@ class Variant:
         missing = [part for step in steps for part in step.missing]
         missing += [f"+{self.kv}"] if self.kv else []
         if missing:
-            raise ValueError(f"{missing[0]} in {str(self)[:60]!r} is known, but not built yet")
+            raise ValueError(
+                say(
+                    "{found} in {found_2!r} is known, but not built yet",
+                    found=missing[0],
+                    found_2=str(self)[:60],
+                )
+            )
 
     def build(self, reference: Model) -> Model:
         """This variant of `reference`, which is untouched; what needs no change is shared with it.
@@ -126,37 +146,55 @@ class Variant:
 def _check_compute(name: str) -> None:
     if name not in COMPUTE_FORMATS:
         allowed = ", ".join(COMPUTE_FORMATS)
-        raise ValueError(f"cannot compute in {name[:60]!r}; expected {allowed}")
+        raise ValueError(
+            say("cannot compute in {found!r}; expected {allowed}", found=name[:60], allowed=allowed)
+        )
 
 
 def _check_length(text: str) -> None:
     if len(text) > LONGEST:
-        raise ValueError(f"a format of {len(text):,} characters; at most {LONGEST:,} are read")
+        raise ValueError(
+            say(
+                "a format of {count:,} characters; at most {longest:,} are read",
+                count=len(text),
+                longest=LONGEST,
+            )
+        )
 
 
 def _check_exceptions(exceptions: tuple[tuple[str, Step], ...]) -> None:
     names = set()
     for name, step in exceptions:
         if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", name):
-            raise ValueError(f"{name[:60]!r} is no name of a module, such as encoder.block.0")
+            raise ValueError(
+                say("{found!r} is no name of a module, such as encoder.block.0", found=name[:60])
+            )
         if name in names:
-            raise ValueError(f"there are two exceptions for {name[:60]}")
+            raise ValueError(say("there are two exceptions for {found}", found=name[:60]))
         if step == _CAST:
-            raise ValueError(f"the exception {name[:60]} says nothing; expected a format")
+            raise ValueError(
+                say("the exception {found} says nothing; expected a format", found=name[:60])
+            )
         names.add(name)
 
 
 def _exception(text: str) -> tuple[str, Step]:
     name, equals, step = text.partition("=")
     if not equals:
-        raise ValueError(f"{'~' + text[:60]!r} is no exception; expected ~MODULE=FORMAT")
+        raise ValueError(
+            say("{value!r} is no exception; expected ~MODULE=FORMAT", value="~" + text[:60])
+        )
     return name, Step.parse(step)
 
 
 def _added(part: str, text: str) -> str:
     if part != "emb" and part not in _KV:
         raise ValueError(
-            f"{'+' + part[:60]!r} in {text[:60]!r} is not known; only +emb (embeddings too) and "
-            "+kv8, +kv4 (the cache of keys and values) are"
+            say(
+                "{value!r} in {found!r} is not known; only +emb (embeddings too) and +kv8, "
+                "+kv4 (the cache of keys and values) are",
+                value="+" + part[:60],
+                found=text[:60],
+            )
         )
     return part

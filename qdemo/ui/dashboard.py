@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def serve(dashboard: gr.Blocks) -> None:
     dashboard.block_thread()
 
 
-def launch_settings() -> dict[str, Any]:
+def launch_settings() -> Mapping[str, object]:
     """What `launch` needs: no request to the outside, no traceback to a client."""
     insides.check()
     insides.fetch_nothing()

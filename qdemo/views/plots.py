@@ -36,8 +36,11 @@ _SHAPES = {
     "float weights": "/",
     "buffers": ".",
 }
-LOG: dict[str, Any] = {"type": "log", "exponentformat": "power"}
-DECADES: dict[str, Any] = {
+Plain = dict[str, Any]
+"""A part of a figure as plotly's own JSON, which plotly checks when the figure is made."""
+
+LOG: Plain = {"type": "log", "exponentformat": "power"}
+DECADES: Plain = {
     "tickvals": list(range(-9, 3)),
     "ticktext": [f"10<sup>{n}</sup>" for n in range(-9, 3)],
 }
@@ -193,7 +196,7 @@ def _sqnr(trial: Trial, name: str) -> float | None:
     return trial.weights[name].figures["sqnr_db"] if name in trial.weights else None
 
 
-def _styles(report: Report) -> list[dict[str, Any]]:
+def _styles(report: Report) -> list[Plain]:
     """A colour and a dash for each variant: not told apart by colour alone."""
     shown = colours(report)
     dashes = islice(cycle(DASHES), len(report.variants))
@@ -203,9 +206,7 @@ def _styles(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _stairs(
-    report: Report, parameter: str, key: str, per_width: bool = False
-) -> list[dict[str, Any]]:
+def _stairs(report: Report, parameter: str, key: str, per_width: bool = False) -> list[Plain]:
     """A histogram of each variant; `per_width` makes bins of unlike widths comparable."""
     return [
         {
@@ -221,7 +222,7 @@ def _stairs(
     ]
 
 
-def _stair(histogram: Histogram, per_width: bool) -> dict[str, Any]:
+def _stair(histogram: Histogram, per_width: bool) -> Plain:
     """Where the bins begin and how much each holds, its last value twice: so it has a width too."""
     unit = 1000 * histogram.bin_width if per_width else 1
     y = [(count or None) and count / unit for count in histogram.counts]
@@ -233,11 +234,11 @@ def _tick(count: int) -> int:
 
 
 def styled(
-    traces: Sequence[dict[str, Any]],
+    traces: Sequence[Plain],
     titles: tuple[str, str, str],
     height: int = 330,
-    xaxis: dict[str, Any] | None = None,
-    yaxis: dict[str, Any] | None = None,
+    xaxis: Plain | None = None,
+    yaxis: Plain | None = None,
     **layout: Any,
 ) -> go.Figure:
     """The traces with the look that all figures share; `titles` are the figure's and its axes'."""
@@ -260,7 +261,7 @@ def styled(
     return go.Figure({"data": list(traces), "layout": look | layout})
 
 
-def _axis(title: str) -> dict[str, Any]:
+def _axis(title: str) -> Plain:
     """What all axes share."""
     return {
         "automargin": True,

@@ -11,7 +11,8 @@ from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import WHY, Coverage, Footprint
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.report import InputToken, Overflow, Values
-from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme, Step
+from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
+from qdemo.spec.step import Step
 from qdemo.spec.variant import Variant
 
 NONE = "–"
@@ -149,8 +150,7 @@ def covers(held: Footprint, coverage: Coverage | None) -> list[str]:
 def _left(coverage: Coverage) -> list[str]:
     """The larger parts that stay float, and why."""
     return [
-        f"{percent(left.parameters / coverage.parameters)} stay float, {left.kind}: "
-        f"{WHY[left.why]}"
+        f"{percent(left.parameters / coverage.parameters)} stay float, {left.kind}: {WHY[left.why]}"
         for left in coverage.left
         if left.parameters >= _WORTH_TELLING * coverage.parameters
     ]

@@ -74,7 +74,7 @@ def _job(i, draw):
         given = f"What is {draw.randrange(10, 99)} + {draw.randrange(10, 99)}?"
         asked = {"model": "t5-tiny", "prompt": given, "formats": formats}
     *_, last = qdemo.compare(asked["model"], given, [], 64)
-    return Job(asked | {"fresh": True}, last.comparison.results[0].text, last.comparison.shown)
+    return Job(asked | {"fresh": True}, last.report.results[0].output, last.report.input)
 
 
 def client(server):

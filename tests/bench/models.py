@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from qdemo.models import decoding
-from qdemo.models.captioning import Captioning
 from qdemo.models.catalogue import CATALOGUE
+from qdemo.models.families import Prompt
+from qdemo.models.families.captioning import Captioning
+from qdemo.models.families.text2text import Text2Text
 from qdemo.models.loading import load
-from qdemo.models.text2text import Text2Text
 from tests.hub_checkpoints import BLIP, FLAN, random_blip, random_t5
 
 PROMPT = 24  # tokens
@@ -23,35 +24,47 @@ class Subject:
 
     name: str
     model: Any
-    adapter: Any
-    inputs: Any
+    family: Any
+    prompt: Prompt
 
     def generate(self, model, count):
-        return list(islice(decoding.generate(self.adapter, model, self.inputs, count), count))
+        answer = decoding.generate(self.family, model, self.prompt, count)
+        return list(islice(answer, count))
 
     def score(self, model, tokens):
-        return decoding.score(self.adapter, model, self.inputs, tokens)
+        return decoding.score(self.family, model, self.prompt, tokens)
 
 
 def subject(name):
     torch.manual_seed(0)
     if name == BLIP:
-        pixels = torch.randn(1, 3, 384, 384)
-        return Subject(
-            name, random_blip(name), _endless(Captioning, 30522), {"pixel_values": pixels}
-        )
+        prompt = _endless({"pixel_values": torch.randn(1, 3, 384, 384)}, start=30522)
+        return Subject(name, random_blip(name), _without_words(Captioning), prompt)
     model = load(CATALOGUE[name]).model if name == TINY else random_t5(name)
     ids = torch.randint(3, model.config.vocab_size - 100, (1, PROMPT))
-    return Subject(name, model, _endless(Text2Text, 0), {
-        "input_ids": ids, "attention_mask": torch.ones_like(ids)
-    })  # fmt: skip
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return Subject(name, model, _without_words(Text2Text), _endless(inputs, start=0))
 
 
-def _endless(kind, start):
-    """An adapter without a tokenizer, for tokens in and tokens out."""
-    adapter = kind.__new__(kind)
-    adapter.start, adapter.end, adapter.longest = start, -1, 512
-    return adapter
+def _endless(inputs, start):
+    return Prompt(inputs, (start,), frozenset(), longest=512, read=(), shown="")
+
+
+class _Numbers:
+    """A tokenizer whose tokens have no text."""
+
+    def decode(self, tokens, **_):
+        return " ".join(map(str, tokens))
+
+    def convert_ids_to_tokens(self, tokens):
+        return [str(token) for token in tokens]
+
+
+def _without_words(family):
+    """A family without a vocabulary, for tokens in and tokens out."""
+    made = family.__new__(family)
+    made.tokenizer = _Numbers()
+    return made
 
 
 __all__ = ["BASE", "BLIP", "FLAN", "TINY", "Subject", "subject"]

@@ -19,29 +19,24 @@ AROUND = 600_000_000
 
 def run(folder, task):
     """One comparison as the page makes it; the largest variant, and the formats that ran."""
-    from qdemo.request import Request
-
-    from qdemo.models.availability import MODELS, allowed
-    from qdemo.ui import heap, jobs, runs
+    from qdemo.engine import heap
+    from qdemo.engine.asking import ask
+    from qdemo.engine.engine import ENGINE
+    from qdemo.engine.turns import begun
+    from qdemo.models.availability import ALLOWED, MODELS, allowed
 
     heap.keep_little()  # as the app does
-    entry = allowed(f"{task}:{folder}", {})[Path(folder).name]
-    MODELS[entry.name] = entry
-    request = Request.parse("t5-tiny", FORMATS, "What is 59 + 64?", max_tokens=16)
-    given = "What is 59 + 64?" if task == "text2text" else _scene()
-    with runs.begun() as asked:
-        *_, last = jobs.progress(Request(entry, request.variants, given, 16), asked)
-    reference, *others = last.comparison.results
-    for failure in last.comparison.failures:
-        print("failed", failure.variant, failure.reason, file=sys.stderr)
+    name, found = Path(folder).name, allowed(f"{task}:{folder}", {})
+    for known in (MODELS, ALLOWED):
+        known.update(found)
+    given = {"prompt": "What is 59 + 64?", "picture": "scene:7"}
+    with begun() as asked:
+        *_, last = ENGINE.told(ask(name, FORMATS, given, max_tokens=16), asked)
+    reference, *others = last.results
+    for failure in last.failures:
+        print("failed", failure.format, failure.reason, file=sys.stderr)
     largest = max(result.footprint.total for result in others)
     print(reference.footprint.total, largest, len(others), memory_of("self", "VmHWM"))
-
-
-def _scene():
-    from qdemo.models.pictures import scene_picture
-
-    return scene_picture(7)
 
 
 def main():

@@ -3,14 +3,19 @@
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import gradio as gr
+import torch
+
 from qdemo import Variant
-from qdemo.comparison import run
-from qdemo.progress import Progress
-from qdemo.results import Started
-from qdemo.ui import charts
+from qdemo.engine.calibrating import rows_for
+from qdemo.engine.comparing import compare
+from qdemo.models.catalogue import CATALOGUE
+from qdemo.models.loading import Loaded
+from qdemo.ui import charts, held
 from tests.bench.memory import memory_of
 from tests.bench.models import BLIP, FLAN, subject
 from tests.bench.table import Line
@@ -18,27 +23,6 @@ from tests.bench.timing import medians
 
 FORMATS = ("fp16", "bf16", "int8")
 TOKENS = 32
-
-
-class Runner:
-    """A subject as a comparison wants it; its tokens have no text."""
-
-    read = kept_wide = ()
-
-    def __init__(self, given):
-        self.given, self.name, self.shown, self.model = given, "t5-tiny", "", given.model
-
-    def generate(self, model, max_tokens):
-        yield from self.given.generate(model, max_tokens)
-
-    def score(self, model, tokens):
-        return self.given.score(model, tokens)
-
-    def decode(self, tokens):
-        return " ".join(map(str, tokens))
-
-    def pieces(self, tokens):
-        return [str(token) for token in tokens]
 
 
 def comparison(rounds):
@@ -73,11 +57,31 @@ def formats(rounds):
 
 
 def whole(given, variants):
-    """The charts of a comparison, from nothing."""
-    progress = None
-    for event in run(Runner(given), variants, TOKENS):
-        progress = Progress.begin(event) if isinstance(event, Started) else progress.after(event)
-    return charts.values(progress.document())
+    """The charts of a comparison, from nothing but calibration inputs, which outlast it."""
+    loaded = Loaded(CATALOGUE[given.name], given.model, given.family)
+    events = compare(loaded, given.prompt, variants, TOKENS, inputs=lambda: inputs_of(given))
+    report = next(events).report
+    for event in events:
+        report = report.after(event)
+    return charts.updates(page(), report)
+
+
+@cache
+def inputs_of(given):
+    """As many rows for each Linear layer as are collected of a model of that size."""
+    rows = rows_for(sum(parameter.numel() for parameter in given.model.parameters()))
+    return {
+        name: torch.randn(rows, module.in_features)
+        for name, module in given.model.named_modules()
+        if type(module) is torch.nn.Linear
+    }
+
+
+@cache
+def page():
+    """The components that the charts are of."""
+    with gr.Blocks():
+        return charts.build(held.example())
 
 
 def loading():
@@ -98,9 +102,8 @@ def loading():
 
 def first_answer(folder, name, how):
     """Print seconds, the growth of the most memory that was held, and the bytes of the weights."""
-    from qdemo.models.allowed import allowed
-    from qdemo.models.catalogue import CATALOGUE
-    from qdemo.models.kinds import KINDS
+    from qdemo.models import decoding
+    from qdemo.models.availability import allowed
     from qdemo.models.loading import load
     from qdemo.models.pictures import scene_picture
 
@@ -110,13 +113,13 @@ def first_answer(folder, name, how):
     before, start = memory_of("self", "VmHWM"), time.perf_counter()
     asked = scene_picture(7) if name == BLIP else "What is 59 + 64?"
     if how == "qdemo":
-        given = load(entry).given(asked)
-        next(given.generate(given.model, 1))
+        given = load(entry)
+        next(decoding.generate(given.family, given.model, given.family.encode(asked), 1))
         model = given.model
     else:
-        kind = KINDS[entry.task]
+        kind = entry.family.architecture(entry.family.model_types[0])
         model = kind.model.from_pretrained(folder, dtype="float32").eval()
-        prepare = kind.prepare.from_pretrained(folder)
+        prepare = kind.words.from_pretrained(folder)
         asked = prepare(images=asked.image, return_tensors="pt") if name == BLIP else prepare(
             asked, return_tensors="pt"
         )  # fmt: skip

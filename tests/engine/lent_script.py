@@ -103,11 +103,11 @@ def ended():
 
 
 def main():
+    before = threads()
     torch.set_num_threads(4)
     large = torch.ones(1500, 1500)
-    before = threads()
-    assert (large @ large).sum().item() == 1500**3
-    assert threads() > before or WHAT == "here"
+    assert (large @ large)[0, 0].item() == 1500
+    note("before", more=threads() - before)
     watch()
     found = {
         "lent": devices.is_lent(),

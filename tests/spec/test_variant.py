@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo.spec.formats import GRIDS
-from qdemo.spec.recipe import Activations, Recipe
-from qdemo.spec.scheme import COMPUTE_FORMATS, NAMED, Scheme, Step
+from qdemo.spec.scheme import COMPUTE_FORMATS, NAMED, Scheme
+from qdemo.spec.step import Activations, Recipe, Step
 from qdemo.spec.variant import LONGEST, Variant
 
 SAFE = re.compile(r"[A-Za-z0-9_.+@~=-]+")

@@ -14,6 +14,7 @@ from qdemo.models.families.base import Architecture, Batch, Family, Prompt, Stat
 from qdemo.models.families.captioning import Captioning
 from qdemo.models.families.text2text import Text2Text
 from qdemo.spec.given import Field, by_name
+from qdemo.spec.messages import say
 
 FAMILIES: dict[str, type[Family]] = {f.task: f for f in (Text2Text, Captioning)}
 """Every family by its task, the name that the catalogue, and QDEMO_MODELS, know it by."""
@@ -31,7 +32,13 @@ def family_of(task: str) -> type[Family]:
         ValueError: there is none.
     """
     if task not in FAMILIES:
-        raise ValueError(f"unknown task {task!r}; expected one of {', '.join(FAMILIES)}")
+        raise ValueError(
+            say(
+                "unknown task {task!r}; expected one of {names}",
+                task=task,
+                names=", ".join(FAMILIES),
+            )
+        )
     return FAMILIES[task]
 
 

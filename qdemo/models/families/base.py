@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from qdemo.spec.given import Field
+from qdemo.spec.messages import say
 from qdemo.spec.report import InputToken
 
 if TYPE_CHECKING:
@@ -164,7 +165,13 @@ def special_token(config: Any, key: str) -> int:
     """
     found = getattr(config, key, None)
     if not isinstance(found, int):
-        raise ValueError(f"its config.json has {found!r:.40} as {key}, expected a token's number")
+        raise ValueError(
+            say(
+                "its config.json has {found!r:.40} as {key}, expected a token's number",
+                found=found,
+                key=key,
+            )
+        )
     return found
 
 
@@ -195,7 +202,7 @@ def padded(rows: Sequence[Sequence[int]], not_as: int = 0) -> tuple[Tensor, Tens
     import torch
 
     if not rows:
-        raise ValueError("there are no pairs to calibrate with")
+        raise ValueError(say("there are no pairs to calibrate with"))
     length = max(map(len, rows))
     length += length == not_as
     tokens = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows])

@@ -19,6 +19,7 @@ from qdemo.models.families.base import (
 )
 from qdemo.models.pictures import Picture, gallery
 from qdemo.spec.given import Field
+from qdemo.spec.messages import say
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,7 +65,7 @@ class Captioning(Family):
         if isinstance(given, Image.Image):
             given = Picture(given.convert("RGB"), "a picture")
         if not isinstance(given, Picture):
-            raise ValueError(f"expected a picture, got {type(given).__name__}")
+            raise ValueError(say("expected a picture, got {name}", name=type(given).__name__))
         pixels = self._images(images=given.image.convert("RGB"), return_tensors="pt")
         return Prompt(
             inputs={"pixel_values": pixels["pixel_values"]},

@@ -16,6 +16,7 @@ from qdemo.models.families.base import (
     special_token,
 )
 from qdemo.spec.given import Field
+from qdemo.spec.messages import say
 from qdemo.spec.report import InputToken
 
 if TYPE_CHECKING:
@@ -68,13 +69,21 @@ class Text2Text(Family):
             ValueError: no text, an empty one, or one that is too long.
         """
         if not isinstance(given, str):
-            raise ValueError(f"expected a prompt as text, got {type(given).__name__}")
+            raise ValueError(
+                say("expected a prompt as text, got {name}", name=type(given).__name__)
+            )
         encoded = self.tokenizer(given, return_tensors="pt", return_offsets_mapping=True)
         tokens = encoded["input_ids"][0].tolist()
         if set(tokens) <= set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}:
-            raise ValueError("the prompt is empty; type something")
+            raise ValueError(say("the prompt is empty; type something"))
         if len(tokens) > LONGEST:
-            raise ValueError(f"the prompt has {len(tokens)} tokens; at most {LONGEST} are read")
+            raise ValueError(
+                say(
+                    "the prompt has {count} tokens; at most {longest} are read",
+                    count=len(tokens),
+                    longest=LONGEST,
+                )
+            )
         return Prompt(
             inputs={key: encoded[key] for key in ("input_ids", "attention_mask")},
             prefix=(self._start,),

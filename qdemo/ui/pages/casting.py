@@ -34,9 +34,7 @@ _LEAD = (
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
     parts.masthead("Casting", _LEAD)
-    format = gr.Radio(
-        list(lab.CASTS), value=_START, label="Cast the model to", elem_id="cast-to"
-    )
+    format = gr.Radio(list(lab.CASTS), value=_START, label="Cast the model to", elem_id="cast-to")
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             logits = parts.html("", "cast-logits")
