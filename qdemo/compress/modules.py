@@ -19,6 +19,7 @@ from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.insides import aligned
 from qdemo.numerics.linear import fake_quantize, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 
@@ -103,7 +104,9 @@ class QModule(nn.Module):
             ValueError: the weight is computed from other tensors, or the scheme does not fit it.
         """
         if not isinstance(module._parameters.get("weight"), nn.Parameter):
-            raise ValueError("the weight is reparametrized; undo that first, or exclude the layer")
+            raise ValueError(
+                say("the weight is reparametrized; undo that first, or exclude the layer")
+            )
         self.weight = module.weight
         self.scheme = scheme
         self.compute_dtype = self.weight.dtype
@@ -155,7 +158,9 @@ class QEmbedding(QModule):
         """
         super().__init__()
         if embedding.max_norm is not None:
-            raise ValueError(f"max_norm {embedding.max_norm} needs float rows; exclude it")
+            raise ValueError(
+                say("max_norm {max_norm} needs float rows; exclude it", max_norm=embedding.max_norm)
+            )
         self.num_embeddings = embedding.num_embeddings
         self.embedding_dim = embedding.embedding_dim
         self.padding_idx = embedding.padding_idx

@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from qdemo.compress import saved_before
-from qdemo.compress.convert import alias_of, freeze, naming, quantize, rebuild
+from qdemo.compress.convert import alias_of, freeze, quantize, rebuild
 from qdemo.compress.modules import QModule, QWeight
+from qdemo.compress.saved_file import KEY, VERSION, Held, read
 from qdemo.numerics.blocks import tiles
-from qdemo.numerics.casting import float_format
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.formats import get_format
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
-
-_KEY = "qdemo"
-_VERSION = 2
-"""Of what is written; files of version 1, which say none, are read too (`saved_before`)."""
 
 
 def save_quantized(model: nn.Module, path: str | Path) -> None:
@@ -38,11 +33,13 @@ def save_quantized(model: nn.Module, path: str | Path) -> None:
     for name, module in model.named_modules():
         if isinstance(module, QModule):
             if not module.frozen:
-                raise ValueError(f"{name} is not frozen; call freeze(model) before saving")
+                raise ValueError(
+                    say("{name} is not frozen; call freeze(model) before saving", name=name)
+                )
             modules[name] = [str(module.scheme), get_format(module.compute_dtype).name]
     tensors, same_as = _unshared(dict(_named_tensors(model)))
-    about = json.dumps({"version": _VERSION, "modules": modules, "same_as": same_as})
-    save_file(tensors, path, metadata={"format": "pt", _KEY: about})
+    about = json.dumps({"version": VERSION, "modules": modules, "same_as": same_as})
+    save_file(tensors, path, metadata={"format": "pt", KEY: about})
 
 
 def load_quantized(model: nn.Module, path: str | Path) -> None:
@@ -56,7 +53,7 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
         ValueError: the file was not written by `save_quantized`, is damaged, or does not fit the
             model, which is as it was.
     """
-    tensors, held, version = _read(Path(path))
+    tensors, held, version = read(Path(path))
     shapes = rebuild(model, device="meta")
     _swap(shapes, held)
     freeze(shapes)  # of shapes: it has every name, shape and dtype that the file should have
@@ -89,7 +86,7 @@ def _unshared(named: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, st
     same_as: dict[str, str] = {}
     for key, tensor in named.items():
         if tensor.is_meta:
-            raise ValueError(f"{key} is on the meta device: there is nothing to save")
+            raise ValueError(say("{key} is on the meta device: there is nothing to save", key=key))
         if (alias := alias_of(tensor)) in first:
             same_as[key] = first[alias]
         else:
@@ -105,56 +102,7 @@ def _own(tensor: Tensor) -> Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
-@dataclass(frozen=True)
-class _Held:
-    """How a file holds the weight of one layer."""
-
-    scheme: Scheme
-    compute: torch.dtype
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, _Held], int]:
-    """All tensors of a file under all their names, its quantized layers, and its version."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = (file.metadata() or {}).get(_KEY)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # of many kinds, on files that are cut or lie
-        raise ValueError(f"{path.name} is not a whole safetensors file: {error}") from None
-    if about is None:
-        raise ValueError(f"{path.name} holds no schemes; expected a file of save_quantized")
-    try:
-        found = json.loads(about)
-        layers, same_as, version = found["modules"], found["same_as"], found.get("version", 1)
-        if version not in range(1, _VERSION + 1):
-            raise ValueError(
-                f"{path.name} is of version {str(version)[:40]}, expected 1 to {_VERSION}; a newer "
-                "qdemo wrote it"
-            )
-        for key, first in same_as.items():
-            tensors[key] = tensors[first]
-        held = {name: _as_held(name, *told) for name, told in layers.items()}
-        return tensors, held, int(version)
-    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
-        raise ValueError(f"what {path.name} says of its schemes can't be read") from None
-
-
-_LONGEST = 100  # characters of a scheme; and of a name, in a message
-
-
-def _as_held(name: str, scheme: str, compute: str) -> _Held:
-    with naming(name[:_LONGEST]):
-        if len(f"{scheme}{compute}") > _LONGEST:
-            raise ValueError(f"{str(scheme)[:40]!r} in {str(compute)[:40]!r} is no scheme")
-        found = float_format(compute)
-        if found.bits < 16:
-            raise ValueError(f"torch computes nothing in {found}")
-        return _Held(Scheme.parse(scheme), found.dtype)
-
-
-def _swap(model: nn.Module, held: dict[str, _Held]) -> None:
+def _swap(model: nn.Module, held: dict[str, Held]) -> None:
     """Quantize the layers that the file holds quantized, each by its scheme."""
     layers = dict(model.named_modules(remove_duplicate=False))
     by_scheme: dict[Scheme, list[str]] = defaultdict(list)
@@ -168,7 +116,13 @@ def _swap(model: nn.Module, held: dict[str, _Held]) -> None:
 def _check_layer(name: str, module: nn.Module | None) -> None:
     if type(module) not in (nn.Linear, nn.Embedding):
         found = "nothing" if module is None else f"a {type(module).__name__}"
-        raise ValueError(f"the file has a quantized {name}, where the model has {found}")
+        raise ValueError(
+            say(
+                "the file has a quantized {name}, where the model has {found}",
+                name=name,
+                found=found,
+            )
+        )
 
 
 def _check_tensors(
@@ -176,9 +130,13 @@ def _check_tensors(
 ) -> None:
     """Whether the file has exactly the tensors of a frozen model, each as it has to be."""
     if unknown := tensors.keys() - wanted.keys():
-        raise ValueError(f"the file holds {min(unknown)}, which the model does not have")
+        raise ValueError(
+            say("the file holds {least}, which the model does not have", least=min(unknown))
+        )
     if missing := wanted.keys() - tensors.keys():
-        raise ValueError(f"the file holds no {min(missing)}, which the model needs")
+        raise ValueError(
+            say("the file holds no {least}, which the model needs", least=min(missing))
+        )
     for key, like in wanted.items():
         owner, _, role = key.rpartition(".")
         _check_tensor(key, tensors[key], like, is_scale=role == "scale" and owner in weights)
@@ -189,7 +147,14 @@ def _check_tensors(
 def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> None:
     """Floats may be those of another cast; scales are in fp32 or wider."""
     if tensor.shape != like.shape:
-        raise ValueError(f"{key} has shape {tuple(tensor.shape)}, expected {tuple(like.shape)}")
+        raise ValueError(
+            say(
+                "{key} has shape {shape}, expected {shape_2}",
+                key=key,
+                shape=tuple(tensor.shape),
+                shape_2=tuple(like.shape),
+            )
+        )
     least = 4 if is_scale else 2
     if like.is_floating_point() and like.dtype.itemsize >= 2:
         fits = tensor.is_floating_point() and tensor.dtype.itemsize >= least
@@ -199,12 +164,19 @@ def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> Non
         raise ValueError(f"{key} is {tensor.dtype}, expected {like.dtype}")
 
 
-def _check_biases(tensors: dict[str, Tensor], held: dict[str, _Held]) -> None:
+def _check_biases(tensors: dict[str, Tensor], held: dict[str, Held]) -> None:
     """Whether each layer returns what it computes in."""
     for name, how in held.items():
         bias = tensors.get(f"{name}.bias")
         if bias is not None and bias.dtype != how.compute:
-            raise ValueError(f"{name}.bias is {bias.dtype}, where {how.compute} is computed in")
+            raise ValueError(
+                say(
+                    "{name}.bias is {dtype}, where {compute} is computed in",
+                    name=name,
+                    dtype=bias.dtype,
+                    compute=how.compute,
+                )
+            )
 
 
 _LARGEST = (1 + 2**-20) * torch.finfo(torch.float32).max  # that a scale was rounded up is no fault
@@ -215,15 +187,15 @@ def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
     role = key.rpartition(".")[2]
     if role == "scale":
         if not ((tensor > 0) & torch.isfinite(tensor)).all():
-            raise ValueError(f"{key} is not positive and finite everywhere")
+            raise ValueError(say("{key} is not positive and finite everywhere", key=key))
         if (tensor.double() * scheme.qmax > _LARGEST).any():
-            raise ValueError(f"{key} makes weights infinite")
+            raise ValueError(say("{key} makes weights infinite", key=key))
     if role == "zero_point" and (tensor > scheme.qmax).any():
         raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
     if role not in ("scale", "zero_point") and tensor.is_floating_point():
         flat = tensor.reshape(1, -1)
         if not all(torch.isfinite(flat[tile].float()).all() for tile in tiles(flat)):
-            raise ValueError(f"{key} is not finite everywhere")
+            raise ValueError(say("{key} is not finite everywhere", key=key))
 
 
 def _placed(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

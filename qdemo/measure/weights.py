@@ -16,6 +16,7 @@ from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts,
 from qdemo.numerics.blocks import has_fp64, scratch, tile_size, tiles, with_fp64
 from qdemo.numerics.insides import memory_of
 from qdemo.numerics.qtensor import QTensor, blocks_of
+from qdemo.spec.messages import say
 
 IDEAL_STEPS = 1 / math.sqrt(12)
 """RMS of a rounding error that is evenly spread over one step (Bennett, 1948)."""
@@ -93,7 +94,13 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
         ValueError: the shapes differ.
     """
     if tuple(w.shape) != tuple(w_hat.shape):
-        raise ValueError(f"shapes differ: {tuple(w.shape)} and {tuple(w_hat.shape)}")
+        raise ValueError(
+            say(
+                "shapes differ: {shape} and {shape_2}",
+                shape=tuple(w.shape),
+                shape_2=tuple(w_hat.shape),
+            )
+        )
     w = w.detach()
     flat = w.reshape(1, -1)
     sum_sq = sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))

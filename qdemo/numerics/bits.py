@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from qdemo.numerics.exact import Exact, is_finite, to_decimal, to_exact
 from qdemo.spec.formats import Format, get_format
+from qdemo.spec.messages import say
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Bits:
     def __post_init__(self) -> None:
         """Refuse a pattern that the format has no room for."""
         if not self.format.is_float:
-            raise ValueError(f"{self.format} is not a float format")
+            raise ValueError(say("{format_} is not a float format", format_=self.format))
         if not 0 <= self.pattern < 2**self.format.bits:
             raise ValueError(
-                f"pattern {self.pattern:#x} does not fit the {self.format.bits} bits of "
-                f"{self.format}"
+                say(
+                    "pattern {pattern:#x} does not fit the {bits} bits of {format_}",
+                    pattern=self.pattern,
+                    bits=self.format.bits,
+                    format_=self.format,
+                )
             )
 
     @property
@@ -97,7 +102,14 @@ class Bits:
             ValueError: there is no such bit.
         """
         if not 0 <= bit < self.format.bits:
-            raise ValueError(f"bit {bit} is not in 0 … {self.format.bits - 1} of {self.format}")
+            raise ValueError(
+                say(
+                    "bit {bit} is not in 0 … {value} of {format_}",
+                    bit=bit,
+                    value=self.format.bits - 1,
+                    format_=self.format,
+                )
+            )
         return Bits(self.format, self.pattern ^ 1 << bit)
 
     def decimal(self, digits: int = 60) -> str:
@@ -141,7 +153,9 @@ def from_pattern(pattern: int | str, format: str | Format) -> Bits:
         try:
             pattern = int(pattern, 0)
         except ValueError:
-            raise ValueError(f"{pattern!r} is no pattern; expected one such as 0x3C00") from None
+            raise ValueError(
+                say("{pattern!r} is no pattern; expected one such as 0x3C00", pattern=pattern)
+            ) from None
     return Bits(get_format(format), pattern)
 
 
@@ -189,7 +203,9 @@ def nan_pattern(target: Format) -> int:
         ValueError: the format has none.
     """
     if not target.has_nan:
-        raise ValueError(f"{target} has no NaN; expected a finite number, or an infinite one")
+        raise ValueError(
+            say("{target} has no NaN; expected a finite number, or an infinite one", target=target)
+        )
     fraction = _ones(target.fraction_bits) if target.finite_only else 1 << target.fraction_bits - 1
     return _exponent_ones(target) | fraction
 

@@ -12,6 +12,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from qdemo.spec.messages import say
+
 TILE = 1 << 18  # values: 1 MiB as fp32, which a core's own cache holds
 _TILE_ELSEWHERE = 1 << 24  # on a GPU, which is told what to do as rarely as can be
 
@@ -109,14 +111,25 @@ def row_length(shape: tuple[int, ...], axis: int) -> int:
         ValueError: there is no such axis.
     """
     if axis >= len(shape):
-        raise ValueError(f"axis {axis} does not exist in a tensor of shape {tuple(shape)}")
+        raise ValueError(
+            say(
+                "axis {axis} does not exist in a tensor of shape {shape}",
+                axis=axis,
+                shape=tuple(shape),
+            )
+        )
     return prod((*shape[:axis], *shape[axis + 1 :]))
 
 
 def _ragged(group_size: int, length: int) -> str:
     divisors = [d for d in range(group_size, 1, -1) if length % d == 0]
     hint = f"use a divisor such as {divisors[0]}" if divisors else "leave group_size out"
-    return f"group_size {group_size} does not divide the row length {length}; {hint}"
+    return say(
+        "group_size {group_size} does not divide the row length {length}; {hint}",
+        group_size=group_size,
+        length=length,
+        hint=hint,
+    )
 
 
 def has_fp64(device: torch.device) -> bool:

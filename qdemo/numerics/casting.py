@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qdemo.numerics.blocks import tiles, with_fp64
 from qdemo.spec.formats import Format, get_format
+from qdemo.spec.messages import say
 
 
 @dataclass(frozen=True)
@@ -90,5 +91,7 @@ def float_format(format: str | torch.dtype | Format) -> Format:
     """
     found = get_format(format)
     if not found.is_float:
-        raise ValueError(f"cannot cast to {found}: a cast goes to a float format, such as bf16")
+        raise ValueError(
+            say("cannot cast to {found}: a cast goes to a float format, such as bf16", found=found)
+        )
     return found

@@ -6,6 +6,8 @@ import math
 from decimal import Decimal
 from fractions import Fraction
 
+from qdemo.spec.messages import say
+
 Exact = Fraction | float
 """A finite value exactly; infinities, NaN and minus zero as floats."""
 
@@ -35,7 +37,7 @@ def to_decimal(value: Exact, digits: int) -> str:
         ValueError: `digits` is negative.
     """
     if digits < 0:
-        raise ValueError(f"digits is {digits}, expected 0 or more")
+        raise ValueError(say("digits is {digits}, expected 0 or more", digits=digits))
     if not is_finite(value):
         return str(value)
     exact = Fraction(value)
@@ -55,13 +57,27 @@ def is_finite(value: int | float | Decimal | Fraction) -> bool:
 
 def _read(text: str) -> Fraction | Decimal:
     if len(text) > _LONGEST:
-        raise ValueError(f"{len(text)} characters are too long for a number; at most {_LONGEST}")
+        raise ValueError(
+            say(
+                "{count} characters are too long for a number; at most {longest}",
+                count=len(text),
+                longest=_LONGEST,
+            )
+        )
     try:
         number = Fraction(text) if "/" in text else Decimal(text)
     except (ValueError, ArithmeticError):
-        raise ValueError(f"{text!r} is not a number; expected a decimal or a fraction") from None
+        raise ValueError(
+            say("{text!r} is not a number; expected a decimal or a fraction", text=text)
+        ) from None
     if isinstance(number, Decimal) and number.is_finite() and _is_extreme(number):
-        raise ValueError(f"{text!r} is beyond 10 to the power ±{_LARGEST_POWER}")
+        raise ValueError(
+            say(
+                "{text!r} is beyond 10 to the power ±{largest_power}",
+                text=text,
+                largest_power=_LARGEST_POWER,
+            )
+        )
     return number
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from qdemo.numerics.bits import Bits, nan_pattern
 from qdemo.numerics.blocks import scratch, tile_size
 from qdemo.spec.formats import Format
+from qdemo.spec.messages import say
 
 
 class Grid(Protocol):
@@ -79,7 +80,9 @@ def grid_of(format: Format) -> Grid:
         ValueError: a number has more than 8 bits, or a codebook lacks what it needs.
     """
     if format.bits > 8:
-        raise ValueError(f"{format} has {format.bits} bits, expected a grid of at most 8")
+        raise ValueError(
+            say("{name} has {bits} bits, expected at most 8", name=format.name, bits=format.bits)
+        )
     if format.kind == "integer":
         return IntGrid(format)
     return Codebook(format) if format.kind == "codebook" else FloatGrid(format)
@@ -223,7 +226,9 @@ class Codebook(_OfFormat):
             ValueError: zero is none of them.
         """
         if 0 not in self.format.levels:
-            raise ValueError(f"{self.format} has no level 0, which a block of zeros needs")
+            raise ValueError(
+                say("{format_} has no level 0, which a block of zeros needs", format_=self.format)
+            )
 
     @cached_property
     def edges(self) -> tuple[float, ...]:

@@ -15,6 +15,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from qdemo.spec.messages import say
+
 KNOWN = ((2, 10), (2, 13))
 """The first and the last version of torch that all of this was tried with."""
 
@@ -59,9 +61,17 @@ def packed(x: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
     """
     n, length = _sizes(x, weights, torch.bfloat16)
     if length % PACKED or not length:
-        raise ValueError(f"rows of {length} weights, expected a multiple of {PACKED}")
+        raise ValueError(
+            say(
+                "rows of {length} weights, expected a multiple of {packed}",
+                length=length,
+                packed=PACKED,
+            )
+        )
     if scale.shape not in ((), (n,)):
-        raise ValueError(f"scales of shape {tuple(scale.shape)}, expected () or ({n},)")
+        raise ValueError(
+            say("scales of shape {shape}, expected () or ({n},)", shape=tuple(scale.shape), n=n)
+        )
     scale = scale.to(x.dtype).expand(n)
     return torch._weight_int8pack_mm(aligned(x), aligned(weights), aligned(scale))
 
@@ -75,7 +85,7 @@ def summed(x: Tensor, weights: Tensor) -> Tensor:
     """
     _, length = _sizes(x, weights, torch.int8)
     if length < 2:
-        raise ValueError(f"rows of {length} weights, expected two or more")
+        raise ValueError(say("rows of {length} weights, expected two or more", length=length))
     return torch._int_mm(aligned(x), aligned(weights).t())
 
 
@@ -83,11 +93,22 @@ def _sizes(x: Tensor, weights: Tensor, dtype: torch.dtype) -> tuple[int, int]:
     """The shape of the weights, which all fits."""
     if (x.dtype, weights.dtype) != (dtype, torch.int8) or not (x.is_cpu and weights.is_cpu):
         raise ValueError(
-            f"{x.dtype} on {x.device} and {weights.dtype} on {weights.device}, expected {dtype} "
-            "and int8 on the CPU"
+            say(
+                "{dtype} on {device} and {dtype_2} on {device_2}, expected {dtype_3} and int8 "
+                "on the CPU",
+                dtype=x.dtype,
+                device=x.device,
+                dtype_2=weights.dtype,
+                device_2=weights.device,
+                dtype_3=dtype,
+            )
         )
     if x.ndim != 2 or weights.ndim != 2 or x.shape[1] != weights.shape[1]:
         raise ValueError(
-            f"shapes {tuple(x.shape)} and {tuple(weights.shape)}, expected rows of one length"
+            say(
+                "shapes {shape} and {shape_2}, expected rows of one length",
+                shape=tuple(x.shape),
+                shape_2=tuple(weights.shape),
+            )
         )
     return weights.shape[0], weights.shape[1]

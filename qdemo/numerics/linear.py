@@ -23,6 +23,7 @@ from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, with_fp64
 from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import Panels
 from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 
@@ -154,7 +155,9 @@ class _Round(torch.autograd.Function):
 def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest and highest value of each block, widened to hold 0, in fp64: (n_blocks,)."""
     if not blocks.is_floating_point() or blocks.dtype.itemsize < 2:
-        raise ValueError(f"cannot quantize {blocks.dtype}; expected floats of 16 bits or more")
+        raise ValueError(
+            say("cannot quantize {dtype}; expected floats of 16 bits or more", dtype=blocks.dtype)
+        )
     if blocks.numel() == 0:
         zeros = with_fp64(blocks.new_zeros(blocks.shape[0])).double()
         return zeros, zeros
@@ -167,7 +170,13 @@ def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
 def _scale(span: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
     info = torch.finfo(dtype)
     if (span > info.max).any():
-        raise ValueError(f"the range {span.max().item():.3g} is wider than {dtype} can hold")
+        raise ValueError(
+            say(
+                "the range {item:.3g} is wider than {dtype} can hold",
+                item=span.max().item(),
+                dtype=dtype,
+            )
+        )
     largest = info.max * (1 - 4 * info.eps) / scheme.qmax
     return (span / scheme.qmax).to(dtype).clamp(info.tiny, largest)
 
@@ -183,8 +192,13 @@ def _pack(codes: Tensor, grid: Grid) -> Tensor:
 def _check_known(scheme: Scheme) -> None:
     if scheme.scale != "fp32" or scheme.zero_point != "int":
         raise ValueError(
-            f"{scheme} keeps scales in {scheme.scale} and zero points as {scheme.zero_point}; "
-            "expected fp32 and int, which is all that is computed yet"
+            say(
+                "{scheme} keeps scales in {scale} and zero points as {zero_point}; expected "
+                "fp32 and int, which is all that is computed yet",
+                scheme=scheme,
+                scale=scheme.scale,
+                zero_point=scheme.zero_point,
+            )
         )
 
 
@@ -193,21 +207,38 @@ def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | 
     shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
     for name, given in (("scale", scale), ("zero_point", zero_point)):
         if given is not None and tuple(given.shape) != shape:
-            raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {shape}")
+            raise ValueError(
+                say(
+                    "{name} has shape {shape}, expected {shape_2}",
+                    name=name,
+                    shape=tuple(given.shape),
+                    shape_2=shape,
+                )
+            )
     if (zero_point is None) != scheme.symmetric:
         raise ValueError(
-            f"zero_point is {'missing' if zero_point is None else 'given'}, but {scheme} is "
-            f"{'symmetric' if scheme.symmetric else 'affine'}"
+            say(
+                "zero_point is {value}, but {scheme} is {value_2}",
+                value="missing" if zero_point is None else "given",
+                scheme=scheme,
+                value_2="symmetric" if scheme.symmetric else "affine",
+            )
         )
     if not ((scale > 0) & torch.isfinite(scale)).all():
-        raise ValueError(f"scales must be positive and finite, got {scale.min().item()}")
+        raise ValueError(
+            say("scales must be positive and finite, got {item}", item=scale.min().item())
+        )
     if (
         zero_point is not None
         and not ((zero_point >= scheme.qmin) & (zero_point <= scheme.qmax)).all()
     ):
-        raise ValueError(f"zero points must be in {scheme.qmin} … {scheme.qmax}")
+        raise ValueError(
+            say("zero points must be in {qmin} … {qmax}", qmin=scheme.qmin, qmax=scheme.qmax)
+        )
 
 
 def _not_finite(x: Tensor) -> str:
     bad = int((~torch.isfinite(x)).sum())
-    return f"cannot quantize: {bad} of {x.numel()} values are NaN or infinite"
+    return say(
+        "cannot quantize: {bad} of {numel} values are NaN or infinite", bad=bad, numel=x.numel()
+    )

@@ -13,6 +13,7 @@ from torch import Tensor
 from qdemo.numerics.blocks import from_blocks, tiles, to_blocks
 from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import LANES, New, Panels
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 
@@ -43,7 +44,9 @@ class QTensor:
             TypeError: always.
         """
         name = getattr(function, "__name__", function)
-        raise TypeError(f"{name} can't take a quantized tensor; give it dequantize()")
+        raise TypeError(
+            say("{name} can't take a quantized tensor; give it dequantize()", name=name)
+        )
 
     @property
     def packed(self) -> Tensor:

@@ -47,3 +47,15 @@ def test_a_format_of_ones_own_is_added_ticked_and_run(more):
     expect(more.locator("#again")).to_have_attribute(
         "href", re.compile(r"formats=int3-g64-affine%2Bemb@bf16&")
     )
+
+
+def test_a_codebook_is_added_ticked_and_run(more):
+    choose(more, "Weights in", "nf4")
+    choose(more, "One scale for", "a group of 64")
+    more.get_by_label("symmetric", exact=True).check()
+    more.get_by_label("Quantize the embeddings too").uncheck()
+    choose(more, "Computing in", "fp32")
+    add(more)
+    expect(more.locator("#formats").get_by_label("nf4-g64")).to_be_checked()
+    ask(more, "What is 59 + 64?", "nf4-g64")
+    assert card(more, "nf4-g64")["output"] == card(more, "fp32")["output"] == "123"

@@ -20,6 +20,7 @@ import torch  # noqa: E402
 
 import qdemo.models.loading  # noqa: E402
 from qdemo.engine import comparing, devices  # noqa: E402
+from qdemo.engine import threads as computing  # noqa: E402
 from qdemo.engine.asking import ask  # noqa: E402
 from qdemo.engine.engine import ENGINE  # noqa: E402
 from qdemo.spec.document import as_json  # noqa: E402
@@ -48,11 +49,11 @@ def watch():
         note("load")
         return load(*args)
 
-    def computing(*_):
+    def layer(*_):
         note("layer", torch=torch.get_num_threads(), all=threads())
 
     qdemo.models.loading.load = loading
-    torch.nn.modules.module.register_module_forward_pre_hook(computing)
+    torch.nn.modules.module.register_module_forward_pre_hook(layer)
 
 
 def request(formats, prompt="What is 23 + 45?"):
@@ -104,6 +105,7 @@ def ended():
 
 def main():
     before = threads()
+    computing.SMALL, computing._ALL = 0, 4  # as if the model were large, and the cores many
     torch.set_num_threads(4)
     large = torch.ones(1500, 1500)
     assert (large @ large)[0, 0].item() == 1500
@@ -120,7 +122,9 @@ def main():
     found["failing"] = failing()
     found["after"] = as_json(report(["int2"]))
     found["forks"] = len(spaces_stand_in.FORKS)
-    print(json.dumps(found))
+    print(json.dumps(found), flush=True)
+    for fork in spaces_stand_in.FORKS:
+        fork.kill()
     os._exit(0)
 
 

@@ -1,0 +1,85 @@
+"""What a file of a quantized model holds: its tensors, and how each layer is quantized."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from qdemo.compress.convert import naming
+from qdemo.numerics.casting import float_format
+from qdemo.spec.messages import say
+from qdemo.spec.scheme import Scheme
+
+KEY = "qdemo"
+VERSION = 2
+"""Of what is written; files of version 1, which say none, are read too (`saved_before`)."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """How a file holds the weight of one layer."""
+
+    scheme: Scheme
+    compute: torch.dtype
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Held], int]:
+    """All tensors of a file under all their names, its quantized layers, and its version."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = (file.metadata() or {}).get(KEY)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # of many kinds, on files that are cut or lie
+        raise ValueError(
+            say("{name} is not a whole safetensors file: {error}", name=path.name, error=error)
+        ) from None
+    if about is None:
+        raise ValueError(
+            say("{name} holds no schemes; expected a file of save_quantized", name=path.name)
+        )
+    try:
+        found = json.loads(about)
+        layers, same_as, version = found["modules"], found["same_as"], found.get("version", 1)
+        if version not in range(1, VERSION + 1):
+            raise ValueError(
+                say(
+                    "{name} is of version {found}, expected 1 to {version}; a newer qdemo wrote it",
+                    name=path.name,
+                    found=str(version)[:40],
+                    version=VERSION,
+                )
+            )
+        for key, first in same_as.items():
+            tensors[key] = tensors[first]
+        held = {name: _as_held(name, *told) for name, told in layers.items()}
+        return tensors, held, int(version)
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
+        raise ValueError(
+            say("what {name} says of its schemes can't be read", name=path.name)
+        ) from None
+
+
+_LONGEST = 100  # characters of a scheme; and of a name, in a message
+
+
+def _as_held(name: str, scheme: str, compute: str) -> Held:
+    with naming(name[:_LONGEST]):
+        if len(f"{scheme}{compute}") > _LONGEST:
+            raise ValueError(
+                say(
+                    "{found!r} in {found_2!r} is no scheme",
+                    found=str(scheme)[:40],
+                    found_2=str(compute)[:40],
+                )
+            )
+        found = float_format(compute)
+        if found.bits < 16:
+            raise ValueError(say("torch computes nothing in {found}", found=found))
+        return Held(Scheme.parse(scheme), found.dtype)
