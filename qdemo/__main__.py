@@ -15,7 +15,7 @@ from qdemo.settings import DEVICES
 from qdemo.views import terminal
 
 if TYPE_CHECKING:
-    from qdemo.engine.engine import Sized
+    from qdemo.engine.shelf import Sized
     from qdemo.spec.figure import Figure
     from qdemo.spec.report import Event, Report
 
@@ -208,7 +208,7 @@ def _report(report: Report) -> None:
 
 
 def _footprint(options: argparse.Namespace) -> None:
-    from qdemo.engine.engine import ENGINE
+    from qdemo.engine.shelf import sizes as sizes_of
     from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
     from qdemo.views.tables import Table
@@ -218,7 +218,7 @@ def _footprint(options: argparse.Namespace) -> None:
     for variant in variants:  # before anything slow
         variant.check_built()
     tied = False if options.untied else None
-    reference, *sizes = ENGINE.sizes(options.model, variants, tied)
+    reference, *sizes = sizes_of(options.model, variants, tied)
     layers, parameters = _linears(options.model), reference.coverage.parameters
     print(f"{options.model}: {parameters:,} parameters, {layers} Linear layers")
     print("built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes\n")
@@ -262,14 +262,14 @@ def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from qdemo.engine.engine import ENGINE
+    from qdemo.engine.shelf import sizes as sizes_of
     from qdemo.models.catalogue import CATALOGUE
     from qdemo.spec.variant import Variant
     from qdemo.views.tables import Table
 
     rows = []
     for entry in CATALOGUE.values():
-        (size,) = ENGINE.sizes(entry.name, [Variant()])
+        (size,) = sizes_of(entry.name, [Variant()])
         megabytes = f"{size.footprint.total / 1e6:,.1f}"
         rows.append((entry.name, entry.task, f"{size.coverage.parameters:,}", megabytes))
     head = ("model", "task", "parameters", "MB in fp32")

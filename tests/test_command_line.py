@@ -268,8 +268,8 @@ def test_a_file_of_any_version_is_shown(capsys, schema):
     assert whole["schema"] == schema
     assert list(rows) == whole["formats"]
     assert rows["fp32"]["output"] == "'onion, pig, river, wolf'"
-    assert rows["fp16"]["memory"] == "8.35 MB"
-    assert rows["fp16"]["diverges at token"] == "–"
+    assert rows["int8"]["memory"] == "5.87 MB"
+    assert rows["int8"]["diverges at token"] == "–"
     assert rows["int3"]["diverges at token"] == "3"
     assert rows["int3"]["SQNR, dB"] == "12.5"
 

@@ -25,8 +25,11 @@ def on_gpu(function: Function) -> Function:
 
 
 def is_lent() -> bool:
-    """Whether a GPU is lent for each call, to a fork of this process."""
-    return _spaces() is not None
+    """Whether a GPU is lent for each call, to a fork of this process: each Space has the package,
+    which elsewhere leaves what it decorates as it is."""
+    spaces = _spaces()
+    config = getattr(getattr(spaces, "config", None), "Config", None)
+    return spaces is not None and bool(getattr(config, "zero_gpu", True))
 
 
 def _spaces() -> ModuleType | None:

@@ -8,31 +8,28 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from threading import Event as Flag
-from threading import Lock, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from qdemo.engine import devices, heap
 from qdemo.engine.asking import field_of, picture_of
 from qdemo.engine.first import begin, libraries
-from qdemo.engine.keeping import Keeping
+from qdemo.engine.shelf import Shelf
 from qdemo.engine.turns import Line, Run, Waiting, begun
 from qdemo.models.availability import UnavailableError, folder_of, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.settings import SETTINGS, Settings
-from qdemo.spec.footprint import Coverage, Footprint
 from qdemo.spec.report import Done, Event, Failed, Finished, Report, Started, Stopped, Written
 from qdemo.spec.request import DEFAULT_TOKENS, InputError, Request
 from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
-    import torch
-
     from qdemo.engine.comparing import Known
-    from qdemo.measure.measure import Found, Inputs
+    from qdemo.measure.measure import Found
     from qdemo.models.download import Downloading
     from qdemo.models.families import Prompt
     from qdemo.models.loading import Loaded
@@ -46,36 +43,14 @@ SECONDS_APART = 0.1
 STOPPED = "stopped before it finished"
 
 
-@dataclass(frozen=True)
-class Sized:
-    """What a model holds in one format, and how much of it is quantized."""
-
-    format: str
-    footprint: Footprint
-    coverage: Coverage
-    bits_per_weight: float | None
-
-
-class Engine:
+class Engine(Shelf):
     """Models, results and the device of one process, and whose turn it is."""
 
     def __init__(self, settings: Settings = SETTINGS) -> None:
         """Nothing is loaded yet."""
-        self.settings = settings
-        self.keeping = Keeping(settings)
+        super().__init__(settings)
         self.computing, self.downloading = Line(PLACES), Line(PLACES)
-        self._loading = Lock()
         _ENGINES[id(self)] = self
-
-    @cached_property
-    def device(self) -> torch.device:
-        """Where it computes: QDEMO_DEVICE, or --device.
-
-        Raises:
-            ValueError: there is no such device here.
-        """
-        libraries()
-        return devices.chosen(self.settings.device)
 
     def run(
         self, request: Request, stop: Flag | None = None, deadline_s: float | None = None
@@ -139,58 +114,6 @@ class Engine:
             return loaded, loaded.family.encode(request.given)
         except ValueError as error:
             raise InputError(request.field, str(error)) from None
-
-    def loaded(self, entry: Entry) -> Loaded:
-        """The model; who asks while it is being loaded waits, and does not load it again.
-
-        Raises:
-            UnavailableError: it is not on this machine, or there is no room for it.
-        """
-        libraries()
-        import torch
-
-        from qdemo.models import loading
-        from qdemo.models.checkpoint import parameters_of
-
-        found = self.keeping.models.get(entry.name)
-        if found is not None:  # without the lock, of which a fork might have a copy that is held
-            return found  # type: ignore[return-value]
-        with self._loading:
-            found = self.keeping.models.get(entry.name)
-            if found is None:
-                parameters = parameters_of(entry)
-                # A GPU that is lent for a call is not there before and after it.
-                device = "cpu" if devices.is_lent() else self.device
-                self._make_room(entry, parameters, device)
-                with torch.inference_mode(False):  # a caller's own ends at its thread
-                    found = loading.load(entry, device)
-                self.keeping.models.put(entry.name, found, 4 * parameters)
-            loaded: Loaded = found  # type: ignore[assignment]
-            return loaded
-
-    def _make_room(self, entry: Entry, parameters: int, device: torch.device | str) -> None:
-        """Let go of other models, the one not used longest first, until there is room."""
-        from qdemo.models.memory import check_memory
-
-        while True:
-            try:
-                return check_memory(entry, parameters, device)
-            except UnavailableError:
-                if not self.keeping.models.forget_oldest():
-                    raise
-                heap.collect()
-
-    def _inputs(self, loaded: Loaded) -> Inputs:
-        """The model's calibration inputs, collected when they are first asked for."""
-        from qdemo.engine import calibrating
-
-        name = loaded.entry.name
-        found = self.keeping.inputs.get(name)
-        if found is None:
-            rows = calibrating.rows_for(loaded.parameters)
-            found = calibrating.collect(loaded, calibrating.pairs(loaded), rows)
-            self.keeping.inputs.put(name, found, sum(x.nbytes for x in found.values()))
-        return found
 
     def _known(self, request: Request) -> Known:
         from qdemo.engine.comparing import Known
@@ -259,25 +182,6 @@ class Engine:
                     yield known
         except UnavailableError as error:
             raise InputError("model", str(error)) from None
-
-    def sizes(
-        self, model: str, variants: Iterable[Variant], tied: bool | None = None
-    ) -> Iterator[Sized]:
-        """What a model holds in each format; found without its weights.
-
-        Raises:
-            ValueError: there is no such model, or a format does not fit it.
-        """
-        libraries()
-        from qdemo.compress.convert import build
-        from qdemo.compress.footprint import bits_per_weight, coverage, footprint
-        from qdemo.models.loading import skeleton
-
-        shapes = skeleton(get_entry(model), tied)
-        for variant in variants:
-            built = build(shapes, variant)
-            reached = coverage(built, shapes, variant)
-            yield Sized(str(variant), footprint(built), reached, bits_per_weight(built))
 
     def warm_up(self, name: str) -> None:
         """Import what computes and load a model, in the background: the first click need not

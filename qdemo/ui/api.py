@@ -12,6 +12,7 @@ import gradio as gr
 
 from qdemo.engine.asking import ask, parse_model
 from qdemo.engine.engine import ENGINE
+from qdemo.engine.shelf import sizes as sizes_of
 from qdemo.engine.turns import FullError, Waiting, begun
 from qdemo.models.availability import UnavailableError, offered, where
 from qdemo.models.families import fields
@@ -151,7 +152,7 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
     with refusing():
         entry, variants = parse_model(model), parse_formats(formats)
         try:
-            sizes = list(ENGINE.sizes(entry.name, variants))
+            sizes = list(sizes_of(entry.name, variants))
         except ValueError as error:
             raise InputError("formats", str(error)) from None
     return [

@@ -70,7 +70,9 @@ def example() -> Report:
 def note() -> str:
     """When and where it was computed, to be shown beside it."""
     report = example()
+    count = report.machine.threads
+    threads = f"{count} thread{'s' * (count != 1)} of {report.machine.processor}"
     return (
-        f"An example, computed earlier ({report.computed[:10]}, {report.machine.threads} threads "
-        f"of {report.machine.processor}). Press Compare to compute your own."
+        f"An example, computed earlier ({report.computed[:10]}, {threads}). Press Compare to "
+        "compute your own."
     )

@@ -48,7 +48,7 @@ class Worker:
             try:
                 item = next(items)
             except StopIteration:
-                return
+                return None
             except Exception as error:
                 return self.results.put((_ERROR, type(error).__name__))
             if self.stop.is_set():

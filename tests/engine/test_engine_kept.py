@@ -7,7 +7,7 @@ import pytest
 
 from qdemo.engine import comparing
 from qdemo.engine.engine import ENGINE, Engine
-from qdemo.measure import weights
+from qdemo.measure import parameters
 from qdemo.settings import Settings
 from qdemo.spec.document import as_json
 from qdemo.spec.report import Done
@@ -75,7 +75,7 @@ def test_what_is_kept_of_weights_is_not_understated():
 
 def test_the_errors_of_weights_are_kept_for_every_input(monkeypatch):
     *_, first = progress(REQUEST)
-    monkeypatch.setattr(weights, "model_weight_errors", lambda *_: 1 / 0)
+    monkeypatch.setattr(parameters, "model_weight_errors", lambda *_: 1 / 0)
     monkeypatch.setattr(Engine, "_inputs", lambda *_: 1 / 0)
     *_, last = progress(asked(["int8"], "What is 23 + 46?"))
     assert (last.kept, last.failures) == ((), ())

@@ -76,6 +76,19 @@ def test_a_fork_computes_too():
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_computes_on_one_thread_whatever_it_is_asked_for():
+    torch.set_num_threads(2)
+    child = os.fork()
+    if child == 0:
+        found = [threads.for_size(10**9), torch.get_num_threads()]
+        found += threads.on_threads(3, numbers([]))
+        os._exit(0 if set(found) == {1} else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert torch.get_num_threads() == 2
+
+
 def test_another_number_set_in_between_is_set_again():
     items = threads.on_threads(1, numbers([]))
     assert next(items) == 1

@@ -167,7 +167,7 @@ def test_a_grid_is_found_by_its_format():
     for format in GRIDS.values():
         assert type(grid_of(format)) is kinds[format.kind]
         assert grid_of(format) is grid_of(format)
-    with pytest.raises(ValueError, match="fp16 has 16 bits, expected a grid of at most 8"):
+    with pytest.raises(ValueError, match="fp16 has 16 bits, expected at most 8"):
         grid_of(FORMATS["fp16"])
     with pytest.raises(ValueError, match="has no level 0, which a block of zeros needs"):
         grid_of(Format("signs", "codebook", 1, levels=(-1.0, 1.0)))

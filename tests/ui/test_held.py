@@ -34,7 +34,8 @@ def test_the_note_says_when_and_where():
     assert report.computed[:10] in held.note()
     assert re.search(r"20\d\d-\d\d-\d\d", held.note())
     assert report.machine.processor in held.note()
-    assert f"{report.machine.threads} threads" in held.note()
+    count = report.machine.threads
+    assert f"{count} thread{'s' if count > 1 else ''} of " in held.note()
 
 
 def test_the_example_shows_that_formats_differ():

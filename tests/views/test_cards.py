@@ -231,7 +231,8 @@ def test_every_card_says_what_computed_it(report):
 
 def test_a_format_that_quantizes_little_says_how_much_and_why():
     report = compared(("int8",))
-    left = (Left("Conv1D", "class", 700, 4, "h.0.attn.c_attn.weight"), Left("bias", "vector", 1, 1, "b"))
+    large_part = Left("Conv1D", "class", 700, 4, "h.0.attn.c_attn.weight")
+    left = (large_part, Left("bias", "vector", 1, 1, "b"))
     large = report.results[1].footprint.total + 1
     covered = replace(report.results[1], coverage=Coverage(1000, 299, left, large))
     assert cards(second(report, covered))[1].warnings == (

@@ -1,0 +1,43 @@
+"""Every section is on the page, one that is added too."""
+
+import gradio as gr
+import pytest
+
+from qdemo.spec.report import WHOLE_MODEL
+from qdemo.ui import charts
+from qdemo.views.sections import SECTIONS
+from tests.views.documents import Page, compared, without_reference
+from tests.views.test_sections import ONE_MORE
+
+
+@pytest.fixture(scope="module")
+def report():
+    return compared()
+
+
+def shown(report):
+    """The charts of a page that begins with a report, and their values for it."""
+    with gr.Blocks():
+        page = charts.build(report)
+    return page, charts.updates(page, report)
+
+
+def test_every_section_is_on_the_page(report, monkeypatch):
+    monkeypatch.setattr(charts, "SECTIONS", (*SECTIONS, ONE_MORE))
+    page, values = shown(report)
+    assert set(page.sections) == {section.key for section in (*SECTIONS, ONE_MORE)}
+    for section in (*SECTIONS, ONE_MORE):
+        parts = page.sections[section.key]
+        assert values[parts.figure]
+        assert section.reading(report, WHOLE_MODEL) in Page(values[parts.reading]).text
+        assert (parts.table is None) == (section.table is None)
+        if parts.table:
+            caption = section.table(report, WHOLE_MODEL).caption
+            assert caption in Page(values[parts.table]).text
+
+
+def test_without_anything_to_compare_the_charts_are_hidden(report):
+    with gr.Blocks():
+        page = charts.build(report)
+    for nothing in (without_reference(), compared(())):
+        assert charts.updates(page, nothing) == {page.whole: gr.update(visible=False)}
