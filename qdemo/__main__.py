@@ -1,4 +1,4 @@
-"""The command line: `python -m qdemo compare`, `show`, `footprint` and `models`."""
+"""The command line: four commands, each with what it reads and what it prints."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdemo.settings import DEVICES
+from qdemo.spec.messages import say
 from qdemo.views import terminal
 
 if TYPE_CHECKING:
@@ -36,40 +37,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m qdemo", description=__doc__)
+    about = say("The command line: `python -m qdemo compare`, `show`, `footprint` and `models`.")
+    parser = argparse.ArgumentParser(prog="python -m qdemo", description=about)
     commands = parser.add_subparsers(required=True)
-    comparison = commands.add_parser("compare", help="run a model in several formats")
-    comparison.add_argument("model", help="a name that `models` lists")
-    comparison.add_argument(
-        "--input", required=True, help="the prompt, or the file name of a picture, or scene:NUMBER"
-    )
+    comparison = commands.add_parser("compare", help=say("run a model in several formats"))
+    comparison.add_argument("model", help=say("a name that `models` lists"))
+    given = say("the prompt, or the file name of a picture, or scene:NUMBER")
+    comparison.add_argument("--input", required=True, help=given)
     comparison.add_argument("--formats", nargs="+", default=_COMPARED, metavar="FORMAT")
     comparison.add_argument("--max-tokens", type=int, default=64, metavar="N")
-    comparison.add_argument("--device", choices=DEVICES, help="what computes (QDEMO_DEVICE)")
-    comparison.add_argument("--json", metavar="FILE", help="write all that was measured")
+    comparison.add_argument("--device", choices=DEVICES, help=say("what computes (QDEMO_DEVICE)"))
+    comparison.add_argument("--json", metavar="FILE", help=say("write all that was measured"))
     comparison.set_defaults(run=_compare)
-    shown = commands.add_parser("show", help="a comparison that was written to a file")
-    shown.add_argument("file", help="what --json, or the page, has written; of any version")
-    shown.add_argument("--write", metavar="FILE", help="write it as .html, .csv or .json, too")
+    shown = commands.add_parser("show", help=say("a comparison that was written to a file"))
+    shown.add_argument("file", help=say("what --json, or the page, has written; of any version"))
+    written = say("write it as .html, .csv or .json, too")
+    shown.add_argument("--write", metavar="FILE", help=written)
     shown.set_defaults(run=_show)
-    sizes = commands.add_parser("footprint", help="the bytes a model holds in each format")
-    sizes.add_argument("model", help="a name that `models` lists")
+    sizes = commands.add_parser("footprint", help=say("the bytes a model holds in each format"))
+    sizes.add_argument("model", help=say("a name that `models` lists"))
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
-    sizes.add_argument(
-        "--untied", action="store_true", help="count tied matrices apart (transformers below 5)"
-    )
+    untied = say("count tied matrices apart (transformers below 5)")
+    sizes.add_argument("--untied", action="store_true", help=untied)
     sizes.set_defaults(run=_footprint)
-    commands.add_parser("models", help="the models there are").set_defaults(run=_models)
+    commands.add_parser("models", help=say("the models there are")).set_defaults(run=_models)
     return parser
 
 
 def _compare(options: argparse.Namespace) -> None:
+    from qdemo.engine.asking import typed
     from qdemo.engine.engine import compare
     from qdemo.spec.document import as_text
     from qdemo.spec.report import Finished, Started
 
     _compute_on(options.device)
-    given = _given(options.model, options.input)
+    given = typed(options.model, options.input)
     report: Report | None = None
     with _file(options.json) as write:  # before anything slow
         _bring(options.model)
@@ -105,11 +107,18 @@ def _show(options: argparse.Namespace) -> None:
     ending = Path(options.write or "x.json").suffix.removeprefix(".")
     if ending not in WRITERS:
         endings = ", ".join(f".{ending}" for ending in WRITERS)
-        raise ValueError(f"can't write {options.write}; its name has to end in one of {endings}")
+        raise ValueError(
+            say(
+                "can't write {file}; its name has to end in one of {endings}",
+                file=options.write,
+                endings=endings,
+            )
+        )
     try:
         text = Path(options.file).read_bytes()
     except OSError as error:
-        raise ValueError(f"can't read {options.file}: {error.strerror}") from None
+        told = say("can't read {file}: {why}", file=options.file, why=error.strerror)
+        raise ValueError(told) from None
     with _file(options.write) as write:
         try:
             report = document.from_text(text, _figures_of_before(text))
@@ -143,7 +152,8 @@ def _file(name: str | None) -> Iterator[Callable[[str], object]]:
     try:
         path.open("a").close()
     except OSError as error:
-        raise ValueError(f"can't write {name}: {error.strerror}") from None
+        told = say("can't write {file}: {why}", file=name, why=error.strerror)
+        raise ValueError(told) from None
     try:
         yield partial(path.write_text, encoding="utf-8")
     except BaseException:
@@ -152,38 +162,34 @@ def _file(name: str | None) -> Iterator[Callable[[str], object]]:
         raise
 
 
-def _given(model: str, text: str) -> object:
-    """What the model's family asks for: the text itself, or the picture that it names."""
-    from qdemo.engine.asking import field_of
-    from qdemo.models.availability import get_entry
-    from qdemo.models.pictures import named_picture, read_picture
-
-    if field_of(get_entry(model)).kind == "text":
-        return text
-    if text.startswith(("scene:", "gallery:")):
-        return named_picture(text)
-    return read_picture(text, Path(text).name)
-
-
 def _bring(model: str) -> None:
     """Download it, where it is not here, with a line that is written over."""
     from qdemo.models.availability import get_entry
     from qdemo.models.download import download
 
     for known in download(get_entry(model)):
-        if sys.stderr.isatty():
-            done = f"{known.done / 1e6:,.0f} of {known.total / 1e6:,.0f} MB"
-            print(f"\r\x1b[Kdownloading {model}: {done}", end="", file=sys.stderr, flush=True)
+        told = say(
+            "downloading {model}: {done:,.0f} of {total:,.0f} MB",
+            model=model,
+            done=known.done / 1e6,
+            total=known.total / 1e6,
+        )
+        _write_over(told)
 
 
 def _show_progress(event: Event) -> None:
-    """One line that is written over, where a person is looking on."""
     from qdemo.spec.report import Finished, Written
 
-    if isinstance(event, Written) and sys.stderr.isatty():
-        print(f"\r\x1b[K{event.format}: {event.text[-60:]}", end="", file=sys.stderr, flush=True)
-    elif isinstance(event, Finished) and sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    if isinstance(event, Written):
+        _write_over(f"{event.format}: {event.text[-60:]}")
+    elif isinstance(event, Finished):
+        _write_over("")
+
+
+def _write_over(text: str) -> None:
+    """One line in the place of the last, where a person is looking on."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _report(report: Report) -> None:
@@ -199,15 +205,16 @@ def _report(report: Report) -> None:
     for trial in report.results:
         if trial.span and trial.span.overflow:
             print(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
-        for sentence in covers(trial.footprint, trial.coverage):
+        for sentence in covers(trial.format, trial.footprint, trial.coverage):
             print(f"\n{trial.format}: {sentence}")
     for ended in report.failures:
-        print(f"\n{ended.format} failed: {ended.reason}")
+        print("\n" + say("{format} failed: {reason}", format=ended.format, reason=ended.reason))
     for ended in report.stopped:
         print(f"\n{ended.format}: {ended.reason}")
 
 
 def _footprint(options: argparse.Namespace) -> None:
+    from qdemo.engine.shelf import linear_layers
     from qdemo.engine.shelf import sizes as sizes_of
     from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
@@ -219,29 +226,34 @@ def _footprint(options: argparse.Namespace) -> None:
         variant.check_built()
     tied = False if options.untied else None
     reference, *sizes = sizes_of(options.model, variants, tied)
-    layers, parameters = _linears(options.model), reference.coverage.parameters
-    print(f"{options.model}: {parameters:,} parameters, {layers} Linear layers")
-    print("built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes\n")
-    head = ("format", "MB", "times smaller", "bytes", *KINDS, "bits a weight", "quantized")
+    print(
+        say(
+            "{model}: {parameters:,} parameters, {layers} Linear layers",
+            model=options.model,
+            parameters=reference.coverage.parameters,
+            layers=linear_layers(options.model),
+        )
+    )
+    unit = say(
+        "built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes"
+    )
+    print(f"{unit}\n")
+    head = (say("format"), say("MB"), say("times smaller"), say("bytes"),
+            *map(say, KINDS), say("bits a weight"), say("quantized"))  # fmt: skip
     rows = tuple(_sizes(one, reference.footprint.total) for one in sizes)
     print(terminal.columns(Table("", head, rows)))
     for one in sizes:
         for tie in one.footprint.split_ties:
-            print(
-                f"\n{one.format}: {tie.quantized} was tied to {tie.float}, which stays float: the "
-                f"same matrix is held twice ({tie.float_bytes:,} bytes as float). +emb shares it."
+            told = say(
+                "{quantized} was tied to {float}, which stays float: the same matrix is held twice "
+                "({bytes:,} bytes as float). +emb shares it.",
+                quantized=tie.quantized,
+                float=tie.float,
+                bytes=tie.float_bytes,
             )
-        for sentence in covers(replace(one.footprint, split_ties=()), one.coverage):
+            print(f"\n{one.format}: {told}")
+        for sentence in covers(one.format, replace(one.footprint, split_ties=()), one.coverage):
             print(f"\n{one.format}: {sentence}")
-
-
-def _linears(model: str) -> int:
-    from torch import nn
-
-    from qdemo.models.availability import get_entry
-    from qdemo.models.loading import skeleton
-
-    return sum(type(module) is nn.Linear for module in skeleton(get_entry(model)).modules())
 
 
 def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
@@ -272,7 +284,7 @@ def _models(options: argparse.Namespace) -> None:
         (size,) = sizes_of(entry.name, [Variant()])
         megabytes = f"{size.footprint.total / 1e6:,.1f}"
         rows.append((entry.name, entry.task, f"{size.coverage.parameters:,}", megabytes))
-    head = ("model", "task", "parameters", "MB in fp32")
+    head = (say("model"), say("task"), say("parameters"), say("MB in {format}", format="fp32"))
     print(terminal.columns(Table("", head, tuple(rows))))
 
 

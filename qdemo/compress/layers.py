@@ -49,7 +49,7 @@ def plan(model: nn.Module, variant: Variant) -> Plan:
             schemes[name] = step.scheme
     if variant.scheme is not None and not schemes:
         raise ValueError(
-            say("nothing to quantize: {found} leaves no layer", found=str(variant)[:60])
+            say("nothing to quantize: {format} leaves no layer", format=str(variant)[:60])
         )
     if "" in schemes:
         refuse_root(model)

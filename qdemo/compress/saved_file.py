@@ -74,12 +74,12 @@ def _as_held(name: str, scheme: str, compute: str) -> Held:
         if len(f"{scheme}{compute}") > _LONGEST:
             raise ValueError(
                 say(
-                    "{found!r} in {found_2!r} is no scheme",
-                    found=str(scheme)[:40],
-                    found_2=str(compute)[:40],
+                    "{scheme!r} in {compute!r} is no scheme",
+                    scheme=str(scheme)[:40],
+                    compute=str(compute)[:40],
                 )
             )
         found = float_format(compute)
         if found.bits < 16:
-            raise ValueError(say("torch computes nothing in {found}", found=found))
+            raise ValueError(say("torch computes nothing in {format}", format=found))
         return Held(Scheme.parse(scheme), found.dtype)

@@ -131,12 +131,10 @@ def _check_tensors(
     """Whether the file has exactly the tensors of a frozen model, each as it has to be."""
     if unknown := tensors.keys() - wanted.keys():
         raise ValueError(
-            say("the file holds {least}, which the model does not have", least=min(unknown))
+            say("the file holds {name}, which the model does not have", name=min(unknown))
         )
     if missing := wanted.keys() - tensors.keys():
-        raise ValueError(
-            say("the file holds no {least}, which the model needs", least=min(missing))
-        )
+        raise ValueError(say("the file holds no {name}, which the model needs", name=min(missing)))
     for key, like in wanted.items():
         owner, _, role = key.rpartition(".")
         _check_tensor(key, tensors[key], like, is_scale=role == "scale" and owner in weights)
@@ -149,10 +147,10 @@ def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> Non
     if tensor.shape != like.shape:
         raise ValueError(
             say(
-                "{key} has shape {shape}, expected {shape_2}",
+                "{key} has shape {shape}, expected {expected}",
                 key=key,
                 shape=tuple(tensor.shape),
-                shape_2=tuple(like.shape),
+                expected=tuple(like.shape),
             )
         )
     least = 4 if is_scale else 2

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from qdemo.models.availability import offered
+from qdemo.models.availability import get_entry, offered
 from qdemo.models.catalogue import Entry
 from qdemo.models.families import FAMILIES
 from qdemo.models.pictures import Picture, named_picture, read_picture
 from qdemo.spec.given import Field
+from qdemo.spec.messages import say
 from qdemo.spec.request import (
     DEFAULT_TOKENS,
     InputError,
@@ -24,6 +25,8 @@ from qdemo.spec.request import (
 
 SMALLER = "smaller"
 """How the name of a picture begins that a browser has made smaller to keep it."""
+
+_MADE_HERE = ("gallery:", "scene:")
 
 
 def ask(
@@ -57,7 +60,12 @@ def parse_model(model: object) -> Entry:
     name = as_text(model, "model")[:100]
     models = {entry.name: entry for entry in offered()}
     if name not in models:
-        raise InputError("model", f"unknown model {name!r}; the models are {', '.join(models)}")
+        raise InputError(
+            "model",
+            say(
+                "unknown model {name!r}; the models are {names}", name=name, names=", ".join(models)
+            ),
+        )
     return models[name]
 
 
@@ -75,34 +83,53 @@ def read(field: Field, value: object) -> object:
     return _READ[field.kind](value, field.name)
 
 
+def typed(model: str, text: str) -> object:
+    """What the model's family asks for, as it is typed: the text itself, or the name of a picture
+    or of its file.
+
+    Raises:
+        ValueError: there is no such model, or no such picture.
+    """
+    if field_of(get_entry(model)).kind == "text":
+        return text
+    if text.startswith(_MADE_HERE):
+        return named_picture(text)
+    return read_picture(text, Path(text).name)
+
+
 def name_of(given: object) -> str | None:
     """What it can be asked for by again, from anywhere; None for a file that one has."""
     if not isinstance(given, Picture):
         return str(given)
-    return given.name if given.name.startswith(("gallery:", "scene:")) else None
+    return given.name if given.name.startswith(_MADE_HERE) else None
 
 
 def picture_of(given: object) -> object:
     """A picture of another program's as one of ours; whatever else stays what it is."""
     if isinstance(given, Image.Image):
-        return Picture(given.convert("RGB"), "a picture")
+        return Picture(given.convert("RGB"), say("a picture"))
     return given
 
 
 def _picture(picture: object, field: str) -> Picture:
     if picture is None or picture == "":
-        raise InputError(field, "there is no picture; upload one, or take a scene")
+        raise InputError(field, say("there is no picture; upload one, or take a scene"))
     if isinstance(picture, Picture):
         return picture
     try:
         if isinstance(picture, Path):
-            smaller = "a smaller copy of " * picture.name.startswith(SMALLER)
-            return read_picture(picture, f"{smaller}the uploaded file")
+            return read_picture(picture, _called(picture))
         return named_picture(as_text(picture, field)[:100])
     except InputError:
         raise
     except ValueError as error:
         raise InputError(field, str(error)) from None
+
+
+def _called(picture: Path) -> str:
+    if picture.name.startswith(SMALLER):
+        return say("a smaller copy of the uploaded file")
+    return say("the uploaded file")
 
 
 _READ: dict[str, Callable[[object, str], object]] = {"text": parse_text, "picture": _picture}

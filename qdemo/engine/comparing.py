@@ -26,6 +26,7 @@ from qdemo.models.decoding import generate, score
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
+from qdemo.spec.messages import say
 from qdemo.spec.report import (
     Done,
     Event,
@@ -78,7 +79,7 @@ def compare(
         ValueError: `max_tokens` is below 1.
     """
     if max_tokens < 1:
-        raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
+        raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
     comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs)
     report = _planned(comparison, variants)
     yield Started(report)
@@ -99,11 +100,11 @@ def compare(
 def _reason(error: Exception) -> str:
     """Why a variant failed, in words for people; what is no one's plan is told to the log."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in str(error):
-        return "there is not enough memory free for this format"
+        return say("there is not enough memory free for this format")
     if isinstance(error, ValueError | ArithmeticError) and _is_sentence(str(error)):
         return str(error)
     _LOGGER.error("a format failed", exc_info=error)
-    return f"the model broke off ({type(error).__name__}); the log has the rest"
+    return say("the model broke off ({error}); the log has the rest", error=type(error).__name__)
 
 
 def _is_sentence(text: str) -> bool:
@@ -219,7 +220,7 @@ class _Comparison:
                 seconds.append(took)
                 yield Written(str(variant), self.loaded.family.decode(tokens))
         except ArithmeticError as error:
-            raise ArithmeticError(f"{error}{_where(span)}") from None
+            raise ArithmeticError(_placed(error, span)) from None
         return tuple(tokens), tuple(seconds)
 
     def _scored(
@@ -247,10 +248,14 @@ class _Comparison:
         )
 
 
-def _where(span: Span | None) -> str:
-    """Where numbers first went too far, as the end of a sentence."""
+def _placed(error: ArithmeticError, span: Span | None) -> str:
+    """The error, and where numbers first went too far, as far as that is known."""
     first = None if span is None else span.overflow
-    return "" if first is None else f"; first in what comes out of {first.module}"
+    if first is None:
+        return str(error)
+    return say(
+        "{error}; first in what comes out of {module}", error=str(error), module=first.module
+    )
 
 
 def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from qdemo.settings import DEVICES
+from qdemo.spec.messages import say
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,13 @@ def chosen(name: str) -> torch.device:
     import torch
 
     if name not in DEVICES:
-        raise ValueError(f"unknown device {name!r}; expected one of {', '.join(DEVICES)}")
+        raise ValueError(
+            say(
+                "unknown device {name!r}; expected one of {names}",
+                name=name,
+                names=", ".join(DEVICES),
+            )
+        )
     here = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -59,7 +66,9 @@ def chosen(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if here["cuda"] else "cpu"
     if not here[name]:
-        raise ValueError(f"there is no {name} here; use --device cpu, or QDEMO_DEVICE=cpu")
+        raise ValueError(
+            say("there is no {name} here; use --device cpu, or QDEMO_DEVICE=cpu", name=name)
+        )
     if name == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

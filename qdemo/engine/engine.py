@@ -23,6 +23,7 @@ from qdemo.engine.turns import Line, Run, Waiting, begun
 from qdemo.models.availability import UnavailableError, folder_of, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.settings import SETTINGS, Settings
+from qdemo.spec.messages import say
 from qdemo.spec.report import Done, Event, Failed, Finished, Report, Started, Stopped, Written
 from qdemo.spec.request import DEFAULT_TOKENS, InputError, Request
 from qdemo.spec.variant import Variant
@@ -39,8 +40,6 @@ PLACES = 16
 
 SECONDS_APART = 0.1
 """Between two pictures of a text that grows: more often, and a browser only lags behind."""
-
-STOPPED = "stopped before it finished"
 
 
 class Engine(Shelf):
@@ -63,14 +62,14 @@ class Engine(Shelf):
         """
         began, report = time.monotonic(), None
         stop = Flag() if stop is None else stop
-        reason = STOPPED
+        reason = say("stopped before it finished")
         with closing(self._events(request, stop)) as events:
             for event in events:
                 report = event.report if isinstance(event, Started) else report
                 report = None if report is None else report.after(event)
                 yield event
                 if deadline_s is not None and time.monotonic() - began > deadline_s:
-                    reason = f"stopped after {deadline_s} s, the longest here"
+                    reason = say("stopped after {seconds} s, the longest here", seconds=deadline_s)
                     break
         if report is not None and not report.finished:
             yield from _ended(report, reason)
@@ -219,7 +218,7 @@ def compare(
     for variant in variants:
         variant.check_built()
     if max_tokens < 1:
-        raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
+        raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
     libraries()
     from qdemo.models.download import download
 

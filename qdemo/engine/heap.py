@@ -8,11 +8,14 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
+_MADE_FOR = "2."  # of glibc
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
 _LARGE = 4 << 20  # bytes
 _COMPILED = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
@@ -41,9 +44,17 @@ def give_back() -> None:
 
 def _call(name: str, *arguments: int) -> None:
     """A function of glibc, where the C library is that."""
-    function = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    function = getattr(ctypes.CDLL(None), name, None) if _is_known() else None
     if function is not None:
         function(*arguments)
+
+
+@cache
+def _is_known() -> bool:
+    """Whether the C library is the one that the numbers above are of: in another they may mean
+    something else."""
+    name, version = platform.libc_ver()
+    return (sys.platform, name) == ("linux", "glibc") and version.startswith(_MADE_FOR)
 
 
 class _Collection:

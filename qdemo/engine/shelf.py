@@ -3,6 +3,7 @@ what a model would hold in each format, which is found without its weights."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from qdemo.measure.measure import Inputs
     from qdemo.models.loading import Loaded
+
+_LOGGER = logging.getLogger("qdemo")
 
 
 class Shelf:
@@ -88,14 +91,19 @@ class Shelf:
                 heap.collect()
 
     def _inputs(self, loaded: Loaded) -> Inputs:
-        """The model's calibration inputs, collected when they are first asked for."""
+        """The model's calibration inputs, collected when they are first asked for; none where the
+        model can't take them, as a host's own may be: then what needs them has no figure."""
         from qdemo.engine import calibrating
 
         name = loaded.entry.name
         found = self.keeping.inputs.get(name)
         if found is None:
             rows = calibrating.rows_for(loaded.parameters)
-            found = calibrating.collect(loaded, calibrating.pairs(loaded), rows)
+            try:
+                found = calibrating.collect(loaded, calibrating.pairs(loaded), rows)
+            except ValueError as error:
+                _LOGGER.warning("%s has no calibration inputs: %s", name, error)
+                found = {}
             self.keeping.inputs.put(name, found, sum(x.nbytes for x in found.values()))
         return found
 
@@ -108,6 +116,20 @@ class Sized:
     footprint: Footprint
     coverage: Coverage
     bits_per_weight: float | None
+
+
+def linear_layers(model: str) -> int:
+    """How many Linear layers a model has; found without its weights.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    libraries()
+    from torch import nn
+
+    from qdemo.models.loading import skeleton
+
+    return sum(type(module) is nn.Linear for module in skeleton(get_entry(model)).modules())
 
 
 def sizes(model: str, variants: Iterable[Variant], tied: bool | None = None) -> Iterator[Sized]:

@@ -10,13 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition, Event
 
+from qdemo.spec.messages import say
+
 _STOPS: dict[str, Event] = {}
 _SECONDS_APART = 0.1  # between two looks at a line that has not moved
 _LOOKS = 20  # of which one is told
 
 
 class FullError(Exception):
-    """All places are taken."""
+    """All `places` are taken."""
+
+    def __init__(self, places: int) -> None:
+        """Say it, and that they are not for long."""
+        super().__init__(say("all {places} places are taken; try again in a moment", places=places))
+        self.places = places
 
 
 class Line:
@@ -44,7 +51,7 @@ class Line:
         place = Place(self)
         with self._moved:
             if len(self._line) > self._places:
-                raise FullError(f"all {self._places} places are taken; try again in a moment")
+                raise FullError(self._places)
             self._line.append(place)
         try:
             yield place

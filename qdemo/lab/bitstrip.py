@@ -85,10 +85,10 @@ def _pattern(text: str) -> Bits | None:
     if len(found[2]) > 2 + format.bits:
         raise ValueError(
             say(
-                "{found} does not fit the {bits} bits of {format_}",
-                found=found[2][:40],
+                "{pattern} does not fit the {bits} bits of {format}",
+                pattern=found[2][:40],
                 bits=format.bits,
-                format_=format,
+                format=format,
             )
         )
     return from_pattern(found[2], format)
@@ -237,8 +237,8 @@ def _words(bits: Bits, wanted: Exact) -> str:
     if bits.kind == "subnormal":
         left = bits.fraction.bit_length()
         return say(
-            "subnormal: {left} of {value} binary digits are left",
+            "subnormal: {left} of {digits} binary digits are left",
             left=left,
-            value=bits.format.fraction_bits + 1,
+            digits=bits.format.fraction_bits + 1,
         )
     return bits.kind

@@ -163,7 +163,7 @@ def _cut(scale: float, full: float) -> str:
         )
     if scale > full * 0.9999:
         return ""
-    return say(", cut to {value:.0%} of it: {scale:.6g}", value=scale / full, scale=scale)
+    return say(", cut to {share:.0%} of it: {scale:.6g}", share=scale / full, scale=scale)
 
 
 def block(found: ByHand, row: int, column: int) -> tuple[list[float], list[float], list[float]]:

@@ -108,11 +108,11 @@ def _parameters() -> str:
     names = ", ".join(every[0])
     kinds = [dtype for dtypes in every for dtype in sorted(set(dtypes.values()))]
     return say(
-        "{names}: all {found}, then all {found_2}, then all {found_3}",
+        "{names}: all {first}, then all {second}, then all {third}",
         names=names,
-        found=kinds[0],
-        found_2=kinds[1],
-        found_3=kinds[2],
+        first=kinds[0],
+        second=kinds[1],
+        third=kinds[2],
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from qdemo.measure.measure import Found, Measure, Ran, finite, finite_list
 from qdemo.measure.outputs import wilson
 from qdemo.spec.figure import Figure
+from qdemo.spec.messages import say
 
 _TOGETHER = 4  # positions
 
@@ -67,7 +68,11 @@ def logit_difference(
     z_ref, z = _flat(reference, other)
     index = z_ref.argmax(1) if tokens is None else tokens.reshape(-1)
     if len(index) != len(z):
-        raise ValueError(f"got {len(index)} tokens for {len(z)} positions")
+        raise ValueError(
+            say(
+                "got {tokens} tokens for {positions} positions", tokens=len(index), positions=len(z)
+            )
+        )
     parts = zip(*(x.split(_TOGETHER) for x in (z_ref, z, index)), strict=True)
     at = _ByPosition(*map(torch.cat, zip(*(_by_position(*part) for part in parts), strict=True)))
     count = int(at.same.sum())
@@ -156,11 +161,19 @@ def _percentile(values: Tensor, percent: int) -> float:
 
 def _flat(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     if reference.shape != other.shape:
-        raise ValueError(f"shapes differ: {tuple(reference.shape)} and {tuple(other.shape)}")
+        raise ValueError(
+            say(
+                "shapes differ: {reference} and {other}",
+                reference=tuple(reference.shape),
+                other=tuple(other.shape),
+            )
+        )
     if reference.ndim < 2 or reference.numel() == 0:
-        raise ValueError(f"expected logits (positions, tokens), got {tuple(reference.shape)}")
+        raise ValueError(
+            say("expected logits (positions, tokens), got {shape}", shape=tuple(reference.shape))
+        )
     if not torch.isfinite(reference).all():
-        raise ValueError("the reference's logits are not all finite")
+        raise ValueError(say("the reference's logits are not all finite"))
     n_tokens = reference.shape[-1]
     z_ref, z = (x.detach().reshape(-1, n_tokens) for x in (reference, other))
     return (z_ref.cpu(), z.cpu()) if z.is_mps else (z_ref, z)  # which has no fp64

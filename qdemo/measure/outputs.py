@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from qdemo.measure.measure import Found, Measure, Ran
 from qdemo.spec.figure import Figure
+from qdemo.spec.messages import say
 
 
 def first_divergence(reference: Sequence[int], other: Sequence[int]) -> int | None:
@@ -37,7 +38,9 @@ def wilson(count: int, total: int) -> tuple[float, float]:
         ValueError: there is no such share.
     """
     if not 0 <= count <= total or not total:
-        raise ValueError(f"expected a share of one or more, got {count} of {total}")
+        raise ValueError(
+            say("expected a share of one or more, got {count} of {total}", count=count, total=total)
+        )
     share, spread = count / total, _Z**2 / total
     middle = (share + spread / 2) / (1 + spread)
     half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)

@@ -96,9 +96,9 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     if tuple(w.shape) != tuple(w_hat.shape):
         raise ValueError(
             say(
-                "shapes differ: {shape} and {shape_2}",
-                shape=tuple(w.shape),
-                shape_2=tuple(w_hat.shape),
+                "shapes differ: {reference} and {other}",
+                reference=tuple(w.shape),
+                other=tuple(w_hat.shape),
             )
         )
     w = w.detach()

@@ -196,5 +196,5 @@ def _check_whole(entry: Entry, weights: tuple[File, ...], headers: SafetensorsRe
         end = max((tensor.data_offsets[1] for tensor in tensors), default=0)
         if file.n_bytes < 8 + end:
             raise UnavailableError(
-                say("{name} of {name_2} is cut short on the Hub", name=file.name, name_2=entry.name)
+                say("{file} of {name} is cut short on the Hub", file=file.name, name=entry.name)
             )

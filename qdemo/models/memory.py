@@ -47,11 +47,11 @@ def check_free(entry: Entry, what: str, needed: int, free: int | None) -> None:
     if free is not None and needed > free:
         raise UnavailableError(
             say(
-                "{name} needs {value:.2f} GB of {what}; {value_2:.2f} GB are free here",
+                "{name} needs {needed:.2f} GB of {what}; {free:.2f} GB are free here",
                 name=entry.name,
-                value=needed / 1e9,
+                needed=needed / 1e9,
                 what=what,
-                value_2=free / 1e9,
+                free=free / 1e9,
             )
         )
 

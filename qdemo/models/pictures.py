@@ -89,9 +89,9 @@ def scene_picture(seed: str | int) -> Picture:
     if not (text.isascii() and text.isdigit() and int(text[:10]) <= MAX_SEED and len(text) < 10):
         raise ValueError(
             say(
-                "unknown scene {found!r}; expected a number from 0 to {max_seed:,}",
+                "unknown scene {found!r}; expected a number from 0 to {most:,}",
                 found=text[:20],
-                max_seed=MAX_SEED,
+                most=MAX_SEED,
             )
         )
     return Picture(draw(random_scene(int(text))), f"scene:{int(text)}")

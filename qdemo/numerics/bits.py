@@ -26,14 +26,14 @@ class Bits:
     def __post_init__(self) -> None:
         """Refuse a pattern that the format has no room for."""
         if not self.format.is_float:
-            raise ValueError(say("{format_} is not a float format", format_=self.format))
+            raise ValueError(say("{format} is not a float format", format=self.format))
         if not 0 <= self.pattern < 2**self.format.bits:
             raise ValueError(
                 say(
-                    "pattern {pattern:#x} does not fit the {bits} bits of {format_}",
+                    "pattern {pattern:#x} does not fit the {bits} bits of {format}",
                     pattern=self.pattern,
                     bits=self.format.bits,
-                    format_=self.format,
+                    format=self.format,
                 )
             )
 
@@ -104,10 +104,10 @@ class Bits:
         if not 0 <= bit < self.format.bits:
             raise ValueError(
                 say(
-                    "bit {bit} is not in 0 … {value} of {format_}",
+                    "bit {bit} is not in 0 … {last} of {format}",
                     bit=bit,
-                    value=self.format.bits - 1,
-                    format_=self.format,
+                    last=self.format.bits - 1,
+                    format=self.format,
                 )
             )
         return Bits(self.format, self.pattern ^ 1 << bit)

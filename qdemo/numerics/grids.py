@@ -227,7 +227,7 @@ class Codebook(_OfFormat):
         """
         if 0 not in self.format.levels:
             raise ValueError(
-                say("{format_} has no level 0, which a block of zeros needs", format_=self.format)
+                say("{format} has no level 0, which a block of zeros needs", format=self.format)
             )
 
     @cached_property

@@ -94,21 +94,21 @@ def _sizes(x: Tensor, weights: Tensor, dtype: torch.dtype) -> tuple[int, int]:
     if (x.dtype, weights.dtype) != (dtype, torch.int8) or not (x.is_cpu and weights.is_cpu):
         raise ValueError(
             say(
-                "{dtype} on {device} and {dtype_2} on {device_2}, expected {dtype_3} and int8 "
-                "on the CPU",
+                "{dtype} on {device} and {weights_dtype} on {weights_device}, expected {expected} "
+                "and int8 on the CPU",
                 dtype=x.dtype,
                 device=x.device,
-                dtype_2=weights.dtype,
-                device_2=weights.device,
-                dtype_3=dtype,
+                weights_dtype=weights.dtype,
+                weights_device=weights.device,
+                expected=dtype,
             )
         )
     if x.ndim != 2 or weights.ndim != 2 or x.shape[1] != weights.shape[1]:
         raise ValueError(
             say(
-                "shapes {shape} and {shape_2}, expected rows of one length",
+                "shapes {shape} and {weights_shape}, expected rows of one length",
                 shape=tuple(x.shape),
-                shape_2=tuple(weights.shape),
+                weights_shape=tuple(weights.shape),
             )
         )
     return weights.shape[0], weights.shape[1]

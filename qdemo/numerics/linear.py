@@ -209,24 +209,24 @@ def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | 
         if given is not None and tuple(given.shape) != shape:
             raise ValueError(
                 say(
-                    "{name} has shape {shape}, expected {shape_2}",
+                    "{name} has shape {shape}, expected {expected}",
                     name=name,
                     shape=tuple(given.shape),
-                    shape_2=shape,
+                    expected=shape,
                 )
             )
     if (zero_point is None) != scheme.symmetric:
         raise ValueError(
             say(
-                "zero_point is {value}, but {scheme} is {value_2}",
-                value="missing" if zero_point is None else "given",
+                "zero_point is {found}, but {scheme} is {range}",
+                found="missing" if zero_point is None else "given",
                 scheme=scheme,
-                value_2="symmetric" if scheme.symmetric else "affine",
+                range="symmetric" if scheme.symmetric else "affine",
             )
         )
     if not ((scale > 0) & torch.isfinite(scale)).all():
         raise ValueError(
-            say("scales must be positive and finite, got {item}", item=scale.min().item())
+            say("scales must be positive and finite, got {least}", least=scale.min().item())
         )
     if (
         zero_point is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import KINDS
+from qdemo.spec.messages import say
 from qdemo.spec.report import Parameter, Report, Trial
 from qdemo.spec.variant import Variant
 
@@ -52,7 +53,7 @@ def from_text(text: str | bytes, known: Sequence[Figure] = ()) -> Report:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("expected a report as JSON; this is none") from None
+        raise ValueError(say("expected a report as JSON; this is none")) from None
     return from_json(document, known)
 
 
@@ -64,20 +65,26 @@ def from_json(document: object, known: Sequence[Figure] = ()) -> Report:
     """
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(document, dict) or type(schema) is not int:
-        raise ValueError("expected a report, with a schema; this is none")
+        raise ValueError(say("expected a report, with a schema; this is none"))
     if not 1 <= schema <= SCHEMA:
-        raise ValueError(f"a report of schema {schema}; this version reads 1 to {SCHEMA}")
+        raise ValueError(
+            say(
+                "a report of schema {schema}; this version reads 1 to {latest}",
+                schema=schema,
+                latest=SCHEMA,
+            )
+        )
     try:
         return _read(_upgraded(document, schema, known))
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ValueError(f"the report is not whole: {_what(error)}") from None
+        raise ValueError(say("the report is not whole: {error}", error=_what(error))) from None
 
 
 def _what(error: Exception) -> str:
     """What is wrong, in a line: the file may be anyone's."""
     found = str(error)
     if isinstance(error, KeyError):
-        found = f"there is no {found}"
+        found = say("there is no {key}", key=found)
     elif hasattr(error, "errors"):  # pydantic's, of which the first is enough
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -86,7 +93,7 @@ def _what(error: Exception) -> str:
 
 def _read(document: dict[str, Any]) -> Report:
     if not isinstance(document["results"], list):
-        raise TypeError("results: expected a list")
+        raise TypeError(say("results: expected a list"))
     keys = [figure["key"] for figure in document["figures"]]
     own = {field.name for field in fields(Report)} - set(_UNDER_WAY)
     plain = {key: value for key, value in document.items() if key in own}
@@ -108,11 +115,13 @@ def _check(report: Report) -> None:
     ended = [trial.format for trial in report.results]
     ended += [one.format for one in (*report.failures, *report.stopped)]
     if not report.formats or len(set(ended)) < len(ended) or set(ended) - set(report.formats):
-        raise ValueError("results, failures and stopped are not those of its formats, each once")
+        raise ValueError(
+            say("results, failures and stopped are not those of its formats, each once")
+        )
     if report.reference is not None and report.reference.format != report.formats[0]:
-        raise ValueError(f"{report.formats[0]} is not the first result")
+        raise ValueError(say("{format} is not the first result", format=report.formats[0]))
     if set(report.kept) - {trial.format for trial in report.results}:
-        raise ValueError("something was kept that is no result")
+        raise ValueError(say("something was kept that is no result"))
     for trial in report.results:
         _check_trial(trial, report.results[0])
 
@@ -124,12 +133,21 @@ def _check_trial(trial: Trial, reference: Trial) -> None:
         by_position.setdefault("kl_by_position", ())
     lengths = {len(values) for values in (trial.top, *by_position.values())}
     if lengths != {positions} or len(trial.pieces) != len(trial.tokens) or not all(trial.top):
-        raise ValueError(f"{trial.format} has not as much as there are tokens")
+        raise ValueError(say("{format} has not as much as there are tokens", format=trial.format))
     if set(KINDS) - set(trial.footprint.by_kind) or trial.footprint.total < 1:
-        raise ValueError(f"{trial.format} has a footprint that leaves something out")
+        raise ValueError(
+            say("{format} has a footprint that leaves something out", format=trial.format)
+        )
     for name, parameter in trial.weights.items():
         if lacking := _OF_WEIGHTS - set(parameter.figures):
-            raise ValueError(f"{trial.format} has no {min(lacking)} of {name}")
+            raise ValueError(
+                say(
+                    "{format} has no {figure} of {parameter}",
+                    format=trial.format,
+                    figure=min(lacking),
+                    parameter=name,
+                )
+            )
 
 
 _OF_WEIGHTS = {"sqnr_db", "rms_steps", "overflowed"}

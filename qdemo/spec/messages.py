@@ -1,17 +1,34 @@
 """Sentences for people: one catalogue has them all, so that a second language is a file.
 
-The catalogue is gettext's, in `assets/locale`; `python -m assets.locale` collects what is to be
-translated. English is what stands in the code, and the only language for now.
+The catalogue is gettext's. English is what stands in the code; `python -m assets.locale` collects
+it, and says how a translation is made. QDEMO_LANGUAGE names the language that a process speaks.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from gettext import translation
+from functools import cache
+from gettext import NullTranslations, translation
 from pathlib import Path
+from string import Formatter
 
 LOCALE = Path(__file__).parents[2] / "assets" / "locale"
-_CATALOGUE = translation("qdemo", LOCALE, fallback=True)
+_catalogue = NullTranslations()
+
+
+def speak(language: str, folder: Path = LOCALE) -> None:
+    """Say everything in that language from now on; in English what `folder` has no words for."""
+    global _catalogue
+    _catalogue = translation("qdemo", folder, [language], fallback=True)
+
+
+speak(os.environ.get("QDEMO_LANGUAGE", "en"))
+
+
+def language() -> str:
+    """The language that is spoken, as HTML names it."""
+    return str(_catalogue.info().get("language", "en")).replace("_", "-")
 
 
 class Message(str):
@@ -38,8 +55,11 @@ class Message(str):
 
 
 def say(template: str, /, **values: object) -> Message:
-    """The sentence of that template, in the catalogue's language, with the values in its braces."""
-    told = _CATALOGUE.gettext(template)
+    """The sentence of that template, in the catalogue's language, with the values in its braces;
+    without any values braces are only signs."""
+    told = _catalogue.gettext(template) if template else ""  # whose translation is the header
+    if values and told is not template and not _fits(told, template):
+        told = template
     return Message(template, values, told.format(**values) if values else told)
 
 
@@ -49,5 +69,26 @@ def say_counted(one: str, many: str, count: int, /, **values: object) -> Message
     >>> [say_counted("{count} token", "{count} tokens", n, count=n) for n in (1, 2)]
     ['1 token', '2 tokens']
     """
-    told = _CATALOGUE.ngettext(one, many, count)
-    return Message(one if count == 1 else many, values, told.format(**values))
+    english = one if count == 1 else many
+    told = _catalogue.ngettext(one, many, count)
+    if told is not english and not _fits(told, one, many):
+        told = english
+    return Message(english, values, told.format(**values))
+
+
+@cache
+def _fits(told: str, *english: str) -> bool:
+    """Whether a translation has the places for values that its English has, each written as there;
+    what stands in only one of two English forms may be left out."""
+    wanted = [_places(one) for one in english]
+    try:
+        found = _places(told)
+    except ValueError:  # braces that do not match
+        return False
+    return set.intersection(*wanted) <= found <= set.union(*wanted)
+
+
+def _places(template: str) -> set[tuple[str, str | None, str | None]]:
+    """Each value with how it is written: {size:.2f} is size in the form .2f."""
+    parsed = Formatter().parse(template)
+    return {(name, form, how) for _, name, form, how in parsed if name is not None}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 
 MAX_FORMATS = 8
@@ -100,7 +101,9 @@ def parse_formats(formats: object) -> tuple[Variant, ...]:
     """
     texts = formats.split(",") if isinstance(formats, str) else formats
     if not isinstance(texts, Iterable):
-        raise InputError("formats", f"expected a list of formats, got {texts!r:.40}")
+        raise InputError(
+            "formats", say("expected a list of formats, got {found!r:.40}", found=texts)
+        )
     try:
         variants = tuple(dict.fromkeys(Variant.parse(as_text(text)) for text in texts))
         for variant in variants:
@@ -108,9 +111,12 @@ def parse_formats(formats: object) -> tuple[Variant, ...]:
     except ValueError as error:
         raise InputError("formats", str(error)) from None
     if not variants:
-        raise InputError("formats", "choose at least one format to compare with fp32")
+        raise InputError("formats", say("choose at least one format to compare with fp32"))
     if len(variants) > MAX_FORMATS:
-        raise InputError("formats", f"{len(variants)} formats; at most {MAX_FORMATS} at a time")
+        raise InputError(
+            "formats",
+            say("{count} formats; at most {most} at a time", count=len(variants), most=MAX_FORMATS),
+        )
     return variants
 
 
@@ -122,12 +128,23 @@ def parse_text(text: object, field: str = "prompt") -> str:
     """
     found = as_text("" if text is None else text, field)
     if all(map(_is_unseen, found)):
-        raise InputError(field, f"the {field} is empty; type something, or take an example")
+        raise InputError(
+            field, say("the {field} is empty; type something, or take an example", field=field)
+        )
     if not found.isascii() and any("\ud800" <= character <= "\udfff" for character in found):
-        raise InputError(field, f"the {field} has half a character in it, which no text has")
+        raise InputError(
+            field, say("the {field} has half a character in it, which no text has", field=field)
+        )
     if len(found) > MAX_CHARACTERS:
-        length = f"the {field} has {len(found):,} characters"
-        raise InputError(field, f"{length}; at most {MAX_CHARACTERS:,} are read")
+        raise InputError(
+            field,
+            say(
+                "the {field} has {count:,} characters; at most {most:,} are read",
+                field=field,
+                count=len(found),
+                most=MAX_CHARACTERS,
+            ),
+        )
     return found
 
 
@@ -153,12 +170,21 @@ def parse_max_tokens(number: object) -> int:
     try:
         whole = int(number)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
-        raise InputError("max_tokens", f"max_tokens is {_short(number)}, no number") from None
+        raise InputError(
+            "max_tokens", say("max_tokens is {found}, no number", found=_short(number))
+        ) from None
     if whole != number and str(whole) != str(number):
-        raise InputError("max_tokens", f"max_tokens is {_short(number)}, no whole number")
+        raise InputError(
+            "max_tokens", say("max_tokens is {found}, no whole number", found=_short(number))
+        )
     if not 1 <= whole <= MAX_TOKENS:
         raise InputError(
-            "max_tokens", f"max_tokens is {_short(number)}, expected 1 to {MAX_TOKENS}"
+            "max_tokens",
+            say(
+                "max_tokens is {found}, expected 1 to {most}",
+                found=_short(number),
+                most=MAX_TOKENS,
+            ),
         )
     return int(whole)
 
@@ -168,7 +194,7 @@ def _short(number: object) -> str:
     try:
         return f"{number!r:.20}"
     except ValueError:
-        return "far too large"
+        return say("far too large")
 
 
 def as_text(value: object, field: str = "formats") -> str:
@@ -178,5 +204,5 @@ def as_text(value: object, field: str = "formats") -> str:
         InputError: it is none.
     """
     if not isinstance(value, str):
-        raise InputError(field, f"expected text, got {value!r:.40}")
+        raise InputError(field, say("expected text, got {found!r:.40}", found=value))
     return value

@@ -172,8 +172,8 @@ def read_scheme(name: str, parts: list[str], text: str) -> Scheme:
         if parts:
             raise ValueError(
                 say(
-                    "{found!r} in {text!r}: {name} has a granularity of its own",
-                    found=parts[0][:60],
+                    "{part!r} in {text!r}: {name} has a granularity of its own",
+                    part=parts[0][:60],
                     text=text,
                     name=name,
                 )
@@ -186,8 +186,8 @@ def read_scheme(name: str, parts: list[str], text: str) -> Scheme:
         if key in options:
             raise ValueError(
                 say(
-                    "{found!r} in {text!r} says {key} a second time",
-                    found=part[:60],
+                    "{part!r} in {text!r} says {key} a second time",
+                    part=part[:60],
                     text=text,
                     key=key,
                 )
@@ -206,9 +206,9 @@ def _option(part: str, text: str) -> tuple[str, bool | int | str | None]:
     if match is None:
         raise ValueError(
             say(
-                "{found!r} in {text!r} is not known; a format may be followed by -affine and "
+                "{part!r} in {text!r} is not known; a format may be followed by -affine and "
                 "by {granularities}",
-                found=part[:60],
+                part=part[:60],
                 text=text,
                 granularities=_GRANULARITIES,
             )

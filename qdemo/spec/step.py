@@ -43,7 +43,7 @@ class Recipe:
         for key, value in vars(self).items():
             if value != getattr(Recipe, key) and field_of(str(value)) != key:
                 raise ValueError(
-                    say("{key} is {value!r}, which is not known", key=key, value=value)
+                    say("{key} is {found!r}, which is not known", key=key, found=value)
                 )
 
     @property
@@ -189,9 +189,9 @@ def _found(scheme: Scheme, ways: list[str], text: str) -> tuple[Scheme, Recipe]:
         if scheme in NAME_OF:
             raise ValueError(
                 say(
-                    "'hqq' in {text!r}: {found} has a zero point of its own",
+                    "'hqq' in {text!r}: {name} has a zero point of its own",
                     text=text,
-                    found=NAME_OF[scheme],
+                    name=NAME_OF[scheme],
                 )
             )
         if not scheme.symmetric:

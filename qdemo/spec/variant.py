@@ -97,7 +97,7 @@ class Variant:
         caches = [kind for kind in kinds if kind in _KV]
         if kinds.count("emb") > 1 or len(caches) > 1:
             raise ValueError(
-                say("{found!r} says {found_2} a second time", found=head[:60], found_2=kinds[-1])
+                say("{text!r} says {part} a second time", text=head[:60], part=kinds[-1])
             )
         embeddings, kv = "emb" in kinds, caches[0] if caches else None
         step = Step.parse(first)
@@ -126,9 +126,9 @@ class Variant:
         if missing:
             raise ValueError(
                 say(
-                    "{found} in {found_2!r} is known, but not built yet",
-                    found=missing[0],
-                    found_2=str(self)[:60],
+                    "{part} in {text!r} is known, but not built yet",
+                    part=missing[0],
+                    text=str(self)[:60],
                 )
             )
 
@@ -170,10 +170,10 @@ def _check_exceptions(exceptions: tuple[tuple[str, Step], ...]) -> None:
                 say("{found!r} is no name of a module, such as encoder.block.0", found=name[:60])
             )
         if name in names:
-            raise ValueError(say("there are two exceptions for {found}", found=name[:60]))
+            raise ValueError(say("there are two exceptions for {name}", name=name[:60]))
         if step == _CAST:
             raise ValueError(
-                say("the exception {found} says nothing; expected a format", found=name[:60])
+                say("the exception {name} says nothing; expected a format", name=name[:60])
             )
         names.add(name)
 
@@ -182,7 +182,7 @@ def _exception(text: str) -> tuple[str, Step]:
     name, equals, step = text.partition("=")
     if not equals:
         raise ValueError(
-            say("{value!r} is no exception; expected ~MODULE=FORMAT", value="~" + text[:60])
+            say("{found!r} is no exception; expected ~MODULE=FORMAT", found="~" + text[:60])
         )
     return name, Step.parse(step)
 
@@ -191,10 +191,10 @@ def _added(part: str, text: str) -> str:
     if part != "emb" and part not in _KV:
         raise ValueError(
             say(
-                "{value!r} in {found!r} is not known; only +emb (embeddings too) and +kv8, "
+                "{part!r} in {text!r} is not known; only +emb (embeddings too) and +kv8, "
                 "+kv4 (the cache of keys and values) are",
-                value="+" + part[:60],
-                found=text[:60],
+                part="+" + part[:60],
+                text=text[:60],
             )
         )
     return part

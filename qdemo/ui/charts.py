@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+from qdemo.spec.messages import say
 from qdemo.spec.report import WHOLE_MODEL, Report
 from qdemo.ui import parts
 from qdemo.ui.insides import plot
-from qdemo.views import panels, plots
-from qdemo.views.sections import LOGITS, SECTIONS, Section
+from qdemo.views import SECTIONS, panels, plots
+from qdemo.views.sections import LOGITS, Section
 from qdemo.views.templates import fill
+from qdemo.views.wording import parameter_name
 
 _PICKED = """
 element.addEventListener("change", event => qdemo.put("position", event.target.value));
@@ -101,7 +103,7 @@ def updates(charts: Charts, report: Report) -> dict[Any, Any]:
         charts.position: "0",
         charts.top_lost: "",
         charts.top: panels.top_html(report, 0),
-        charts.parameter: gr.update(choices=report.parameters, value=WHOLE_MODEL),
+        charts.parameter: gr.update(choices=_layers(report), value=WHOLE_MODEL),
         charts.parameter_lost: "",
     }
 
@@ -144,11 +146,11 @@ def _row(report: Report, first: Section, under: list[Section], shown: dict[str, 
         with gr.Column(scale=wide, min_width=320):
             cells = parts.html(table[0], f"{first.key}-table") if table else None
             for section in under:
-                figure, reading, *_ = _values(section, report, WHOLE_MODEL)
+                figure, reading, *table = _values(section, report, WHOLE_MODEL)
                 shown[section.key] = Shown(
                     parts.plot(figure, f"{section.key}-chart"),
                     parts.html(reading, f"{section.key}-reading"),
-                    None,
+                    parts.html(table[0], f"{section.key}-table") if table else None,
                 )
     shown[first.key] = Shown(chart, text, cells)
 
@@ -156,9 +158,15 @@ def _row(report: Report, first: Section, under: list[Section], shown: dict[str, 
 def _parameter(report: Report) -> tuple[gr.Dropdown, gr.HTML]:
     """The layer whose weights are shown."""
     dropdown = gr.Dropdown(
-        report.parameters, value=WHOLE_MODEL, label="Layer", elem_id="parameter", interactive=True
-    )
+        _layers(report), value=WHOLE_MODEL, label=say("Layer"), elem_id="parameter",
+        interactive=True,
+    )  # fmt: skip
     return dropdown, parts.html("", "parameter-lost")
+
+
+def _layers(report: Report) -> list[tuple[str, str]]:
+    """The parameters, as they are read, each with its value."""
+    return [(parameter_name(name), name) for name in report.parameters]
 
 
 def _tokens(report: Report) -> tuple[gr.HTML, gr.Textbox, gr.HTML, gr.HTML]:

@@ -13,6 +13,7 @@ from qdemo.models.availability import get_entry, offered, where
 from qdemo.models.families import fields
 from qdemo.models.pictures import gallery, named_picture
 from qdemo.spec.given import Field
+from qdemo.spec.messages import say
 from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, MAX_TOKENS
 from qdemo.ui import own_format, parts
 from qdemo.ui.insides import PictureInput, uploaded
@@ -121,7 +122,7 @@ def asked_by(model: Any) -> list[str]:
 
 def model_choices() -> list[tuple[str, str]]:
     """Every model that is offered, with its task and where its weights are."""
-    return [(f"{e.name} · {e.family.label} · {where(e)}", e.name) for e in offered()]
+    return [(f"{e.name} · {say(e.family.label)} · {where(e)}", e.name) for e in offered()]
 
 
 def picture_file(name: str) -> Any:
@@ -135,16 +136,17 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     with gr.Row(equal_height=False, elem_id="controls"):
         with gr.Column(scale=3, min_width=300):
             chosen = gr.Dropdown(
-                model_choices(), value=model, label="Model", elem_id="model", filterable=False
+                model_choices(), value=model, label=say("Model"), elem_id="model", filterable=False
             )
             problems["model"] = parts.problem("model")
-            with gr.Accordion("More: length and formats of your own", open=False, elem_id="more"):
+            more = say("More: length and formats of your own")
+            with gr.Accordion(more, open=False, elem_id="more"):
                 max_tokens = gr.Slider(
-                    1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label="Longest answer, tokens",
+                    1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
                     elem_id="max_tokens",
                 )  # fmt: skip
                 fresh = gr.Checkbox(
-                    False, label="Compute again what was computed before", elem_id="fresh",
+                    False, label=say("Compute again what was computed before"), elem_id="fresh",
                     container=False,
                 )  # fmt: skip
                 choices, add = own_format.build()
@@ -158,13 +160,13 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
             }
         with gr.Column(scale=4, min_width=300):
             formats = gr.CheckboxGroup(
-                list(own_format.FORMATS), value=ticked, label="Formats", elem_id="formats",
-                info="fp32 is the reference and always runs",
+                list(own_format.FORMATS), value=ticked, label=say("Formats"), elem_id="formats",
+                info=say("fp32 is the reference and always runs"),
             )  # fmt: skip
             problems["formats"] = parts.problem("formats")
             with gr.Row():
-                compare = gr.Button("Compare", variant="primary", elem_id="compare", size="lg")
-                stop = gr.Button("Stop", interactive=False, elem_id="stop", size="lg")
+                compare = gr.Button(say("Compare"), variant="primary", elem_id="compare", size="lg")
+                stop = gr.Button(say("Stop"), interactive=False, elem_id="stop", size="lg")
     controls = Controls(chosen, formats, max_tokens, fresh, inputs, compare, stop, problems)
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
     chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
@@ -188,12 +190,12 @@ def _input(field: Field, given: str | None, problems: dict[str, gr.HTML]) -> Inp
 
 def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr.Textbox]:
     text = gr.Textbox(
-        first, label=field.label, lines=3, max_lines=8, elem_id=field.name,
-        max_length=MAX_CHARACTERS + 1000, placeholder=field.placeholder,
+        first, label=say(field.label), lines=3, max_lines=8, elem_id=field.name,
+        max_length=MAX_CHARACTERS + 1000, placeholder=say(field.placeholder),
     )  # fmt: skip
     problems[field.name] = parts.problem(field.name)
     examples = [[example] for example in field.examples]
-    gr.Examples(examples, text, label="Examples", elem_id=f"{field.name}s")
+    gr.Examples(examples, text, label=say("Examples"), elem_id=f"{field.name}s")
     return (text,)
 
 
@@ -202,14 +204,14 @@ def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr
     with gr.Row(equal_height=False):
         with gr.Column(min_width=200):
             picture = PictureInput(
-                picture_file(first), label=field.label, sources=["upload", "clipboard"],
+                picture_file(first), label=say(field.label), sources=["upload", "clipboard"],
                 elem_id=field.name, height=260, buttons=[], interactive=True,
             )  # fmt: skip
             problems[field.name] = parts.problem(field.name)
-            scene = gr.Button("New scene", elem_id="scene")
+            scene = gr.Button(say("New scene"), elem_id="scene")
         shown = gr.Gallery(
             [(str(path), path.stem.replace("-", " ")) for path in gallery().values()],
-            label="Scenes to take", columns=5, height=310, allow_preview=False,
+            label=say("Scenes to take"), columns=5, height=310, allow_preview=False,
             elem_id="gallery", buttons=[], object_fit="cover", min_width=240,
         )  # fmt: skip
     picture.upload(None, picture, source, js="qdemo.picked", **_QUIET)

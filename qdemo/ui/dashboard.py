@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from starlette.middleware import Middleware
 
 from qdemo.engine import heap
 from qdemo.engine.engine import ENGINE
+from qdemo.models.availability import UnavailableError
 from qdemo.settings import SETTINGS
+from qdemo.spec.messages import say
 from qdemo.ui import api, assistants, first_paint, guard, insides, logs
-from qdemo.ui.pages import PAGES
+from qdemo.ui.pages import pages
 from qdemo.views.templates import asset
 
-TITLE = "qdemo: what reduced precision does to a real model"
 ICON = (  # else a browser asks the origin, which behind a proxy is not ours
     "<link rel='icon' href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
     "viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231d4ed8'/%3E%3Cpath "
@@ -46,24 +47,34 @@ _SWITCH_S = 0.001
 
 def build() -> gr.Blocks:
     """All pages, not yet served."""
-    front, *others = PAGES
-    with gr.Blocks(title=TITLE, delete_cache=(HOUR, HOUR)) as dashboard:
-        _lay_out(dashboard, *front)
+    front, *others = pages()
+    title = say("qdemo: what reduced precision does to a real model")
+    with gr.Blocks(title=title, delete_cache=(HOUR, HOUR)) as dashboard:
+        _lay_out(dashboard, front.build)
         api.build()
         assistants.build()
-    for title, path, page in others:
-        with dashboard.route(title, path):
-            _lay_out(dashboard, title, path, page)
+    for page in others:
+        with dashboard.route(page.title, page.path):
+            _lay_out(dashboard, page.build)
     return dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
 
 
-def _lay_out(dashboard: gr.Blocks, _title: str, _path: str, page: Any) -> None:
-    gr.Navbar(main_page_name=PAGES[0][0])
+def _lay_out(dashboard: gr.Blocks, page: Callable[[gr.Blocks], None]) -> None:
+    gr.Navbar(main_page_name=pages()[0].title)
     page(dashboard)
 
 
 def serve(dashboard: gr.Blocks) -> None:
-    """Launch, and then load the first model, while the page is being looked at."""
+    """Launch, and then load the first model, while the page is being looked at.
+
+    Raises:
+        SystemExit: the device that the host wants is not here.
+    """
+    if ENGINE.settings.device not in ("auto", "cpu"):  # to find that out takes torch
+        try:
+            _ = ENGINE.device
+        except UnavailableError as error:
+            raise SystemExit(f"qdemo: {error}") from None
     heap.keep_little()
     sys.setswitchinterval(_SWITCH_S)
     dashboard.launch(prevent_thread_lock=True, **launch_settings())

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from qdemo.settings import SETTINGS, Settings
+from qdemo.spec.messages import say
 from qdemo.ui.insides import get_route_path
 
 UPLOAD = "/gradio_api/upload"
@@ -77,13 +78,15 @@ class Requests:
 
 def _refusal(scope: Any, most: int) -> HTTPException | None:
     if get_route_path(scope).startswith(CLOSED):
-        return HTTPException(404, "There is no such page.")
+        return HTTPException(404, say("There is no such page."))
     length = dict(scope["headers"]).get(b"content-length", b"0")
     return _too_large(most) if int(length) > most else None
 
 
 def _too_large(most: int) -> HTTPException:
-    return HTTPException(413, f"The request is too large; at most {most:,} bytes are read.")
+    return HTTPException(
+        413, say("The request is too large; at most {most:,} bytes are read.", most=most)
+    )
 
 
 def _limited(receive: Any, most: int) -> Any:

@@ -10,6 +10,7 @@ from functools import cache
 
 from qdemo.engine.engine import ENGINE
 from qdemo.spec import document
+from qdemo.spec.messages import say_counted
 from qdemo.spec.report import Report
 from qdemo.spec.request import as_query
 from qdemo.views.templates import ASSETS
@@ -70,9 +71,13 @@ def example() -> Report:
 def note() -> str:
     """When and where it was computed, to be shown beside it."""
     report = example()
-    count = report.machine.threads
-    threads = f"{count} thread{'s' * (count != 1)} of {report.machine.processor}"
-    return (
-        f"An example, computed earlier ({report.computed[:10]}, {threads}). Press Compare to "
-        "compute your own."
+    return say_counted(
+        "An example, computed earlier ({date}, {count} thread of {processor}). Press Compare to "
+        "compute your own.",
+        "An example, computed earlier ({date}, {count} threads of {processor}). Press Compare to "
+        "compute your own.",
+        report.machine.threads,
+        date=report.computed[:10],
+        count=report.machine.threads,
+        processor=report.machine.processor,
     )

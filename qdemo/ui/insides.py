@@ -17,6 +17,7 @@ from typing import Any
 
 import gradio as gr
 
+from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
 
 MADE_FOR = {"gradio": "6.31.0", "starlette": "1.10.0"}
@@ -48,8 +49,13 @@ def _installed() -> dict[str, str]:
 
 def _gone(what: str) -> RuntimeError:
     return RuntimeError(
-        f"{what}. qdemo needs it and was made for {_versions(MADE_FOR)}; here are "
-        f"{_versions(_installed())}. Install what requirements.txt asks for."
+        say(
+            "{what}. qdemo needs it and was made for {made_for}; here are {installed}. Install "
+            "what requirements.txt asks for.",
+            what=what,
+            made_for=_versions(MADE_FOR),
+            installed=_versions(_installed()),
+        )
     )
 
 
@@ -83,7 +89,7 @@ def _replace(owner: Any, name: str, new: Any) -> None:
         RuntimeError: there is nothing of that name, so nobody would use it.
     """
     if not hasattr(owner, name):
-        raise _gone(f"{owner.__name__} has no {name!r} any more")
+        raise _gone(say("{owner} has no {name!r} any more", owner=owner.__name__, name=name))
     setattr(owner, name, new)
 
 
@@ -93,7 +99,9 @@ def fetch_nothing() -> None:
 
 
 async def _not_fetched(url: str, cache_dir: str) -> str:
-    raise gr.Error("a file is sent as an upload; addresses are not fetched", print_exception=False)
+    raise gr.Error(
+        say("a file is sent as an upload; addresses are not fetched"), print_exception=False
+    )
 
 
 def remember_nothing() -> None:
@@ -140,7 +148,7 @@ def uploaded(payload: Any) -> Path:
     """
     path = payload.get("path") if isinstance(payload, dict) else None
     if not isinstance(path, str) or not is_in_or_equal(path, get_upload_folder()):
-        raise InputError("picture", "expected a file that was uploaded (handle_file), or none")
+        raise InputError("picture", say("expected a file that was uploaded (handle_file), or none"))
     return Path(path)
 
 

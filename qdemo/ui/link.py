@@ -12,6 +12,7 @@ import gradio as gr
 
 from qdemo.engine.asking import ask, field_of, name_of, parse_model, read
 from qdemo.models.availability import get_entry, offered
+from qdemo.spec.messages import say
 from qdemo.spec.request import InputError, Query, Request, parse_formats, parse_max_tokens
 from qdemo.ui import own_format, parts
 from qdemo.ui.controls import Controls, Input, asked_by, model_choices, picture_file
@@ -21,8 +22,6 @@ Updates = dict[Any, Any]
 FIELDS = ("model", "formats", "input", "max_tokens", "run", "shown")
 """What an address of the Compare page has; `shown` is the address of what is on screen, where that
 is another question than the one in the controls."""
-
-_GONE = "your own picture was kept in the tab that it was chosen in; choose it again"
 
 
 def connect(
@@ -101,7 +100,10 @@ def _looks(model: str | None) -> bool:
 
 def _brought(upload: str) -> Path:
     if not upload:
-        raise InputError("picture", _GONE)
+        raise InputError(
+            "picture",
+            say("your own picture was kept in the tab that it was chosen in; choose it again"),
+        )
     return uploaded({"path": upload})
 
 

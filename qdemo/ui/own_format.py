@@ -8,12 +8,14 @@ from typing import Any
 import gradio as gr
 
 from qdemo.spec.formats import GRIDS
+from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS
 from qdemo.spec.variant import Variant
 
 FORMATS = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
 """What can be ticked to begin with."""
 
+# Values of what can be chosen, whatever is read there.
 _SYMMETRIC, _AFFINE = "symmetric", "affine (with zero point)"
 _SCALES = {
     "a row": "-axis0",
@@ -43,13 +45,27 @@ def variant(stored: str, range_: str, scales: str, embeddings: bool, compute: st
 
 def build() -> tuple[list[Any], gr.Button]:
     """The choices and the button that adds them; the caller wires it."""
-    gr.HTML("<p>A format of your own:</p>", js_on_load=None)
+    gr.HTML(f"<p>{say('A format of your own:')}</p>", js_on_load=None)
     with gr.Row():
-        stored = gr.Dropdown(list(GRIDS), value="int4", label="Weights in", min_width=120)
+        stored = gr.Dropdown(list(GRIDS), value="int4", label=say("Weights in"), min_width=120)
         compute = gr.Dropdown(
-            list(COMPUTE_FORMATS), value="fp32", label="Computing in", min_width=120
+            list(COMPUTE_FORMATS), value="fp32", label=say("Computing in"), min_width=120
         )
-    range_ = gr.Radio([_SYMMETRIC, _AFFINE], value=_SYMMETRIC, label="Range")
-    scales = gr.Dropdown(list(_SCALES), value="a group of 32", label="One scale for")
-    embeddings = gr.Checkbox(False, label="Quantize the embeddings too")
-    return [stored, range_, scales, embeddings, compute], gr.Button("Add to formats", size="md")
+    ranges = [(say("symmetric"), _SYMMETRIC), (say("affine (with zero point)"), _AFFINE)]
+    range_ = gr.Radio(ranges, value=_SYMMETRIC, label=say("Range"))
+    scales = gr.Dropdown(_shares(), value="a group of 32", label=say("One scale for"))
+    embeddings = gr.Checkbox(False, label=say("Quantize the embeddings too"))
+    add = gr.Button(say("Add to formats"), size="md")
+    return [stored, range_, scales, embeddings, compute], add
+
+
+def _shares() -> list[tuple[str, str]]:
+    """What may share a scale, as it is read, each with its value."""
+    told = (
+        say("a row"),
+        say("the whole tensor"),
+        say("a group of {size}", size=32),
+        say("a group of {size}", size=64),
+        say("a group of {size}", size=128),
+    )
+    return list(zip(told, _SCALES, strict=True))

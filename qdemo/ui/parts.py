@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import gradio as gr
 
 from qdemo.engine.first import libraries
+from qdemo.spec.messages import say
 from qdemo.ui import insides
 from qdemo.views import plots
 from qdemo.views.templates import fill
@@ -105,5 +106,5 @@ def problem_html(message: str) -> str:
 def link(page: str) -> str:
     """A link to a page of the lab as it is, which the browser keeps up to date. Addresses count
     from the front page, not from this."""
-    text = "A link to this page as it is"
+    text = say("A link to this page as it is")
     return fill("link", page=page, state="", text=text, reason="")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.ui import held, parts
 from qdemo.ui.held import Held
@@ -16,9 +19,7 @@ from qdemo.ui.insides import save_bytes_to_cache
 from qdemo.views import files
 from qdemo.views.templates import fill
 
-_LABELS = {"json": "JSON", "csv": "CSV", "html": "One HTML page"}
 _COPY = "() => navigator.clipboard?.writeText(document.querySelector('#again')?.href ?? '')"
-_PENDING = "() => `<p class='pending' role='status'>Writing the file …</p>`"
 Updates = dict[Any, Any]
 
 
@@ -46,17 +47,20 @@ class TakeAway:
 
 def build() -> TakeAway:
     """Lay it out; the caller is inside a Blocks."""
-    text = "All figures of this comparison, with the machine and the versions it was computed on."
-    parts.section("Take it away", text)
+    text = say(
+        "All figures of this comparison, with the machine and the versions it was computed on."
+    )
+    parts.section(say("Take it away"), text)
+    labels = {"json": "JSON", "csv": "CSV", "html": say("One HTML page")}
     with gr.Row(elem_id="take-away"):
         buttons = {
             ending: gr.Button(label, elem_id=f"take-{ending}", min_width=120)
-            for ending, label in _LABELS.items()
+            for ending, label in labels.items()
         }
-        copy = gr.Button("Copy the link", elem_id="copy-link", min_width=120)
+        copy = gr.Button(say("Copy the link"), elem_id="copy-link", min_width=120)
     lost = parts.html("", "lost")
     # Pressed by a script once its file is written: files are made when asked for, not before.
-    file = gr.DownloadButton("The file", elem_id="file", elem_classes="for-script")
+    file = gr.DownloadButton(say("The file"), elem_id="file", elem_classes="for-script")
     link = parts.html(_link(held.of_example().address), "link")
     now, later = parts.unseen("press-now"), parts.unseen("press-later")
     return TakeAway(buttons, file, link, copy, lost, now, later)
@@ -70,8 +74,9 @@ def connect(
     `again` puts together what is no longer held, where that can be done at once, as updates of
     `components`.
     """
+    pending = f"<p class='pending' role='status'>{escape(say('Writing the file …'))}</p>"
     for ending, button in part.buttons.items():
-        button.click(None, None, part.lost, js=_PENDING, **parts.QUICK)
+        button.click(None, None, part.lost, js=f"() => {json.dumps(pending)}", **parts.QUICK)
         button.click(
             partial(_write, part, shown, again, ending), shown,
             [part.file, part.now, part.later, *components], **parts.QUICK,
@@ -85,8 +90,8 @@ def updates(part: TakeAway, address: str) -> Updates:
 
 
 def _link(address: str) -> str:
-    reason = "A link can't carry your own picture; keep the file to compare it again."
-    text = "A link that opens this comparison again"
+    reason = say("A link can't carry your own picture; keep the file to compare it again.")
+    text = say("A link that opens this comparison again")
     is_own = "input=upload:" in address
     return fill("link", page="./", state="" if is_own else address, text=text, reason=reason)
 

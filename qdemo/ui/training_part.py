@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from qdemo.spec.messages import say
 from qdemo.ui import parts
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
@@ -15,21 +16,22 @@ from qdemo.views import lab_plots
 if TYPE_CHECKING:
     from qdemo.lab.training import Lesson
 
-_TEXT = (
-    "A small classifier of two spirals is trained in fp32 and then rounded. Trained on with the "
-    "rounding in its forward pass (the gradient goes straight through), it finds integers that "
-    "work. Fewer bits need it more."
-)
-
 
 def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
     """Lay it out and connect it, inside its page; the bits and the seed."""
-    parts.section("Training through the rounding", _TEXT)
+    parts.section(
+        say("Training through the rounding"),
+        say(
+            "A small classifier of two spirals is trained in fp32 and then rounded. Trained on "
+            "with the rounding in its forward pass (the gradient goes straight through), it finds "
+            "integers that work. Fewer bits need it more."
+        ),
+    )
     with gr.Row(equal_height=True):
-        bits = gr.Slider(2, 8, 2, step=1, label="Bits", elem_id="train-bits")
-        seed = gr.Slider(0, 20, 0, step=1, label="Seed", elem_id="train-seed")
-        start = gr.Button("Train", variant="primary", elem_id="train")
-        stop = gr.Button("Stop", elem_id="train-stop", interactive=False)
+        bits = gr.Slider(2, 8, 2, step=1, label=say("Bits"), elem_id="train-bits")
+        seed = gr.Slider(0, 20, 0, step=1, label=say("Seed"), elem_id="train-seed")
+        start = gr.Button(say("Train"), variant="primary", elem_id="train")
+        stop = gr.Button(say("Stop"), elem_id="train-stop", interactive=False)
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             losses = parts.plot(None, "training-chart")

@@ -6,21 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
+from qdemo.views.formats import describe
+from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.plots import colours
-from qdemo.views.wording import (
-    NONE,
-    covers,
-    describe,
-    differing_words,
-    joined,
-    megabytes,
-    times,
-    too_far,
-    written,
-)
+from qdemo.views.wording import covers, differing_words, joined, too_far, written
 
-_NOT_RUN = "Not run: without fp32 there is nothing to compare with."
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
@@ -53,7 +45,8 @@ def cards(report: Report) -> list[Card]:
     failures = {one.format: one.reason for one in report.failures}
     stopped = {one.format: one.reason for one in report.stopped}
     if report.failures and not report.results:  # fp32 comes first
-        failures = dict.fromkeys(report.formats, _NOT_RUN) | failures
+        not_run = say("Not run: without fp32 there is nothing to compare with.")
+        failures = dict.fromkeys(report.formats, not_run) | failures
     found = []
     for name, colour in colours(report).items():
         card = Card(name, describe(name), colour, "waiting")
@@ -86,7 +79,9 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         state="done",
         words=_words(trial.output, reference.output),
         size=megabytes(size),
-        smaller="the reference" if trial is reference else f"{times(whole / size)} smaller",
+        smaller=say("the reference")
+        if trial is reference
+        else say("{times} smaller", times=times(whole / size)),
         share=f"{100 * size / whole:.0f}%",
         figures=tuple(_figures(report, trial)),
         warnings=tuple(_warnings(trial)),
@@ -96,35 +91,55 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
 
 def _figures(report: Report, trial: Trial) -> list[tuple[str, str]]:
     """The figures that stand on cards, with their units; of the reference, those it has alone."""
-    found = []
+    found: list[tuple[str, str]] = []
     for figure in report.figures:
         head = figure.head("card")
         if head is None or (trial is report.reference and not figure.alone):
             continue
-        text = written(figure, trial.figures, figure.none)
-        told = figure.form == "number" and text not in (NONE, "exact", "")
-        found.append((head, f"{text} {figure.unit}".strip() if told else text))
-    return [*((head, text) for head, text in found if text), ("computed on", trial.device)]
+        none = say(figure.none)
+        text = written(figure, trial.figures, none)
+        told = figure.form == "number" and text not in (NONE, say("exact"), none)
+        found.append((say(head), f"{text} {say(figure.unit)}".strip() if told else text))
+    return [*((head, text) for head, text in found if text), (say("computed on"), trial.device)]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:
     """Which fp16 it is, and what a format leaves as it was."""
-    found = []
-    if trial.format == "fp16" and kept_wide:
-        names = joined(sorted({name.rpartition(".")[2] for name in kept_wide}))
-        found.append(
-            f"Every weight is fp16 here. transformers' from_pretrained(dtype=torch.float16) would "
-            f"keep {len(kept_wide)} layers in fp32: those named {names}."
+    if trial.format != "fp16" or not kept_wide:
+        return []
+    return [
+        say_counted(
+            "Every weight is fp16 here. transformers' from_pretrained(dtype=torch.float16) would "
+            "keep {count} layer in fp32: the one named {names}.",
+            "Every weight is fp16 here. transformers' from_pretrained(dtype=torch.float16) would "
+            "keep {count} layers in fp32: those named {names}.",
+            len(kept_wide),
+            count=len(kept_wide),
+            names=joined(sorted({name.rpartition(".")[2] for name in kept_wide})),
         )
-    return found
+    ]
 
 
 def _warnings(trial: Trial) -> list[str]:
-    found = []
-    if count := trial.figures.get("weight_overflowed"):
-        found.append(f"{count:,.0f} weight{'s' * (count != 1)} overflowed to infinity.")
-    if count := trial.figures.get("logit_invalid_positions"):
-        found.append(f"At {count:.0f} token{'s' * (count != 1)} the logits are not finite.")
+    found: list[str] = []
+    if count := int(trial.figures.get("weight_overflowed") or 0):
+        found.append(
+            say_counted(
+                "{count:,} weight overflowed to infinity.",
+                "{count:,} weights overflowed to infinity.",
+                count,
+                count=count,
+            )
+        )
+    if count := int(trial.figures.get("logit_invalid_positions") or 0):
+        found.append(
+            say_counted(
+                "At {count} token the logits are not finite.",
+                "At {count} tokens the logits are not finite.",
+                count,
+                count=count,
+            )
+        )
     if trial.span and trial.span.overflow:
         found.append(too_far(trial.format, trial.span.overflow))
-    return found + covers(trial.footprint, trial.coverage)
+    return found + covers(trial.format, trial.footprint, trial.coverage)

@@ -9,9 +9,8 @@ from hashlib import sha256
 
 from qdemo.spec import document
 from qdemo.spec.report import WHOLE_MODEL, Report
-from qdemo.views import panels, plots, tables
+from qdemo.views import SECTIONS, panels, plots, tables
 from qdemo.views.cards import cards
-from qdemo.views.sections import SECTIONS
 from qdemo.views.templates import asset, fill
 
 LONGEST = 150

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qdemo.spec.messages import say
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 
@@ -24,8 +25,22 @@ def _parts(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
             for place, bit in zip(places, text, strict=True)
         ]
         column += len(text)
-        found.append({"name": name, "cells": cells})
+        found.append({"name": name, "shown": _shown(name), "cells": cells})
     return found
+
+
+def _shown(part: str) -> str:
+    """A part of a number, by its name, in words."""
+    match part:
+        case "sign":
+            return say("sign")
+        case "exponent":
+            return say("exponent")
+        case "fraction":
+            return say("fraction")
+        case "integer":
+            return say("integer")
+    return part
 
 
 def course_html(figures: Sequence[Any]) -> str:
@@ -35,9 +50,12 @@ def course_html(figures: Sequence[Any]) -> str:
 
 def formats_table(formats: Sequence[Any]) -> Table:
     """What each format can hold (`qdemo.spec.formats.Format`)."""
-    head = ("format", "bits", "exponent", "fraction", "lowest", "highest", "eps",
-            "smallest normal", "smallest subnormal")  # fmt: skip
-    return Table("Every format of qdemo", head, tuple(_format_row(format) for format in formats))
+    head = (
+        say("format"), say("bits"), say("exponent"), say("fraction"), say("lowest"), say("highest"),
+        say("eps"), say("smallest normal"), say("smallest subnormal"),
+    )  # fmt: skip
+    rows = tuple(_format_row(format) for format in formats)
+    return Table(say("Every format of qdemo"), head, rows)
 
 
 def _format_row(format: Any) -> tuple[str, ...]:
@@ -53,22 +71,27 @@ def _format_row(format: Any) -> tuple[str, ...]:
 def grids_html(found: Any, chosen: tuple[int, int]) -> str:
     """Weights, integers, weights again and error, as cells that can be chosen (`ByHand`)."""
     grids = [
-        ("Weights w", found.w, "{:.4f}"),
-        ("Integers q", found.q, "{}"),
-        ("Dequantized ŵ = scale · (q − zero_point)", found.w_hat, "{:.4f}"),
-        ("Error ŵ − w", found.error, "{:+.4f}"),
+        (say("Weights w"), say("Weights"), found.w, "{:.4f}"),
+        (say("Integers q"), say("Integers"), found.q, "{}"),
+        (
+            say("Dequantized ŵ = scale · (q − zero_point)"),
+            say("Dequantized"),
+            found.w_hat,
+            "{:.4f}",
+        ),
+        (say("Error ŵ − w"), say("Error"), found.error, "{:+.4f}"),
     ]
     return fill(
         "grids",
         grids=[
-            {"title": title, "rows": _cells(title, values.tolist(), shown, found, chosen)}
-            for title, values, shown in grids
+            {"title": title, "rows": _cells(name, values.tolist(), shown, found, chosen)}
+            for title, name, values, shown in grids
         ],
     )
 
 
 def _cells(
-    title: str, rows: list[list[float]], shown: str, found: Any, chosen: tuple[int, int]
+    matrix: str, rows: list[list[float]], shown: str, found: Any, chosen: tuple[int, int]
 ) -> list[list[dict[str, Any]]]:
     largest = max((abs(value) for row in rows for value in row), default=0.0) or 1.0
     clipped = found.clipped.tolist()
@@ -79,8 +102,13 @@ def _cells(
                 "tint": round(3 * value / largest),
                 "clipped": clipped[r][c],
                 "chosen": (r, c) == chosen,
-                "title": f"{title.partition(' ')[0]}, row {r + 1}, column {c + 1}: "
-                f"{shown.format(value)}",
+                "title": say(
+                    "{matrix}, row {row}, column {column}: {number}",
+                    matrix=matrix,
+                    row=r + 1,
+                    column=c + 1,
+                    number=shown.format(value),
+                ),
             }
             for c, value in enumerate(row)
         ]
@@ -93,9 +121,9 @@ def steps_html(choice: Sequence[str], formula: Sequence[str], chosen: tuple[int,
     row, column = chosen
     return fill(
         "steps",
-        left_title="Where the scale comes from",
+        left_title=say("Where the scale comes from"),
         left=choice,
-        right_title=f"The weight in row {row + 1}, column {column + 1}",
+        right_title=say("The weight in row {row}, column {column}", row=row + 1, column=column + 1),
         right=formula,
     )
 

@@ -7,16 +7,23 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from qdemo.views.plots import COLOURS, DASHES, DECADES, LOG, styled
+from qdemo.spec.messages import say
+from qdemo.views.plots import COLOURS, DASHES, DECADES, LOG, NO_NAME, styled
+from qdemo.views.plots import error_sizes as error_titles
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def spacing(lines: Lines) -> go.Figure:
     """How far each number is from the next, relative to it, over the range that a format has."""
+    hover = say("at {size}: a step of {step} of it", size="%{x:.2g}", step="%{y:.2g}")
     return styled(
-        _lines(lines, "at %{x:.2g}: a step of %{y:.2g} of it"),
-        ("Range and precision", "size of the number", "step to the next, relative"),
+        _lines(lines, hover),
+        (
+            say("Range and precision"),
+            say("size of the number"),
+            say("step to the next, relative"),
+        ),
         height=420,
         xaxis=LOG | {"dtick": 8},
         yaxis=LOG | {"autorange": "reversed"},
@@ -26,9 +33,14 @@ def spacing(lines: Lines) -> go.Figure:
 def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) -> go.Figure:
     """The relative error of a dot product as the vectors grow."""
     lines = {way: (lengths, [max(e, 1e-9) for e in found]) for way, found in errors.items()}
+    hover = say("{count} numbers: {error}", count="%{x:,}", error="%{y:.2g}")
     return styled(
-        _lines(lines, "%{x:,} numbers: %{y:.2g}"),
-        ("Error of x · x as the vector grows", "numbers in the vector", "relative error"),
+        _lines(lines, hover),
+        (
+            say("Error of x · x as the vector grows"),
+            say("numbers in the vector"),
+            say("relative error"),
+        ),
         height=380,
         xaxis=LOG,
         yaxis=LOG,
@@ -60,15 +72,15 @@ def staircase(
     """The weights that share a scale, each beside the level that it snaps to."""
     x, y = _stairs(levels)
     every = {
-        "name": "every number", "x": x, "y": y, "mode": "lines", "hoverinfo": "skip",
+        "name": say("every number"), "x": x, "y": y, "mode": "lines", "hoverinfo": "skip",
         "line": {"color": COLOURS[0], "width": 1.5},
     }  # fmt: skip
     these = {
-        "name": "these weights", "x": list(weights), "y": list(w_hat), "mode": "markers",
+        "name": say("these weights"), "x": list(weights), "y": list(w_hat), "mode": "markers",
         "marker": {"color": COLOURS[1], "size": 10, "symbol": "circle"},
-        "hovertemplate": "w = %{x:.4g} becomes %{y:.4g}<extra></extra>",
+        "hovertemplate": say("w = {w} becomes {level}", w="%{x:.4g}", level="%{y:.4g}") + NO_NAME,
     }  # fmt: skip
-    return styled([every, these], ("What each weight snaps to", "w", "ŵ"), height=380)
+    return styled([every, these], (say("What each weight snaps to"), "w", "ŵ"), height=380)
 
 
 def _stairs(levels: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -89,14 +101,18 @@ def clipping(errors: Sequence[tuple[float, float, float]], chosen: float, best: 
             "mode": "lines", "stackgroup": "error", "line": {"color": COLOURS[colour]},
             "hovertemplate": "%{x:.0%}: %{y:.4g}",
         }
-        for i, name, colour in ((1, "rounding", 1), (2, "clipping", 5))
+        for i, name, colour in ((1, say("rounding"), 1), (2, say("clipping"), 5))
     ]  # fmt: skip
-    marks = [(chosen, "chosen", "solid"), (best, "least error", "dot")]
+    marks = [(chosen, say("chosen"), "solid"), (best, say("least error"), "dot")]
     if abs(chosen - best) < 0.005:
-        marks = [(chosen, "chosen, and least error", "solid")]
+        marks = [(chosen, say("chosen, and least error"), "solid")]
     return styled(
         areas,
-        ("Finer steps against clipped weights", "range kept", "squared error, summed"),
+        (
+            say("Finer steps against clipped weights"),
+            say("range kept"),
+            say("squared error, summed"),
+        ),
         height=380,
         xaxis={"tickformat": ".0%"},
         shapes=[_upright(at, dash) for at, _, dash in marks],
@@ -122,8 +138,8 @@ def _beside(at: float, text: str) -> dict[str, Any]:
 def error_sizes(found: Lines) -> go.Figure:
     """Histograms of log10(|error| / rms(w)), one way beside the other."""
     return styled(
-        _lines(found, "%{y:.1%} of the weights", shape="hv"),
-        ("Size of the errors", "|error| / RMS of the weights", "weights per tenth of a decade"),
+        _lines(found, say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
+        error_titles(),
         height=400,
         xaxis=DECADES,
         yaxis={"tickformat": ".0%"},
@@ -134,8 +150,8 @@ def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
     """The loss of a model that is trained, step by step, in each way."""
     lines = {name: (range(len(found)), found) for name, found in losses.items()}
     return styled(
-        _lines(lines, "step %{x}: loss %{y:.4f}"),
-        ("Loss while training", "step", "cross entropy, nats"),
+        _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}")),
+        (say("Loss while training"), say("step"), say("cross entropy, nats")),
         height=400,
         yaxis={"type": "log", "exponentformat": "none"},
     )
@@ -144,8 +160,9 @@ def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
 def flips(counts: Sequence[int]) -> go.Figure:
     """How many integers became another one at each step."""
     bars = {
-        "type": "bar", "name": "integers that changed", "x": list(range(1, len(counts) + 1)),
+        "type": "bar", "name": say("integers that changed"), "x": list(range(1, len(counts) + 1)),
         "y": list(counts), "marker": {"color": COLOURS[3]},
-        "hovertemplate": "step %{x}: %{y}<extra></extra>",
+        "hovertemplate": say("step {step}: {count}", step="%{x}", count="%{y}") + NO_NAME,
     }  # fmt: skip
-    return styled([bars], ("Integers that flip", "step", "integers"), height=400)
+    titles = (say("Integers that flip"), say("step"), say("integers"))
+    return styled([bars], titles, height=400)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import Card
+from qdemo.views.numbers import duration, megabytes, percent, significant
 from qdemo.views.plots import colours
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 from qdemo.views.verdict import kept_note, verdict
-from qdemo.views.wording import duration, megabytes, percent, read_as, significant
+from qdemo.views.wording import read_as
 
 KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
 """Where the ribbon's colour changes, in nats."""
@@ -24,7 +26,7 @@ def verdict_html(report: Report, note: str = "") -> str:
 
 def running_html(report: Report) -> str:
     """What stands in the verdict's place until there is one."""
-    return _verdict(report, ["Running one format after the other, fp32 first."], "")
+    return _verdict(report, [say("Running one format after the other, fp32 first.")], "")
 
 
 def _verdict(report: Report, sentences: Sequence[str], note: str) -> str:
@@ -43,9 +45,12 @@ def download_html(
     model: str, done: int, total: int, per_second: float | None, seconds_left: float | None
 ) -> str:
     """How far a download is: a bar, and bytes, speed and time left in words."""
-    words = [f"{done / 1e6:,.0f} of {megabytes(total)}"]
+    words = [say("{done:,.0f} of {total}", done=done / 1e6, total=megabytes(total))]
     if per_second is not None and seconds_left is not None:
-        words += [f"{per_second / 1e6:,.1f} MB/s", f"{duration(seconds_left)} left"]
+        words += [
+            say("{speed:,.1f} MB/s", speed=per_second / 1e6),
+            say("{time} left", time=duration(seconds_left)),
+        ]
     return fill("download", model=model, done=done, total=total, words=", ".join(words))
 
 
@@ -85,7 +90,11 @@ def top_html(report: Report, position: int) -> str:
         )
         for trial in report.results
     ]
-    title = f"The five likeliest tokens where fp32 writes {written} (token {position + 1})"
+    title = say(
+        "The five likeliest tokens where fp32 writes {token} (token {position})",
+        token=written,
+        position=position + 1,
+    )
     return fill("top", title=title, lists=lists, columns=_columns(len(lists)))
 
 
@@ -114,11 +123,22 @@ def _cells(report: Report, trial: Trial, chosen: int) -> list[_Cell]:
     differences = trial.by_position["kl_by_position"]
     for i, (written, kl) in enumerate(zip(_pieces(report), differences, strict=True)):
         own = trial.top[i][0][0]
-        differs = "" if own == written else f", would write {own}"
-        nats = "not finite" if kl is None else f"{significant(kl)} nats"
-        title = f"{trial.format}, token {i + 1} {written}: {nats}{differs}"
-        cells.append(_Cell("" if own == written else own, _step(kl), title, i == chosen))
+        named = {"format": trial.format, "position": i + 1, "token": written, "kl": _nats(kl)}
+        if own == written:
+            text, title = "", say("{format}, token {position} {token}: {kl}", **named)
+        else:
+            text, title = (
+                own,
+                say(
+                    "{format}, token {position} {token}: {kl}, would write {own}", **named, own=own
+                ),
+            )
+        cells.append(_Cell(text, _step(kl), title, i == chosen))
     return cells
+
+
+def _nats(kl: float | None) -> str:
+    return say("not finite") if kl is None else say("{kl} nats", kl=significant(kl))
 
 
 def _step(kl: float | None) -> int:
@@ -126,5 +146,6 @@ def _step(kl: float | None) -> int:
 
 
 def _legend() -> list[tuple[int, str]]:
-    texts = [f"below {KL_STEPS[0]:g}", *(f"from {step:g}" for step in KL_STEPS)]
+    lowest = say("below {kl:g}", kl=KL_STEPS[0])
+    texts = [lowest, *(say("from {kl:g}", kl=step) for step in KL_STEPS)]
     return list(enumerate(texts))

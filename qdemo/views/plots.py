@@ -15,29 +15,27 @@ from plotly.io import to_html
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
+from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Histogram, Report, Trial
-from qdemo.views.wording import megabytes, significant
+from qdemo.views.numbers import megabytes, significant
 
 COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0891b2", "#db2777",
            "#65a30d")  # fmt: skip
 """A colour a format, in the order of the report; grey is fp32."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-_KINDS = {
-    "quantized weights": "#d97706",
-    "scales and zero points": "#dc2626",
-    "float weights": "#2563eb",
-    "buffers": "#64748b",
+_KINDS = {  # a colour and a pattern
+    "quantized weights": ("#d97706", ""),
+    "scales and zero points": ("#dc2626", "x"),
+    "float weights": ("#2563eb", "/"),
+    "buffers": ("#64748b", "."),
 }
 _PATTERN = {"fillmode": "overlay", "fgcolor": "#ffffff", "fgopacity": 0.45, "size": 7}
-_SHAPES = {
-    "quantized weights": "",
-    "scales and zero points": "x",
-    "float weights": "/",
-    "buffers": ".",
-}
 Plain = dict[str, Any]
 """A part of a figure as plotly's own JSON, which plotly checks when the figure is made."""
+
+NO_NAME = "<extra></extra>"
+"""Ends what is shown over a point where the name of its line says nothing more."""
 
 LOG: Plain = {"type": "log", "exponentformat": "power"}
 DECADES: Plain = {
@@ -80,24 +78,25 @@ def memory(report: Report) -> go.Figure:
     """Bytes held, by kind, one stacked bar a format."""
     trials = report.results[::-1]  # plotly draws from below
     bars = []
-    for kind, colour in _KINDS.items():
+    for kind, (colour, shape) in _KINDS.items():
         sizes = [trial.footprint.by_kind[kind] for trial in trials]
+        shown = {"format": "%{y}", "size": "%{customdata}", "kind": say(kind)}
         if any(sizes):
             bars.append(
                 {
                     "type": "bar",
-                    "name": kind,
+                    "name": shown["kind"],
                     "y": [trial.format for trial in trials],
                     "x": [size / 1e6 for size in sizes],
                     "orientation": "h",
-                    "marker": {"color": colour, "pattern": _PATTERN | {"shape": _SHAPES[kind]}},
+                    "marker": {"color": colour, "pattern": _PATTERN | {"shape": shape}},
                     "customdata": [megabytes(size) for size in sizes],
-                    "hovertemplate": f"%{{y}}: %{{customdata}} of {kind}<extra></extra>",
+                    "hovertemplate": say("{format}: {size} of {kind}", **shown) + NO_NAME,
                 }
             )
     return styled(
         bars,
-        ("Memory held", "MB (1,000,000 bytes)", ""),
+        (say("Memory held"), say("MB (1,000,000 bytes)"), ""),
         height=110 + 42 * len(trials),
         barmode="stack",
         bargap=0.35,
@@ -117,7 +116,12 @@ def logits(report: Report) -> go.Figure:
                 [escape(piece), significant(kl)]
                 for piece, kl in zip(pieces, differences, strict=True)
             ],
-            "hovertemplate": "token %{x} %{customdata[0]}: %{customdata[1]} nats",
+            "hovertemplate": say(
+                "token {position} {token}: {kl} nats",
+                position="%{x}",
+                token="%{customdata[0]}",
+                kl="%{customdata[1]}",
+            ),
             **style,
         }
         for trial, style in zip(report.variants, _styles(report), strict=True)
@@ -125,7 +129,7 @@ def logits(report: Report) -> go.Figure:
     ]
     return styled(
         lines,
-        ("Difference from fp32 at each token", "token of fp32's answer", "KL, nats"),
+        (say("Difference from fp32 at each token"), say("token of fp32's answer"), say("KL, nats")),
         xaxis={
             "tickformat": "d",
             "dtick": _tick(len(pieces)),
@@ -147,18 +151,27 @@ def weights(report: Report, parameter: str) -> go.Figure:
     below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
     return styled(
         [*sizes, *(trace | below for trace in errors)],
-        ("Size of the errors", "|error| / RMS of the weights", "weights per tenth of a decade"),
+        error_sizes(),
         height=620,
         xaxis=DECADES,
         yaxis={"domain": [0.6, 1]},
-        xaxis2=_axis("error, unit of the weights") | {"exponentformat": "power", "anchor": "y2"},
-        yaxis2=_axis("weights per 0.001") | LOG | {"domain": [0, 0.4]},
-        annotations=[_TITLE_BELOW],
+        xaxis2=_axis(say("error, unit of the weights"))
+        | {"exponentformat": "power", "anchor": "y2"},
+        yaxis2=_axis(say("weights per 0.001")) | LOG | {"domain": [0, 0.4]},
+        annotations=[_BELOW | {"text": say("Errors around zero")}],
     )
 
 
-_TITLE_BELOW = {
-    "text": "Errors around zero",
+def error_sizes() -> tuple[str, str, str]:
+    """The titles of a histogram of errors, on a log axis."""
+    return (
+        say("Size of the errors"),
+        say("|error| / RMS of the weights"),
+        say("weights per tenth of a decade"),
+    )
+
+
+_BELOW: Plain = {
     "xref": "paper", "x": 0, "xanchor": "left", "xshift": -67,
     "yref": "paper", "y": 0.4, "yanchor": "bottom", "yshift": 14,
     "showarrow": False, "font": {"size": 17},
@@ -175,16 +188,28 @@ def sqnr_map(report: Report) -> go.Figure:
         "y": [trial.format for trial in trials],
         "z": [[_sqnr(trial, name) for name in names] for trial in trials],
         "colorscale": "Viridis",
-        "colorbar": {"title": {"text": "dB", "side": "top"}, "thickness": 14, "outlinewidth": 0},
-        "hovertemplate": "%{x}<br>%{y}: %{z:.1f} dB<extra></extra>",
+        "colorbar": {
+            "title": {"text": say("dB"), "side": "top"},
+            "thickness": 14,
+            "outlinewidth": 0,
+        },
+        "hovertemplate": "%{x}<br>"
+        + say("{format}: {decibels} dB", format="%{y}", decibels="%{z:.1f}")
+        + NO_NAME,
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 2,
     }
-    title = "Signal to quantization noise, matrix by matrix"
+    title = say("Signal to quantization noise, matrix by matrix")
+    matrices = say_counted(
+        "{count} matrix, from input to output",
+        "{count} matrices, from input to output",
+        len(names),
+        count=len(names),
+    )
     return styled(
         [cells],
-        (title, f"{len(names)} matrices, from input to output", ""),
+        (title, matrices, ""),
         height=130 + 34 * len(trials),
         xaxis={"showticklabels": False, "showgrid": False, "ticks": ""},
         yaxis={"showgrid": False, "ticks": ""},
@@ -214,7 +239,7 @@ def _stairs(report: Report, parameter: str, key: str, per_width: bool = False) -
             "legendgroup": trial.format,
             **_stair(getattr(trial.weights[parameter], key), per_width),
             "mode": "lines",
-            "hovertemplate": "%{y:.3s} weights",
+            "hovertemplate": say("{count} weights", count="%{y:.3s}"),
             "line": style["line"] | {"shape": "hv"},
         }
         for trial, style in zip(report.variants, _styles(report), strict=True)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial, Values
-from qdemo.views.wording import joined, megabytes, significant
+from qdemo.views.numbers import megabytes, significant
+from qdemo.views.wording import joined, parameter_name, stays_float
 
 IDEAL_STEPS = 12**-0.5
 """RMS of a rounding error that is spread evenly over one step (Bennett, 1948)."""
+
+_Kept = tuple[float, float | None, str]
+"""Decibels, RMS of the error in steps, and the format."""
 
 
 def memory(report: Report) -> str:
     """Why a format isn't as small as its bits say."""
     split = [trial for trial in report.variants if _is_split(trial)]
     if not split:
-        return "Every weight is in its format, so the bytes follow the bits."
+        return say("Every weight is in its format, so the bytes follow the bits.")
     held, whole = split[0].footprint, report.results[0].footprint.total
-    return (
-        f"Of the {megabytes(held.total)} that {split[0].format} holds, "
-        f"{megabytes(held.by_kind['float weights'])} are still float weights (embeddings, norms, "
-        f"biases) and {megabytes(held.by_kind['scales and zero points'])} are scales: "
-        f"that is why it is {whole / held.total:.2f} times smaller and no more."
+    why = say(
+        "Of the {total} that {format} holds, {floats} are still float weights (embeddings, norms, "
+        "biases) and {scales} are scales: that is why it is {times:.2f} times smaller and no more.",
+        total=megabytes(held.total),
+        format=split[0].format,
+        floats=megabytes(held.by_kind["float weights"]),
+        scales=megabytes(held.by_kind["scales and zero points"]),
+        times=whole / held.total,
     )
+    left = stays_float(split[0].coverage) if split[0].coverage else []
+    return say("{why} Of all parameters {left}.", why=why, left="; ".join(left)) if left else why
 
 
 def _is_split(trial: Trial) -> bool:
@@ -34,15 +46,29 @@ def logits(report: Report) -> str:
     pieces = report.results[0].pieces
     broken = [t.format for t in report.variants if t.figures.get("logit_invalid_positions")]
     if broken:
-        return f"The logits of {joined(broken)} are not finite everywhere: numbers overflowed."
+        return say(
+            "The logits of {names} are not finite everywhere: numbers overflowed.",
+            names=joined(broken),
+        )
     worst, position, kl = _worst_position(report)
     if worst is None:
-        return "No format changes anything here."
-    changed = [t.format for t in report.variants if (t.figures.get("logit_same_top") or 0) < 1]
-    where = f"{worst} differs most at token {position + 1}, {pieces[position]}: {kl} nats"
-    if not changed:
-        return f"{where}. No format changes the likeliest token anywhere."
-    return f"{where}. The likeliest token changes somewhere in {', '.join(changed)}."
+        return say("No format changes anything here.")
+    where = say(
+        "{format} differs most at token {position}, {token}: {kl} nats.",
+        format=worst,
+        position=position + 1,
+        token=pieces[position],
+        kl=kl,
+    )
+    return f"{where} {_changed(report)}"
+
+
+def _changed(report: Report) -> str:
+    """Which formats would write another token somewhere."""
+    names = [t.format for t in report.variants if (t.figures.get("logit_same_top") or 0) < 1]
+    if not names:
+        return say("No format changes the likeliest token anywhere.")
+    return say("The likeliest token changes somewhere in {names}.", names=", ".join(names))
 
 
 def _worst_position(report: Report) -> tuple[str | None, int, str]:
@@ -56,31 +82,61 @@ def _worst_position(report: Report) -> tuple[str | None, int, str]:
 
 def weights(report: Report, parameter: str) -> str:
     """Which format keeps the weights best and worst, and how even the rounding is."""
+    shown = parameter_name(parameter)
     every = [(trial.format, figures) for trial, figures in _errors(report, parameter)]
     overflowed = [name for name, figures in every if figures["overflowed"]]
     if overflowed:
-        return f"{joined(overflowed)} can't hold {parameter}: some of it became infinite."
+        return say(
+            "{names} can't hold {parameter}: some of it became infinite.",
+            names=joined(overflowed),
+            parameter=shown,
+        )
     kept = [
         (decibels, figures["rms_steps"], name)
         for name, figures in every
         if (decibels := figures["sqnr_db"]) is not None
     ]
     if not kept:
-        return f"No format changes {parameter}."
-    best, worst = max(kept, key=_first), min(kept, key=_first)
-    sentence = f"{best[2]} keeps {parameter} best, with {significant(best[0])} dB"
-    if worst is not best:
-        sentence += f"; {worst[2]} worst, with {significant(worst[0])} dB (6 dB are one bit)"
+        return say("No format changes {parameter}.", parameter=shown)
     steps = next((rms for _, rms, _ in kept if rms is not None), None)
-    if steps is None:
-        return f"{sentence}."
-    return (
-        f"{sentence}. Rounding to integers costs {steps:.3f} steps RMS where even rounding "
-        f"would cost {IDEAL_STEPS:.3f}."
+    return " ".join([_best_and_worst(kept, shown), *_even(steps)])
+
+
+def _best_and_worst(kept: Sequence[_Kept], parameter: str) -> str:
+    best, worst = max(kept, key=_first), min(kept, key=_first)
+    if worst is best:
+        return say(
+            "{format} keeps {parameter} best, with {decibels} dB.",
+            format=best[2],
+            parameter=parameter,
+            decibels=significant(best[0]),
+        )
+    return say(
+        "{best} keeps {parameter} best, with {most} dB; {worst} worst, with {least} dB (6 dB are "
+        "one bit).",
+        best=best[2],
+        parameter=parameter,
+        most=significant(best[0]),
+        worst=worst[2],
+        least=significant(worst[0]),
     )
 
 
-def _first(found: tuple[float, float | None, str]) -> float:
+def _even(steps: float | None) -> list[str]:
+    """What rounding costs beside what even rounding would."""
+    if steps is None:
+        return []
+    return [
+        say(
+            "Rounding to integers costs {steps:.3f} steps RMS where even rounding would cost "
+            "{ideal:.3f}.",
+            steps=steps,
+            ideal=IDEAL_STEPS,
+        )
+    ]
+
+
+def _first(found: _Kept) -> float:
     return found[0]
 
 
@@ -100,18 +156,25 @@ def hardest(report: Report) -> str:
         for name in report.matrices
         for trial, figures in _errors(report, name)
     ]
-    lost = [f"{name} in {format}" for name, format, figures in every if figures["overflowed"]]
+    lost = [
+        say("{parameter} in {format}", parameter=name, format=format)
+        for name, format, figures in every
+        if figures["overflowed"]
+    ]
     if lost:
-        return f"Overflowed, so without an SQNR: {', '.join(lost[:3])}."
+        return say("Overflowed, so without an SQNR: {matrices}.", matrices=", ".join(lost[:3]))
     found = [
         (decibels, name, format)
         for name, format, figures in every
         if (decibels := figures["sqnr_db"]) is not None
     ]
     if not found:
-        return "Every matrix is kept exactly."
+        return say("Every matrix is kept exactly.")
     decibels, name, format_ = min(found)
-    return (
-        f"The matrix that suffers most is {name}: {significant(decibels)} dB in {format_}. "
-        "Gaps are matrices that a format leaves exactly as they were."
+    return say(
+        "The matrix that suffers most is {parameter}: {decibels} dB in {format}. Gaps are matrices "
+        "that a format leaves exactly as they were.",
+        parameter=name,
+        decibels=significant(decibels),
+        format=format_,
     )

@@ -1,6 +1,6 @@
 """What is drawn of a report: each chart with its words and its table, for the page and for files.
 
-A further chart is one more file with a `Section`, and a line in `SECTIONS`.
+A further chart is one more file with a `Section`, and its place in `qdemo.views.SECTIONS`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.views import plots, readings, tables
 from qdemo.views.tables import Table
@@ -23,15 +24,26 @@ class Section:
 
     Each is made of a report and of one of its parameters, which only those look at that are
     `by_parameter`. One that has no `text` of its own stands under the table of the one before.
+    `heading` and `lead` are the templates of its `title` and its `text`.
     """
 
     key: str
-    title: str
-    text: str
+    heading: str
+    lead: str
     figure: Callable[[Report, Parameter], go.Figure]
     reading: Callable[[Report, Parameter], str]
     table: Callable[[Report, Parameter], Table] | None = None
     by_parameter: bool = False
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return say(self.heading)
+
+    @property
+    def text(self) -> str:
+        """What stands under its title."""
+        return say(self.lead)
 
 
 MEMORY = Section(
@@ -56,6 +68,3 @@ MAP = Section(
     lambda report, _: plots.sqnr_map(report),
     lambda report, _: readings.hardest(report),
 )  # fmt: skip
-
-SECTIONS = (MEMORY, LOGITS, WEIGHTS, MAP)
-"""In the order in which they stand."""

@@ -5,14 +5,16 @@ Their columns are the figures that a report brings: whoever measures more names 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from qdemo.spec.figure import Figure, Place
+from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial, Values
-from qdemo.views.wording import NONE, megabytes, percent, written
+from qdemo.views.numbers import NONE, megabytes, percent, times
+from qdemo.views.wording import parameter_name, written
 
 
 @dataclass(frozen=True)
@@ -24,24 +26,27 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     @classmethod
-    def of(cls, caption: str, frame: pd.DataFrame) -> Table:
-        """The cells of a frame."""
-        rows = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False))
-        return cls(caption, tuple(frame.columns), rows)
+    def of(cls, caption: str, *columns: tuple[str, Sequence[str]]) -> Table:
+        """A table of columns, each a name and its cells."""
+        cells = zip(*(cells for _, cells in columns), strict=True)
+        return cls(caption, tuple(name for name, _ in columns), tuple(cells))
 
 
-def figures_at(report: Report, place: Place) -> dict[str, Figure]:
-    """The figures that stand there, by what they are called there."""
+def figures_at(report: Report, place: Place) -> list[tuple[str, Figure]]:
+    """The figures that stand there, each with what it is called there."""
     heads = ((figure.head(place), figure) for figure in report.figures)
-    return {head: figure for head, figure in heads if head}
+    return [(say(head), figure) for head, figure in heads if head]
 
 
 def _of_figures(
-    caption: str, formats: Sequence[str], heads: Mapping[str, Figure], rows: Sequence[Values]
+    caption: str,
+    formats: Sequence[str],
+    figures: Sequence[tuple[str, Figure]],
+    rows: Sequence[Values],
 ) -> Table:
     """A row a format, a column a figure."""
-    cells = {head: [written(figure, row) for row in rows] for head, figure in heads.items()}
-    return Table.of(caption, pd.DataFrame({"format": list(formats), **cells}))
+    columns = [(head, [written(figure, row) for row in rows]) for head, figure in figures]
+    return Table.of(caption, (say("format"), formats), *columns)
 
 
 def _at(report: Report, place: Place, caption: str, trials: Sequence[Trial]) -> Table:
@@ -61,13 +66,14 @@ def memory(report: Report) -> Table:
     kinds = [
         kind for kind in (held[0].by_kind if held else ()) if any(h.by_kind[kind] for h in held)
     ]
-    cells = {kind: [megabytes(h.by_kind[kind] or None) for h in held] for kind in kinds}
-    cells["quantized"] = [_quantized(trial) for trial in report.results]
-    cells["together"] = [megabytes(h.total) for h in held]
-    cells["smaller"] = [f"{held[0].total / h.total:.2f}×" for h in held]
-    names = [trial.format for trial in report.results]
-    caption = "Memory held, 1 MB = 1,000,000 bytes"
-    return Table.of(caption, pd.DataFrame({"format": names, **cells}))
+    return Table.of(
+        say("Memory held, 1 MB = 1,000,000 bytes"),
+        (say("format"), [trial.format for trial in report.results]),
+        *((say(kind), [megabytes(h.by_kind[kind] or None) for h in held]) for kind in kinds),
+        (say("quantized"), [_quantized(trial) for trial in report.results]),
+        (say("together"), [megabytes(h.total) for h in held]),
+        (say("smaller"), [times(held[0].total / h.total) for h in held]),
+    )
 
 
 def _quantized(trial: Trial) -> str:
@@ -77,7 +83,7 @@ def _quantized(trial: Trial) -> str:
 
 def logits(report: Report) -> Table:
     """What separates the logits of each format from fp32's, both fed fp32's output."""
-    caption = (
+    caption = say(
         "Logits beside fp32's, both fed the answer of fp32; 95% intervals (Wilson), as if its "
         "tokens were independent"
     )
@@ -92,7 +98,8 @@ def weights(report: Report, parameter: str) -> Table:
         if parameter in trial.weights
     }
     heads = figures_at(report, "weights")
-    return _of_figures(f"Weight errors of {parameter}", [*found], heads, [*found.values()])
+    caption = say("Weight errors of {parameter}", parameter=parameter_name(parameter))
+    return _of_figures(caption, [*found], heads, [*found.values()])
 
 
 def frame(report: Report) -> pd.DataFrame:
@@ -120,8 +127,6 @@ def frame(report: Report) -> pd.DataFrame:
 
 def glossary(report: Report) -> Table:
     """Every figure that a report has, and what it means."""
-    rows = tuple((f.label, f.key, f.unit, f.definition) for f in report.figures)
-    return Table("Every figure of a report, as files name it", _GLOSSARY, rows)
-
-
-_GLOSSARY = ("figure", "in files", "unit", "what it means")
+    head = (say("figure"), say("in files"), say("unit"), say("what it means"))
+    rows = tuple((say(f.label), f.key, say(f.unit), say(f.definition)) for f in report.figures)
+    return Table(say("Every figure of a report, as files name it"), head, rows)

@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from qdemo.spec.messages import language, say, say_counted
+
 ASSETS = Path(__file__).parents[2] / "assets"
 
 _ENVIRONMENT = Environment(
@@ -15,6 +17,7 @@ _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
 )
+_ENVIRONMENT.globals.update(say=say, say_counted=say_counted, language=language)
 
 
 def fill(template: str, **values: Any) -> str:

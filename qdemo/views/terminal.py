@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
+from qdemo.spec.messages import say
+
 if TYPE_CHECKING:
     from qdemo.views.tables import Table
 
@@ -35,7 +37,7 @@ _ASCII = {"Δ": "d", "–": "-", "×": "x", "…": "...", "▁": "_", "‖": "|"
 def columns(table: Table, outputs: Sequence[str] = ()) -> str:
     """A table in columns: words to the left, numbers (and what stands for none) to the right; what
     models say comes last."""
-    head = [*table.head, *(["output"] if outputs else [])]
+    head = [*table.head, *([say("output")] if outputs else [])]
     rows = [[*row, *outputs[i : i + 1]] for i, row in enumerate(table.rows)]
     columns = list(zip(head, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
@@ -51,4 +53,4 @@ def columns(table: Table, outputs: Sequence[str] = ()) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() or cell in ("–", "exact", "never")
+    return cell[:1].isdigit() or cell in ("–", say("exact"), say("never"))

@@ -1,81 +1,27 @@
-"""Numbers and formats in words: the same ones on the page, in files and in the terminal."""
+"""Figures, prompts and overflows in words: the same on the page, in files and in the terminal."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from qdemo.spec.figure import Figure
-from qdemo.spec.footprint import WHY, Coverage, Footprint
-from qdemo.spec.formats import GRIDS
-from qdemo.spec.report import InputToken, Overflow, Values
-from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
-from qdemo.spec.step import Step
+from qdemo.spec.footprint import WHY, Coverage, Footprint, SplitTie
+from qdemo.spec.messages import say, say_counted
+from qdemo.spec.report import WHOLE_MODEL, InputToken, Overflow, Values
 from qdemo.spec.variant import Variant
+from qdemo.views.formats import computes, describe
+from qdemo.views.numbers import NONE, interval, megabytes, percent, significant, times
 
-NONE = "–"
+__all__ = [  # formats and numbers too, as they are asked for here
+    "NONE", "covers", "describe", "differing_words", "joined", "megabytes",
+    "parameter_name", "percent", "read_as", "shortened", "significant", "times", "too_far",
+    "written",
+]  # fmt: skip
 
-_STORED = {
-    "fp32": "single precision, 32 bits",
-    "fp16": "half precision: 5 bits exponent, 10 fraction",
-    "bf16": "brain float: 8 bits exponent, 7 fraction",
-    "fp8_e4m3": "8-bit floats, scaled: 4 bits exponent, 3 fraction",
-    "fp8_e5m2": "8-bit floats, scaled: 5 bits exponent, 2 fraction",
-}
-_NAMED = {
-    "nf4": "NormalFloat codebook of 16 levels",
-    "nf3": "NormalFloat codebook of 8 levels",
-    "nf2": "NormalFloat codebook of 4 levels",
-    "fp4bnb": "bitsandbytes' float codebook of 16 levels",
-}
-
-
-def describe(variant: str) -> str:
-    """What a variant's text form means, shortly.
-
-    >>> describe("int4-g64-affine+emb@bf16")
-    '4-bit integers, scale and zero point a group of 64; embeddings too; computes in bf16'
-    >>> describe("bf16")
-    'brain float: 8 bits exponent, 7 fraction'
-    >>> describe("int4~lm_head=int8")
-    '4-bit integers, one scale a row; lm_head: 8-bit integers, one scale a row; computes in fp32'
-    """
-    found = Variant.parse(variant)
-    exceptions = [f"{name}: {_step(step)}" for name, step in found.exceptions]
-    if found.scheme is None:
-        return "; ".join([_STORED[found.compute], *exceptions])
-    embeddings = ["embeddings too"] if found.embeddings else []
-    computes = f"computes in {found.compute}"
-    return "; ".join([_step(found.default), *embeddings, *exceptions, computes])
-
-
-def _step(step: Step) -> str:
-    if step.scheme is None:
-        return step.cast or COMPUTE_FORMATS[0]
-    grid = GRIDS[step.scheme.grid]
-    what = _STORED.get(grid.name) or _NAMED.get(grid.name)
-    if what is None:
-        kind = "integers" if grid.kind == "integer" else "floats" if grid.is_float else "codes"
-        what = f"{grid.bits}-bit {kind}"
-    return f"{what}, {_scales(step.scheme)}"
-
-
-def _scales(scheme: Scheme) -> str:
-    scale = "one scale" if scheme.symmetric else "scale and zero point"
-    if scheme.group_size:
-        return f"{scale} a group of {scheme.group_size}"
-    return f"{scale} a {({0: 'row', None: 'tensor'}).get(scheme.axis, 'column')}"
-
-
-def computes(variant: str) -> str:
-    """What a variant computes in, by its text form.
-
-    >>> computes("fp16"), computes("int8+emb@bf16"), computes("int8")
-    ('fp16', 'bf16', 'fp32')
-    """
-    return Variant.parse(variant).compute
+_WORTH_TELLING = 0.05
+"""Of the parameters: what stays float and is less is not named."""
 
 
 def too_far(variant: str, first: Overflow) -> str:
@@ -84,16 +30,44 @@ def too_far(variant: str, first: Overflow) -> str:
     >>> too_far("fp16", Overflow("a.wi", infinite=3, nan=0, numbers=4096))
     'Too large for fp16: of the 4,096 numbers out of a.wi, 3 became infinite.'
     """
-    counts = ((first.infinite, "infinite"), (first.nan, "NaN"))
-    became = joined([f"{count:,} became {what}" for count, what in counts if count])
-    sentence = (
-        f"Too large for {computes(variant)}: of the {first.numbers:,} numbers out of "
-        f"{first.module}, {became}."
-    )
-    if first.clamped_in is None:
-        return sentence
-    where = first.clamped_in or "the model"
-    return f"{sentence} {where} clamps them, so what follows is finite, and wrong."
+    values = {"format": computes(variant), "module": first.module, "numbers": first.numbers}
+    if not first.nan:
+        sentence = say(
+            "Too large for {format}: of the {numbers:,} numbers out of {module}, {infinite:,} "
+            "became infinite.",
+            **values,
+            infinite=first.infinite,
+        )
+    elif not first.infinite:
+        sentence = say(
+            "Too large for {format}: of the {numbers:,} numbers out of {module}, {nan:,} became "
+            "NaN.",
+            **values,
+            nan=first.nan,
+        )
+    else:
+        sentence = say(
+            "Too large for {format}: of the {numbers:,} numbers out of {module}, {infinite:,} "
+            "became infinite and {nan:,} became NaN.",
+            **values,
+            infinite=first.infinite,
+            nan=first.nan,
+        )
+    return " ".join([sentence, *_clamped(first.clamped_in)])
+
+
+def _clamped(module: str | None) -> list[str]:
+    """That they were made finite again, by the module of that name; the model has none."""
+    if module is None:
+        return []
+    if module:
+        return [
+            say(
+                "{module} clamps them, so what follows is finite, and wrong.",
+                module=module,
+            )
+        ]
+    return [say("the model clamps them, so what follows is finite, and wrong.")]
 
 
 def written(figure: Figure, values: Values, none: str = NONE) -> str:
@@ -105,7 +79,7 @@ def written(figure: Figure, values: Values, none: str = NONE) -> str:
     """
     value = values.get(figure.key)
     if value is None:
-        return "exact" if figure.zero and values.get(figure.zero) == 0 else none
+        return say("exact") if figure.zero and values.get(figure.zero) == 0 else none
     match figure.form:
         case "count" | "position":
             return f"{value:,.0f}"
@@ -118,119 +92,76 @@ def written(figure: Figure, values: Values, none: str = NONE) -> str:
     return significant(value, figure.digits)
 
 
-def covers(held: Footprint, coverage: Coverage | None) -> list[str]:
+def covers(variant: str, held: Footprint, coverage: Coverage | None) -> list[str]:
     """What a person should know of a format that quantizes little, or saves little: why, and what
     is held twice.
 
     >>> from qdemo.spec.footprint import Left
     >>> gpt = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
-    >>> for sentence in covers(Footprint(231, {}, {}), gpt):
+    >>> for sentence in covers("int8", Footprint(231, {}, {}), gpt):
     ...     print(sentence)
     Only 30% of the parameters are quantized; 70% stay float, Conv1D: there is no quantized class.
     It is no smaller than the bf16 cast, which holds 0.000 MB and quantizes nothing.
     """
-    sentences = [
-        f"Held twice: {tie.quantized} was tied to {tie.float}, which stays float "
-        f"({megabytes(tie.float_bytes)}). +emb shares it."
-        for tie in held.split_ties
-    ]
+    sentences = [_twice(variant, tie) for tie in held.split_ties]
     if coverage is None or not coverage.quantized:
         return sentences
     if coverage.is_low:
-        share = f"Only {percent(coverage.share)} of the parameters are quantized"
-        sentences.append("; ".join([share, *_left(coverage)]) + ".")
+        sentences.append(_low(coverage))
     if not coverage.saves(held):
         sentences.append(
-            f"It is no smaller than the bf16 cast, which holds {megabytes(coverage.bf16_bytes)} "
-            "and quantizes nothing."
+            say(
+                "It is no smaller than the bf16 cast, which holds {size} and quantizes nothing.",
+                size=megabytes(coverage.bf16_bytes),
+            )
         )
     return sentences
 
 
-def _left(coverage: Coverage) -> list[str]:
-    """The larger parts that stay float, and why."""
+def _twice(variant: str, tie: SplitTie) -> str:
+    size = megabytes(tie.float_bytes)
+    if Variant.parse(variant).embeddings:
+        return say(
+            "Held twice: {quantized} was tied to {float}, which stays float ({size}).",
+            quantized=tie.quantized,
+            float=tie.float,
+            size=size,
+        )
+    return say(
+        "Held twice: {quantized} was tied to {float}, which stays float ({size}). +emb shares it.",
+        quantized=tie.quantized,
+        float=tie.float,
+        size=size,
+    )
+
+
+def stays_float(coverage: Coverage) -> list[str]:
+    """The larger parts that stay float, each with the reason."""
     return [
-        f"{percent(left.parameters / coverage.parameters)} stay float, {left.kind}: {WHY[left.why]}"
+        say(
+            "{share} stay float, {kind}: {why}",
+            share=percent(left.parameters / coverage.parameters),
+            kind=left.kind,
+            why=say(WHY[left.why]),
+        )
         for left in coverage.left
         if left.parameters >= _WORTH_TELLING * coverage.parameters
     ]
 
 
-_WORTH_TELLING = 0.05
+def _low(coverage: Coverage) -> str:
+    """How little is quantized, and the larger parts that stay float with the reason."""
+    share, left = percent(coverage.share), stays_float(coverage)
+    if not left:
+        return say("Only {share} of the parameters are quantized.", share=share)
+    return say(
+        "Only {share} of the parameters are quantized; {left}.", share=share, left="; ".join(left)
+    )
 
 
-def megabytes(size: float | None) -> str:
-    """Bytes in MB, 1 MB being 1,000,000 bytes, to three digits at least.
-
-    >>> megabytes(307844608), megabytes(5867584), megabytes(1234)
-    ('307.8 MB', '5.87 MB', '0.001 MB')
-    """
-    if size is None:
-        return NONE
-    mb = size / 1e6
-    return f"{mb:,.1f} MB" if mb >= 100 else f"{mb:,.2f} MB" if mb >= 0.1 else f"{mb:.3f} MB"
-
-
-def significant(value: float | None, digits: int = 3) -> str:
-    """So many significant digits, without powers of ten where that reads well.
-
-    >>> [significant(x) for x in (0, 0.0169, 12.345, 2541.2, 1.18e-7, None)]
-    ['0', '0.0169', '12.3', '2,541', '1.18e-07', '–']
-    """
-    if value is None or not math.isfinite(value):
-        return NONE
-    if value == 0:
-        return "0"
-    if not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{max(0, decimals)}f}"
-
-
-def percent(share: float | None) -> str:
-    """A share in per cent, to a tenth where it is not whole.
-
-    >>> percent(1.0), percent(0.875), percent(None)
-    ('100%', '87.5%', '–')
-    """
-    return NONE if share is None else f"{100 * share:.1f}".removesuffix(".0") + "%"
-
-
-def interval(share: float | None, low: float | None, high: float | None) -> str:
-    """A share of a sample with its 95% interval; of all and of none, the end that is open.
-
-    >>> interval(1.0, 0.566, 1.0), interval(0.8, 0.376, 0.964), interval(0.0, 0.0, 0.434)
-    ('100%, at least 57%', '80%, 38 to 96%', '0%, at most 43%')
-    """
-    if share is None or low is None or high is None:
-        return NONE
-    if share in (0, 1):
-        end = f"at least {100 * low:.0f}%" if share else f"at most {100 * high:.0f}%"
-        return f"{percent(share)}, {end}"
-    return f"{percent(share)}, {100 * low:.0f} to {100 * high:.0f}%"
-
-
-def times(ratio: float | None) -> str:
-    """A ratio as a factor.
-
-    >>> times(2.849)
-    '2.85×'
-    """
-    return NONE if ratio is None else f"{ratio:.2f}×"
-
-
-def duration(seconds: float) -> str:
-    """A time to wait, as exact as one cares.
-
-    >>> duration(9.7), duration(75), duration(4000)
-    ('10 s', '1 min 15 s', '1 h 6 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+def parameter_name(parameter: str) -> str:
+    """A parameter's name, which is a name; all of them together have words."""
+    return say(WHOLE_MODEL) if parameter == WHOLE_MODEL else parameter
 
 
 def read_as(tokens: Sequence[InputToken]) -> str:
@@ -241,12 +172,20 @@ def read_as(tokens: Sequence[InputToken]) -> str:
     """
     if not tokens:
         return ""
-    sentence = f"read as {len(tokens)} token{'s' * (len(tokens) > 1)}"
+    count = len(tokens)
+    told = [say_counted("read as {count} token", "read as {count} tokens", count, count=count)]
     if unknown := _texts(tokens, "unknown"):
-        sentence += f"; this model does not know {joined(unknown)}"
+        told.append(say("this model does not know {texts}", texts=joined(unknown)))
     if marks := _texts(tokens[:-1], "special"):
-        sentence += f"; {joined(marks)} inside is a mark to it, not text"
-    return sentence
+        told.append(
+            say_counted(
+                "{texts} inside is a mark to it, not text",
+                "{texts} inside are marks to it, not text",
+                len(marks),
+                texts=joined(marks),
+            )
+        )
+    return "; ".join(told)
 
 
 def _texts(tokens: Sequence[InputToken], kind: str) -> list[str]:
@@ -270,7 +209,8 @@ def joined(names: Sequence[str]) -> str:
     >>> joined(["fp16", "bf16", "int8"])
     'fp16, bf16 and int8'
     """
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    *first, last = names
+    return say("{names} and {last}", names=", ".join(first), last=last) if first else last
 
 
 def differing_words(reference: str, other: str) -> list[tuple[str, bool]]:

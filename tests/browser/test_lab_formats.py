@@ -261,6 +261,4 @@ def test_the_table_holds_what_finfo_says(formats):
 
 
 def test_the_figures_of_the_course_are_there(formats):
-    assert check_course(formats, "formats", "course-formats") == computed(
-        "formats", course.FORMATS
-    )
+    assert check_course(formats, "formats", "course-formats") == computed("formats", course.FORMATS)

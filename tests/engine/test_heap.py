@@ -65,3 +65,14 @@ def test_what_refers_to_itself_is_let_go_of_at_intervals(monkeypatch):
         collection.run()
         now[0] += 1
     assert runs == [100, 121, 142, 163, 184]
+
+
+@pytest.mark.parametrize("library", [("musl", "1.2"), ("", ""), ("glibc", "3.0")])
+def test_the_c_library_is_left_alone_where_it_is_another(monkeypatch, library):
+    called = []
+    monkeypatch.setattr(heap.platform, "libc_ver", lambda: library)
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _: called.append(True))
+    heap._is_known.cache_clear()
+    heap.give_back()
+    heap._is_known.cache_clear()
+    assert called == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdemo.ui import address, controls, link
+from qdemo.ui import address, controls, link, matrix_part
 from qdemo.ui.pages import formats, linear
 from tests.test_fuzz import numbers, texts
 
@@ -41,8 +41,8 @@ def components():
         value, scale = gr.Textbox("1", max_length=250), gr.Textbox("", max_length=60)
         matrix = gr.Textbox("1 2", lines=6, max_length=5000)
         bits, clip = gr.Slider(2, 8, 4, step=1), gr.Slider(0.2, 1, 1.0, step=0.01)
-        ranges = gr.Radio(list(linear._RANGES), value="affine")
-        scales = gr.Radio(list(linear._SCALES), value="a row")
+        ranges = gr.Radio(list(matrix_part.RANGES), value="affine")
+        scales = gr.Radio(list(matrix_part.SCALES), value="a row")
     lines = {"value": value, "scale": scale}
     page = {"matrix": matrix, "bits": bits, "range": ranges, "scales": scales, "clip": clip}
     return compare, lines, page

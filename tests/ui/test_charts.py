@@ -5,7 +5,7 @@ import pytest
 
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.ui import charts
-from qdemo.views.sections import SECTIONS
+from qdemo.views import SECTIONS
 from tests.views.documents import Page, compared, without_reference
 from tests.views.test_sections import ONE_MORE
 

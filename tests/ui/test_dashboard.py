@@ -12,7 +12,7 @@ import pytest
 import qdemo.ui
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.ui import charts, dashboard, first_paint, held
-from qdemo.ui.pages import PAGES, about
+from qdemo.ui.pages import about, pages
 from tests.views.documents import Page, compared, without_reference
 
 OUTSIDE = re.compile(r"https?://|//[a-z]+\.")
@@ -45,14 +45,14 @@ def test_what_computes_waits_in_a_line_of_its_own_and_not_in_gradio_s(built):
 def test_the_front_page_compares_and_another_tells_about_it(built):
     found = [(title, f"/{path}") for path, title, *_ in built.pages]
     (_, front), *others = found
-    assert front == PAGES[0][1] == "/"
-    assert others == [(title, path) for title, path, _ in PAGES[1:]]
+    assert front == pages()[0].path == "/"
+    assert others == [(page.title, page.path) for page in pages()[1:]]
     assert others[-1] == ("About", "/about")
 
 
 def test_every_page_leads_to_every_other(built):
     bars = [block for block in built.blocks.values() if isinstance(block, gr.Navbar)]
-    assert [bar.page for bar in bars] == [path.strip("/") for _, path, _ in PAGES]
+    assert [bar.page for bar in bars] == [page.path.strip("/") for page in pages()]
     assert {bar.main_page_name for bar in bars} == {"Compare"}
 
 
@@ -75,7 +75,7 @@ def test_the_charts_of_a_document_change_together(drawn):
     updates = charts.updates(drawn, compared())
     assert set(updates) == set(drawn.components)
     assert updates[drawn.whole]["visible"]
-    assert updates[drawn.parameter]["choices"] == compared().parameters
+    assert updates[drawn.parameter]["choices"] == [(name, name) for name in compared().parameters]
     assert updates[drawn.parameter]["value"] == WHOLE_MODEL
 
 

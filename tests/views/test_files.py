@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from qdemo.spec.document import as_json
 from qdemo.spec.report import Report
-from qdemo.views import files
-from qdemo.views.sections import SECTIONS
+from qdemo.views import SECTIONS, files
 from tests.views.documents import HOSTILE, Hostile, Page, compared, overflowing, without_reference
 
 SAFE = r"qdemo-[A-Za-z0-9+@_.~=-]{0,160}\.json"

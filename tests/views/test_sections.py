@@ -3,9 +3,9 @@
 import pytest
 
 from qdemo.spec.report import WHOLE_MODEL
-from qdemo.views import files, plots
+from qdemo.views import SECTIONS, files, plots
 from qdemo.views import sections as every
-from qdemo.views.sections import SECTIONS, Section
+from qdemo.views.sections import Section
 from tests.views.documents import Page, compared, overflowing, without_reference
 
 

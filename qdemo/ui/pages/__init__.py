@@ -1,12 +1,28 @@
 """The pages, the front page first: each is a file with a `build`, and a line here."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gradio as gr
+
+from qdemo.spec.messages import say
 from qdemo.ui.pages import about, casting, compare, formats, linear
 
-PAGES = (
-    ("Compare", "/", compare.build),
-    ("Number formats", "/formats", formats.build),
-    ("Casting", "/casting", casting.build),
-    ("Linear quantization", "/linear", linear.build),
-    ("About", "/about", about.build),
-)
-"""(title, path, what lays it out in a Blocks and connects it)."""
+
+class Page(NamedTuple):
+    """A page: its title, its path, and what lays it out in a Blocks and connects it."""
+
+    title: str
+    path: str
+    build: Callable[[gr.Blocks], None]
+
+
+def pages() -> tuple[Page, ...]:
+    """All of them, the front page first."""
+    return (
+        Page(say("Compare"), "/", compare.build),
+        Page(say("Number formats"), "/formats", formats.build),
+        Page(say("Casting"), "/casting", casting.build),
+        Page(say("Linear quantization"), "/linear", linear.build),
+        Page(say("About"), "/about", about.build),
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from qdemo.spec.messages import say
 from qdemo.ui import held, parts
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table, glossary
@@ -29,13 +30,14 @@ _PACKAGES = ("gradio", "torch", "transformers", "sentencepiece", "safetensors", 
 
 def build(_: gr.Blocks) -> None:
     """Lay the page out; the caller is inside a Blocks."""
-    gr.Markdown(f"# About qdemo\n\n{introduction()}", elem_classes="prose-page")
+    gr.Markdown(f"# {say('About qdemo')}\n\n{introduction()}", elem_classes="prose-page")
     for title in SECTIONS:
         gr.Markdown(f"## {title}\n\n{section(title)}", elem_classes="prose-page")
         if title == _WITH_FIGURES:
             parts.html(table_html(glossary(held.example())), classes="prose-page")
     rows = tuple((name, version(name)) for name in _PACKAGES)
-    versions = Table("What this page runs on", ("package", "version"), rows)
+    head = (say("package"), say("version"))
+    versions = Table(say("What this page runs on"), head, rows)
     parts.html(table_html(versions), classes="prose-page")
 
 
@@ -54,5 +56,5 @@ def section(title: str) -> str:
     text = README.read_text(encoding="utf-8")
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     if not found:
-        raise ValueError(f"the README has no section {title!r}")
+        raise ValueError(say("the README has no section {title!r}", title=title))
     return found[1].strip()

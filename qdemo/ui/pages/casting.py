@@ -13,6 +13,7 @@ from qdemo.engine.asking import ask
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.turns import FullError, begun
 from qdemo.models.families import fields
+from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
 from qdemo.ui import address, controls, parts
 from qdemo.views import lab as lab_html
@@ -25,16 +26,20 @@ if TYPE_CHECKING:
     from qdemo.lab.headroom import Peak
 
 _START = "bf16"
-_LEAD = (
-    "A cast gives every float parameter another data type and leaves the rest alone. Here is what "
-    "that does to a model of 30 numbers, and to a real one."
-)
 
 
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
-    parts.masthead("Casting", _LEAD)
-    format = gr.Radio(list(lab.CASTS), value=_START, label="Cast the model to", elem_id="cast-to")
+    parts.masthead(
+        say("Casting"),
+        say(
+            "A cast gives every float parameter another data type and leaves the rest alone. Here "
+            "is what that does to a model of 30 numbers, and to a real one."
+        ),
+    )
+    format = gr.Radio(
+        list(lab.CASTS), value=_START, label=say("Cast the model to"), elem_id="cast-to"
+    )
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             logits = parts.html("", "cast-logits")
@@ -44,7 +49,9 @@ def build(blocks: gr.Blocks) -> None:
     format.change(_cast, format, [logits, types], **parts.QUICK)
     model, real = _real_model()
     parts.html(parts.link("casting"), "link")
-    parts.section("The figures of the course", "Lesson 3, models. A tick: ours are the same.")
+    parts.section(
+        say("The figures of the course"), say("Lesson 3, models. A tick: ours are the same.")
+    )
     figures = parts.html("", "course-casting")
     blip = parts.html("", "course-blip")
     named = {"cast": format, "model": model, "to": real}
@@ -87,21 +94,22 @@ def _logits_table(reference: Cast, cast: Cast) -> str:
         (f"{i // 2 + 1}, {i % 2 + 1}", *(f"{z:.7f}" for z in (*wanted, *got)))
         for i, (wanted, got) in enumerate(zip(reference.logits, cast.logits, strict=True))
     ]
-    rows.append(("mean |Δ|", "", "", f"{cast.difference.mean_abs:.10f}", ""))
-    rows.append(("max |Δ|", "", "", f"{cast.difference.max_abs:.10f}", ""))
+    rows.append((say("mean |Δ|"), "", "", f"{cast.difference.mean_abs:.10f}", ""))
+    rows.append((say("max |Δ|"), "", "", f"{cast.difference.max_abs:.10f}", ""))
     head = (
-        "sentence, token",
-        "fp32, 1st",
-        "fp32, 2nd",
-        f"{cast.format}, 1st",
-        f"{cast.format}, 2nd",
+        say("sentence, token"),
+        say("{format}, 1st", format=reference.format),
+        say("{format}, 2nd", format=reference.format),
+        say("{format}, 1st", format=cast.format),
+        say("{format}, 2nd", format=cast.format),
     )
-    return table_html(Table("Logits of the dummy model", head, tuple(rows)))
+    return table_html(Table(say("Logits of the dummy model"), head, tuple(rows)))
 
 
 def _dtypes_table(cast: Cast) -> str:
     rows = tuple(cast.dtypes.items())
-    return table_html(Table("Every parameter of it", ("parameter", "dtype"), rows))
+    head = (say("parameter"), say("dtype"))
+    return table_html(Table(say("Every parameter of it"), head, rows))
 
 
 def _default_dtype_table() -> str:
@@ -109,28 +117,32 @@ def _default_dtype_table() -> str:
 
     under, before = DEFAULT_DTYPE
     rows = (
-        ("built under set_default_dtype(torch.bfloat16)", under),
-        ("built before it, looked at under it", before),
+        (say("built under set_default_dtype(torch.bfloat16)"), under),
+        (say("built before it, looked at under it"), before),
     )
-    return table_html(
-        Table("torch.set_default_dtype, tried out beforehand", ("model", "dtype"), rows)
-    )
+    head = (say("model"), say("dtype"))
+    return table_html(Table(say("torch.set_default_dtype, tried out beforehand"), head, rows))
 
 
 def _real_model() -> tuple[gr.Dropdown, gr.Radio]:
     """What a cast does to a model; which model, and which cast."""
     parts.section(
-        "A real model",
-        "What a cast changes, what it leaves alone, and how near the activations come to 65,504, "
-        "where fp16 ends. Measured in fp32 on the example that the Compare page opens with.",
+        say("A real model"),
+        say(
+            "What a cast changes, what it leaves alone, and how near the activations come to "
+            "65,504, where fp16 ends. Measured in fp32 on the example that the Compare page opens "
+            "with."
+        ),
     )
     with gr.Row(equal_height=True):
         model = gr.Dropdown(
-            controls.model_choices(), value="t5-tiny", label="Model", elem_id="cast-model",
+            controls.model_choices(), value="t5-tiny", label=say("Model"), elem_id="cast-model",
             filterable=False, scale=3,
         )  # fmt: skip
-        format = gr.Radio(["fp16", "bf16"], value="fp16", label="Cast to", elem_id="cast-real-to")
-        measure = gr.Button("Measure", variant="primary", elem_id="measure")
+        format = gr.Radio(
+            ["fp16", "bf16"], value="fp16", label=say("Cast to"), elem_id="cast-real-to"
+        )
+        measure = gr.Button(say("Measure"), variant="primary", elem_id="measure")
     problem = parts.problem("cast-model")
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
@@ -155,7 +167,8 @@ def _measure(model: str, format: str) -> Iterator[tuple[Any, Any, Any, str]]:
         request = ask(model, [format], {name: one.first for name, one in fields().items()})
         with begun() as run, run.turn_in(ENGINE.computing) as waiting:
             for told in waiting:
-                yield *nothing, parts.problem_html(f"waiting, {told.ahead} ahead of you")
+                place = say("waiting, {count} ahead of you", count=told.ahead)
+                yield *nothing, parts.problem_html(place)
             loaded, prompt = ENGINE.given(request)
             answer = generate(loaded.family, loaded.model, prompt, headroom.MOST_TOKENS)
             peaks = headroom.headroom(loaded.model, answer)[:10]
@@ -168,19 +181,22 @@ def _measure(model: str, format: str) -> Iterator[tuple[Any, Any, Any, str]]:
 
 def _kinds_table(format: str, found: list[tuple[str, str, int, int]]) -> str:
     rows = tuple((what, dtype, f"{count:,}", f"{size:,}") for what, dtype, count, size in found)
-    head = ("what", "dtype", "numbers", "bytes")
-    return table_html(Table(f"After a cast to {format}; integers stay as they are", head, rows))
+    head = (say("what"), say("dtype"), say("numbers"), say("bytes"))
+    caption = say("After a cast to {format}; integers stay as they are", format=format)
+    return table_html(Table(caption, head, rows))
 
 
 def _kept_table(wide: tuple[str, ...]) -> str:
-    rows = tuple((name, "float32") for name in wide) or (("none", "–"),)
-    caption = "Kept in fp32 by from_pretrained(dtype=torch.float16); .half() and this page cast all"
-    return table_html(Table(caption, ("layer", "dtype"), rows))
+    rows = tuple((name, "float32") for name in wide) or ((say("none"), "–"),)
+    caption = say(
+        "Kept in fp32 by from_pretrained(dtype=torch.float16); .half() and this page cast all"
+    )
+    return table_html(Table(caption, (say("layer"), say("dtype")), rows))
 
 
 def _peaks_table(peaks: list[Peak]) -> str:
     rows = tuple(
         (peak.module, peak.kind, significant(peak.largest), f"{peak.share:.3%}") for peak in peaks
     )
-    head = ("layer", "kind", "largest |number|", "of 65,504")
-    return table_html(Table("The ten layers with the largest activations", head, rows))
+    head = (say("layer"), say("kind"), say("largest |number|"), say("of 65,504"))
+    return table_html(Table(say("The ten layers with the largest activations"), head, rows))

@@ -15,6 +15,7 @@ from qdemo.engine.asking import ask as asked_for
 from qdemo.engine.engine import ENGINE, is_here
 from qdemo.engine.turns import FullError, Run, Waiting, begun
 from qdemo.models.availability import get_entry
+from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.spec.request import InputError, Request
 from qdemo.ui import charts, controls, held, link, parts, take_away
@@ -27,7 +28,6 @@ from qdemo.views.wording import shortened
 if TYPE_CHECKING:
     from qdemo.models.download import Downloading
 
-_BROKE_OFF = "The comparison broke off for a reason that the server's log has. Please try again."
 _LONGEST = 60  # characters of a question in the status
 _LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
@@ -133,7 +133,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
         try:
             request = parse()
             busy = {**_busy(page, True), page.running: run.number}
-            yield {**_problems(page), **busy, page.status: _status("Loading …", "busy")}
+            yield {**_problems(page), **busy, page.status: _status(say("Loading …"), "busy")}
             yield from _brought(page, request, run)
             for told in ENGINE.told(request, run):
                 if isinstance(told, Waiting):
@@ -146,11 +146,15 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
         except InputError as error:
             yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
         except FullError as error:
-            yield {**_busy(page, False), page.status: _status(f"{str(error).capitalize()}.")}
+            full = say("All {places} places are taken; try again in a moment.", places=error.places)
+            yield {**_busy(page, False), page.status: _status(full)}
         except Exception:  # the page must not stay busy, whatever went wrong
             _LOGGER.exception("a comparison broke off")
-            through = {} if known is None else _end(page, known.ended(_BROKE_OFF), ask)
-            yield {**through, **_busy(page, False), page.status: _status(_BROKE_OFF)}
+            reason = say(
+                "The comparison broke off for a reason that the server's log has. Please try again."
+            )
+            through = {} if known is None else _end(page, known.ended(reason), ask)
+            yield {**through, **_busy(page, False), page.status: _status(reason)}
 
 
 def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
@@ -159,7 +163,7 @@ def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
     if is_here(entry):
         return
     name = entry.name
-    yield {page.status: _status(f"Asking the Hub for {name} …", "busy")}
+    yield {page.status: _status(say("Asking the Hub for {name} …", name=name), "busy")}
     for told in ENGINE.download(entry, run):
         shown = _in_line(told, name) if isinstance(told, Waiting) else _downloading(name, told)
         yield {page.status: shown}
@@ -167,10 +171,17 @@ def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
 
 
 def _in_line(told: Waiting, asked: str) -> str:
-    what = "Your picture" if asked.startswith("upload:") else f"“{shortened(asked, _LONGEST)}”"
-    return _status(
-        f"{told.ahead} ahead of you. {what} is in the line; Stop leaves it.", "busy waiting"
-    )
+    if asked.startswith("upload:"):
+        text = say(
+            "{count} ahead of you. Your picture is in the line; Stop leaves it.", count=told.ahead
+        )
+    else:
+        text = say(
+            "{count} ahead of you. “{question}” is in the line; Stop leaves it.",
+            count=told.ahead,
+            question=shortened(asked, _LONGEST),
+        )
+    return _status(text, "busy waiting")
 
 
 def _downloading(name: str, known: Downloading) -> str:
@@ -181,18 +192,20 @@ def _downloading(name: str, known: Downloading) -> str:
 def _last_word(run: Run, told: Waiting | Report | None) -> str:
     """`told` is what was told last."""
     if not run.is_stopped:
-        return "Done."
-    in_line = isinstance(told, Waiting)
-    return "You left the line; nothing was computed." if in_line else "Stopped."
+        return say("Done.")
+    if isinstance(told, Waiting):
+        return say("You left the line; nothing was computed.")
+    return say("Stopped.")
 
 
 def _step(page: Page, report: Report) -> Updates:
     shown = cards(report)
     through = sum(card.state in ("done", "failed") for card in shown)
+    text = say("{through} of {count} formats are done.", through=through, count=len(shown))
     return {
         page.cards: panels.cards_html(shown),
         page.verdict: panels.running_html(report),
-        page.status: _status(f"{through} of {len(shown)} formats are done.", "busy running"),
+        page.status: _status(text, "busy running"),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qdemo.lab import bitstrip, spacing
+from qdemo.spec.messages import say
 from qdemo.ui import address, parts
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
@@ -24,44 +25,51 @@ _EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "
 
 def build(blocks: gr.Blocks) -> None:
     """Lay the page out and connect it; the caller is inside its route."""
-    parts.masthead("Number formats", _LEAD)
+    parts.masthead(
+        say("Number formats"),
+        say(
+            "One value in every format, bit by bit. Type a number, or click a bit to flip it: "
+            "every row shows what it can store, how far that is from what you asked for, and its "
+            "neighbours."
+        ),
+    )
     named, strip = _strip()
     parts.section(
-        "What each format can hold",
-        "The step from one number to the next, beside its size: higher is finer, and a line ends "
-        "where the format's numbers end. bf16 has fp32's range, fp16 eight times bf16's precision.",
+        say("What each format can hold"),
+        say(
+            "The step from one number to the next, beside its size: higher is finer, and a line "
+            "ends where the format's numbers end. bf16 has fp32's range, fp16 eight times bf16's "
+            "precision."
+        ),
     )
     chart = parts.plot(None, "spacing-chart")
     formats = parts.html("", "formats-table")
     seed, vector = _downcasting()
-    parts.section("The figures of the course", "Lesson 2, data types. A tick: ours are the same.")
+    parts.section(
+        say("The figures of the course"), say("Lesson 2, data types. A tick: ours are the same.")
+    )
     figures = parts.html("", "course-formats")
     address.connect(
         blocks, {**named, "seed": seed}, [strip, chart, formats, *vector, figures], _first
     )
 
 
-_LEAD = (
-    "One value in every format, bit by bit. Type a number, or click a bit to flip it: every row "
-    "shows what it can store, how far that is from what you asked for, and its neighbours."
-)
-
-
 def _strip() -> tuple[dict[str, gr.Textbox], gr.HTML]:
     """What is asked, by name, and what shows its bits."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
+            told = say("a decimal, a fraction, a pattern such as 0x3C00 or bf16:0x3F80, or a word")
             value = gr.Textbox(
-                START, label="Value", elem_id="value", max_length=250, max_lines=1,
-                info="a decimal, a fraction, a pattern such as 0x3C00 or bf16:0x3F80, or a word",
+                START, label=say("Value"), elem_id="value", max_length=250, max_lines=1, info=told,
             )  # fmt: skip
             problem = parts.problem("value")
         with gr.Column(scale=1, min_width=200):
+            told = say("adds a row: q = round(value / scale)")
             scale = gr.Textbox(
-                "", label="Scale for int8", elem_id="scale", max_lines=1, max_length=60,
-                placeholder="0.01", info="adds a row: q = round(value / scale)",
+                "", label=say("Scale for {format}", format="int8"), elem_id="scale", max_lines=1,
+                max_length=60, placeholder="0.01", info=told,
             )  # fmt: skip
-    gr.Examples([[text] for text in _EXAMPLES], value, label="Try", elem_id="values")
+    gr.Examples([[text] for text in _EXAMPLES], value, label=say("Try"), elem_id="values")
     strip = parts.html("", "strip", js=asset("cells.js"))
     parts.html(parts.link("formats"), "link")
     gr.on([value.change, scale.change], _rows, [value, scale], [strip, problem], **parts.QUICK)
@@ -104,11 +112,13 @@ def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:
 def _downcasting() -> tuple[gr.Slider, list[Any]]:
     """The seed of a vector, and what shows it and its dot product."""
     parts.section(
-        "Downcasting a vector",
-        "1,000 numbers between 0 and 1, and their dot product with themselves. torch adds bf16 up "
-        "in fp32 and rounds once; adding up in bf16 itself stops growing at 256.",
+        say("Downcasting a vector"),
+        say(
+            "1,000 numbers between 0 and 1, and their dot product with themselves. torch adds bf16 "
+            "up in fp32 and rounds once; adding up in bf16 itself stops growing at 256."
+        ),
     )
-    seed = gr.Slider(0, 99, 0, step=1, label="Seed of the vector", elem_id="seed")
+    seed = gr.Slider(0, 99, 0, step=1, label=say("Seed of the vector"), elem_id="seed")
     with gr.Row(equal_height=False):
         with gr.Column(scale=6, min_width=320):
             chart = parts.plot(None, "dots-chart")
@@ -132,12 +142,15 @@ def _dots(seed: float) -> tuple[Any, str, str]:
 
 
 def _dots_table(found: list[Dot]) -> str:
-    rows = [("exact (fp64)", f"{found[0].exact:.4f}", "–")]
+    rows: list[tuple[str, ...]] = [
+        (say("exact ({format})", format="fp64"), f"{found[0].exact:.4f}", "–")
+    ]
     rows += [(dot.way, f"{dot.value:.4f}", f"{dot.error:.2g}") for dot in found]
-    return table_html(Table("x · x of 1,000 numbers", ("way", "x · x", "error"), tuple(rows)))
+    head = (say("way"), "x · x", say("error"))
+    return table_html(Table(say("x · x of 1,000 numbers"), head, tuple(rows)))
 
 
 def _values_table(found: list[tuple[str, list[float]]]) -> str:
     rows = tuple((name, *(f"{value:.4f}" for value in numbers)) for name, numbers in found)
-    head = ("format", "1st", "2nd", "3rd", "4th", "5th")
-    return table_html(Table("The first five numbers, downcast", head, rows))
+    head = (say("format"), say("1st"), say("2nd"), say("3rd"), say("4th"), say("5th"))
+    return table_html(Table(say("The first five numbers, downcast"), head, rows))
