@@ -102,10 +102,22 @@ def quantized(w, bits=4, range="symmetric", scales="a row", clip=1.0):
 def expect_integers(page, w, **scheme):
     q, w_hat = quantized(w, **scheme)
     expect(grid(page, "Integers")).to_have_text([str(int(n)) for n in q.flatten()])
-    again = [float(text) for text in grid(page, "Dequantized").all_text_contents()]
-    assert again == pytest.approx(w_hat.flatten().tolist(), abs=6e-5)
-    error = [float(text) for text in grid(page, "Error").all_text_contents()]
-    assert error == pytest.approx((w_hat - w).flatten().tolist(), abs=6e-5)
+    wanted = {"Dequantized": w_hat, "Error": w_hat - w}
+    for _ in range(50):  # the integers may be those of the move before, which is still on screen
+        found = {name: numbers(page, name) for name in wanted}
+        if all(found[name] == near(x) for name, x in wanted.items()):
+            break
+        page.wait_for_timeout(100)
+    for name, x in wanted.items():
+        assert found[name] == near(x), name
+
+
+def numbers(page, name):
+    return [float(text) for text in grid(page, name).all_text_contents()]
+
+
+def near(x):
+    return pytest.approx(x.flatten().tolist(), abs=6e-5)
 
 
 def test_the_example_of_the_course(linear):

@@ -150,7 +150,7 @@ def test_marked_words(reference, other, marked):
         ("bytes", {"x": 5_867_584}, "5.87 MB"),
         ("times", {"x": 2.849}, "2.85×"),
         ("share", {"x": 0.8, "low": 0.376, "high": 0.964}, "80%, 38 to 96%"),
-        ("share", {"x": 0.8}, "–"),
+        ("share", {"x": 0.8}, "80%"),
         ("number", {"x": None}, "–"),
         ("number", {}, "–"),
         ("count", {"x": None, "zero": 0}, "exact"),
