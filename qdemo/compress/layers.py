@@ -103,13 +103,12 @@ def _excepted(model: nn.Module, variant: Variant) -> dict[int, tuple[Step, bool]
             top = model.get_submodule(name)
         except AttributeError:
             raise ValueError(
-                say("the exception ~{name}={step} names no module", name=name, step=step)
+                say("there is no module {name}, as ~{name}={step} has it", name=name, step=step)
             ) from None
         if not any(_applies(step, m, variant.embeddings or m is top) for m in top.modules()):
-            what = "floats to cast" if step.scheme is None else "layer to quantize"
-            raise ValueError(
-                say("the exception ~{name}={step} finds no {what}", name=name, step=step, what=what)
-            )
+            if step.scheme is None:
+                raise ValueError(say("~{name}={step} finds nothing to cast", name=name, step=step))
+            raise ValueError(say("~{name}={step} finds no layer to quantize", name=name, step=step))
         for module in top.modules():
             found.setdefault(id(module), (step, module is top))
     return found

@@ -187,9 +187,12 @@ class Engine(Shelf):
         wait."""
 
         def load() -> None:
-            self.loaded(get_entry(name))
-            from qdemo.engine import comparing, threads  # noqa: F401
+            loaded = self.loaded(get_entry(name))
+            from qdemo.engine import comparing  # noqa: F401
+            from qdemo.engine.threads import on_threads
 
+            if not devices.is_lent():
+                list(on_threads(1, (self._inputs(loaded) for _ in range(1))))
             heap.freeze()
 
         begin()

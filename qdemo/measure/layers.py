@@ -80,7 +80,7 @@ MEASURE = Measure(
             "calibration inputs, biases left out; pooled over layers.",
             better="low",
             heads=(
-                ("card", "layers' output error"), ("summary", "output error"),
+                ("card", "output error"), ("summary", "output error"),
                 ("weights", "output error"),
             ),
         ),

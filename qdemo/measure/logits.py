@@ -214,7 +214,8 @@ MEASURE = Measure(
             heads=(("logits", "mean, centred"),),
         ),
         Figure(
-            "logit_max_abs_centred", "max |Δlogit|, centred", _CENTRED, better="low",
+            "logit_max_abs_centred", "max |Δlogit|, centred",
+            "The largest, after each position's mean difference is taken away.", better="low",
             heads=(("logits", "max, centred"),),
         ),
         Figure(
@@ -225,7 +226,7 @@ MEASURE = Measure(
         ),
         Figure(
             "logit_kl_p90", "KL, 90%",
-            "The 90th percentile of KL over positions, by nearest rank: a value that occurs.",
+            "The 90th percentile of KL over positions, in nats, by nearest rank: one that occurs.",
             better="low", heads=(("logits", "90%"),),
         ),
         Figure("logit_kl_max", "KL, max", "The largest KL of any position, in nats.",

@@ -8,14 +8,14 @@ KINDS = ("quantized weights", "scales and zero points", "float weights", "buffer
 """What bytes are spent on; quantized weights are integers, or fp8 numbers that have a scale."""
 
 WHY = {
-    "cast": "the model is cast, and nothing of it is quantized",
-    "embedding": "embeddings are quantized with +emb only",
-    "name": "left out by name",
-    "class": "there is no quantized class",
-    "shape": "its weight is no matrix: it has three dimensions or more",
-    "vector": "a bias or a norm has one number a row, too few to matter",
+    "cast": "{share} of the parameters are cast, and nothing is quantized",
+    "embedding": "{share} of the parameters stay float: embeddings, which only +emb quantizes",
+    "name": "{share} of the parameters stay float: {kind}, left out by name",
+    "class": "{share} of the parameters stay float: {kind}, which has no quantized class",
+    "shape": "{share} of the parameters stay float: {kind}, whose weight is no matrix",
+    "vector": "{share} of the parameters stay float: biases and norms, too few to matter",
 }
-"""Why parameters stay float: a short key, and what it says to a person."""
+"""Why parameters stay float: a short key, and what it says to a person of a class of modules."""
 
 LOW = 0.5
 """Below this share of quantized parameters, what a variant shows is mostly the float model."""

@@ -168,7 +168,7 @@ class Step:
                 say(
                     "unknown format {found!r}; expected one of {names}",
                     found=name[:60],
-                    names=", ".join((*COMPUTE_FORMATS, *GRIDS, *NAMED)),
+                    names=", ".join((*COMPUTE_FORMATS, *GRIDS)),
                 )
             )
         ways = [part for part in parts if field_of(part)]

@@ -32,7 +32,7 @@ def memory(report: Report) -> str:
         times=whole / held.total,
     )
     left = stays_float(split[0].coverage) if split[0].coverage else []
-    return say("{why} Of all parameters {left}.", why=why, left="; ".join(left)) if left else why
+    return say("{why} {left}.", why=why, left="; ".join(left)) if left else why
 
 
 def _is_split(trial: Trial) -> bool:

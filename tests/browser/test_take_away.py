@@ -42,7 +42,7 @@ def as_on_card(result):
         ),
         "diverges at token": "never" if first is None else str(first),
         "weights' SQNR": f"{significant(result['weight_sqnr_db'])} dB",
-        "layers' output error": significant(result["output_error"]),
+        "output error": significant(result["output_error"]),
     }
     if result["format"] == "fp16":
         assert result["largest_activation"] == result["span"]["largest"]

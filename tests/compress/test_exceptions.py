@@ -171,10 +171,10 @@ def test_a_module_used_twice_is_meant_by_each_of_its_names():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("int8~nothing=fp32", "~nothing=fp32 names no module"),
-        ("int8~blocks.7=int4", r"~blocks\.7=int4 names no module"),
-        ("int8~head.weight=int4", r"~head\.weight=int4 names no module"),
-        ("int8~dropout=fp32", "~dropout=fp32 finds no floats to cast"),
+        ("int8~nothing=fp32", "no module nothing, as ~nothing=fp32 has it"),
+        ("int8~blocks.7=int4", r"no module blocks\.7, as ~blocks\.7=int4 has it"),
+        ("int8~head.weight=int4", r"no module head\.weight, as ~head\.weight=int4 has it"),
+        ("int8~dropout=fp32", "~dropout=fp32 finds nothing to cast"),
         ("fp16~norm=int8", "~norm=int8 finds no layer to quantize"),
         ("int4-g8~head=int4-g12", "head: group_size 12"),
         ("int8~blocks=fp32~head=bf16", "nothing to quantize"),

@@ -236,8 +236,8 @@ def test_a_format_that_quantizes_little_says_how_much_and_why():
     large = report.results[1].footprint.total + 1
     covered = replace(report.results[1], coverage=Coverage(1000, 299, left, large))
     assert cards(second(report, covered))[1].warnings == (
-        "Only 29.9% of the parameters are quantized; 70% stay float, Conv1D: there is no "
-        "quantized class.",
+        "Only 29.9% of the parameters are quantized; 70% of the parameters stay float: Conv1D, "
+        "which has no quantized class.",
     )
     most = replace(covered, coverage=Coverage(1000, 999, (), large - 1))
     assert cards(second(report, most))[1].warnings == (

@@ -80,7 +80,7 @@ def test_outputs_part_at_a_token_counted_from_one(report):
 def test_memory_adds_up_to_what_is_held(report):
     table = tables.memory(report)
     kinds = table.head[1:-3]
-    assert table.head[-3:] == ("quantized", "together", "smaller")
+    assert table.head[-3:] == ("together", "smaller", "share quantized")
     assert kinds == ("quantized weights", "scales and zero points", "float weights")  # no buffers
     for row, trial in zip(rows(table), report.results, strict=True):
         held = {kind: trial.footprint.by_kind[kind] for kind in kinds}
@@ -88,7 +88,9 @@ def test_memory_adds_up_to_what_is_held(report):
         assert all(row[kind] == (megabytes(size) if size else NONE) for kind, size in held.items())
         assert row["together"] == megabytes(trial.footprint.total)
         assert row["smaller"] == f"{trial.figures['times_smaller']:.2f}×"
-        assert row["quantized"] == (percent(trial.coverage.share) if trial.variant.scheme else NONE)
+        assert row["share quantized"] == (
+            percent(trial.coverage.share) if trial.variant.scheme else NONE
+        )
 
 
 def test_logits_are_those_of_the_formats_beside_fp32(report):
