@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdemo.settings import DEVICES
 from qdemo.spec.messages import say
+from qdemo.spec.request import DEVICES
 from qdemo.views import terminal
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         print(f"qdemo: {error}", file=sys.stderr)
         return 2
     return 0
@@ -197,20 +197,21 @@ def _report(report: Report) -> None:
     from qdemo.views.wording import covers, read_as, too_far
 
     if report.results:
-        print(f"{report.model}: {report.input!r}\n")
+        terminal.tell(f"{report.model}: {report.input!r}\n")
         if any(token.kind for token in report.read[:-1]):
-            print(f"{read_as(report.read)}\n")
+            terminal.tell(f"{read_as(report.read)}\n")
         outputs = [repr(trial.output) for trial in report.results]
-        print(terminal.columns(summary(report), outputs))
+        terminal.tell(terminal.columns(summary(report), outputs))
     for trial in report.results:
         if trial.span and trial.span.overflow:
-            print(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
+            terminal.tell(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
         for sentence in covers(trial.format, trial.footprint, trial.coverage):
-            print(f"\n{trial.format}: {sentence}")
+            terminal.tell(f"\n{trial.format}: {sentence}")
     for ended in report.failures:
-        print("\n" + say("{format} failed: {reason}", format=ended.format, reason=ended.reason))
+        told = say("{format} failed: {reason}", format=ended.format, reason=ended.reason)
+        terminal.tell(f"\n{told}")
     for ended in report.stopped:
-        print(f"\n{ended.format}: {ended.reason}")
+        terminal.tell(f"\n{ended.format}: {ended.reason}")
 
 
 def _footprint(options: argparse.Namespace) -> None:
@@ -275,13 +276,18 @@ def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
 
 def _models(options: argparse.Namespace) -> None:
     from qdemo.engine.shelf import sizes as sizes_of
-    from qdemo.models.catalogue import CATALOGUE
+    from qdemo.models.availability import MODELS, UnavailableError
     from qdemo.spec.variant import Variant
+    from qdemo.views.numbers import NONE
     from qdemo.views.tables import Table
 
     rows = []
-    for entry in CATALOGUE.values():
-        (size,) = sizes_of(entry.name, [Variant()])
+    for entry in MODELS.values():
+        try:
+            (size,) = sizes_of(entry.name, [Variant()])
+        except UnavailableError:  # the host's own, whose shape is not known before it is here
+            rows.append((entry.name, entry.task, NONE, NONE))
+            continue
         megabytes = f"{size.footprint.total / 1e6:,.1f}"
         rows.append((entry.name, entry.task, f"{size.coverage.parameters:,}", megabytes))
     head = (say("model"), say("task"), say("parameters"), say("MB in {format}", format="fp32"))

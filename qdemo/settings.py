@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qdemo.spec.messages import say
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-"""What can compute; `auto` is CUDA where there is one, and the CPU elsewhere."""
+from qdemo.spec.request import DEVICES
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
 def _one_of(
     environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]
 ) -> str:
-    text = environment.get(name, default).strip()
+    text = environment.get(name, "").strip() or default
     if text not in allowed:
         raise ValueError(
             say(

@@ -363,3 +363,24 @@ def test_a_device_that_nobody_knows_is_refused(capsys):
     with pytest.raises(SystemExit):
         main([*COMPARE, "--device", "tpu"])
     assert "invalid choice: 'tpu'" in capsys.readouterr().err
+
+
+def test_what_a_file_holds_does_not_steer_the_terminal(capsys, tmp_path):
+    document = json.loads(held.FILE.read_text())
+    document["model"] = "\x1b]0;owned\x07\x1b[31mred\u202e"
+    document["read"][0]["kind"] = "unknown"
+    document["read"][0]["text"] = "\x1b[2J"
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(document))
+    status, out, _ = run(capsys, "show", str(file))
+    assert status == 0
+    assert r"\x1b]0;owned\x07\x1b[31mred\u202e" in out
+    assert all(character.isprintable() or character == "\n" for character in out)
+
+
+def test_a_wrong_setting_is_said_in_a_line():
+    environment = os.environ | {"QDEMO_DEVICE": "gpu"}
+    command = [sys.executable, "-m", "qdemo", "models"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("qdemo: QDEMO_DEVICE is 'gpu', expected one of auto, cpu")

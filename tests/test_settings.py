@@ -1,6 +1,7 @@
 import pytest
 
-from qdemo.settings import DEVICES, Settings
+from qdemo.settings import Settings
+from qdemo.spec.request import DEVICES
 
 
 def test_an_empty_environment_has_the_defaults():
@@ -30,7 +31,11 @@ def test_a_device_is_one_of_a_few(name):
     assert Settings.read({"QDEMO_DEVICE": name}).device == name
 
 
-@pytest.mark.parametrize("text", ["", "gpu", "CUDA", "cuda:0", "tpu" * 99])
+def test_no_device_is_the_usual_one():
+    assert Settings.read({"QDEMO_DEVICE": " "}).device == "auto"
+
+
+@pytest.mark.parametrize("text", ["gpu", "CUDA", "cuda:0", "tpu" * 99])
 def test_what_is_no_device_is_named(text):
     said = r"QDEMO_DEVICE is '.{0,40}', expected one of auto, cpu, cuda, mps$"
     with pytest.raises(ValueError, match=said):

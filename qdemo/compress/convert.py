@@ -156,11 +156,11 @@ def build(reference: Model, variant: Variant) -> Model:
     else:
         built = cast(reference, compute)
     if casts := {name: held for name, held in plan.casts.items() if held != variant.compute}:
-        _except(built, reference, casts)
+        _except(built, reference, casts, variant.compute)
     return built
 
 
-def _except(model: nn.Module, reference: nn.Module, casts: Mapping[str, str]) -> None:
+def _except(model: nn.Module, reference: nn.Module, casts: Mapping[str, str], compute: str) -> None:
     """Give the modules of those names the floats of `reference`, each in its format, in place.
 
     They can't be cast back from `model`, whose values are rounded by now. What is tied within one
@@ -174,7 +174,7 @@ def _except(model: nn.Module, reference: nn.Module, casts: Mapping[str, str]) ->
             if alias not in made:
                 made[alias] = _like(tensor, tensor.detach().to(dtype))
             setattr(module, key, made[alias])
-    mixed.join(model, casts)
+    mixed.join(model, casts, compute)
 
 
 def _own_floats(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -99,16 +99,15 @@ def _excepted(model: nn.Module, variant: Variant) -> dict[int, tuple[Step, bool]
     a module that is used twice is meant by each of its names."""
     found: dict[int, tuple[Step, bool]] = {}
     for name, step in variant.exceptions:
+        text = f"~{name[:60]}={step}"
         try:
             top = model.get_submodule(name)
         except AttributeError:
-            raise ValueError(
-                say("there is no module {name}, as ~{name}={step} has it", name=name, step=step)
-            ) from None
+            raise ValueError(say("the model has no such module: {text}", text=text)) from None
         if not any(_applies(step, m, variant.embeddings or m is top) for m in top.modules()):
             if step.scheme is None:
-                raise ValueError(say("~{name}={step} finds nothing to cast", name=name, step=step))
-            raise ValueError(say("~{name}={step} finds no layer to quantize", name=name, step=step))
+                raise ValueError(say("{text} finds nothing to cast", text=text))
+            raise ValueError(say("{text} finds no layer to quantize", text=text))
         for module in top.modules():
             found.setdefault(id(module), (step, module is top))
     return found

@@ -1,33 +1,55 @@
-"""Models in several dtypes: what makes their parts fit together, as forward pre-hooks.
+"""Models in several dtypes: what makes their parts fit together, as forward hooks.
 
-The hooks look dtypes up when they are called, so they hold in copies and in other casts of the
-model. What a module returns stays in its own dtype: torch widens where two meet in a sum, and
-whatever can't cope with two has its input cast. Only parts that are multiplied with each other
-and differ, such as the queries of an attention in fp16 and its keys in fp32, are beyond help.
+A layer that is an exception has its input cast to its own dtype, and what it returns stays in that,
+as transformers keeps T5's `wo` in fp32. A block that is one has all that comes in cast, its masks
+too, and what it returns goes back to what is around it, so that inside and outside each is of one
+dtype. The hooks look dtypes up when they are called, so they hold in copies and in other casts.
+Only parts that are multiplied with each other and differ, such as the queries of an attention in
+fp16 and its keys in fp32, are beyond help.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qdemo.compress.modules import QModule
+from qdemo.spec.formats import FORMATS
 
 
-def join(model: nn.Module, casts: Mapping[str, str]) -> None:
-    """Hook the modules of `model`, in place, of which those named in `casts` are in formats of
-    their own, each with all below it."""
+def join(model: nn.Module, casts: Mapping[str, str], compute: str) -> None:
+    """Hook the modules of `model`, which computes in `compute`, in place; what `casts` names has
+    a format of its own, with all below it."""
+    model._casts = {"": compute, **casts}  # type: ignore[assignment]
     for module in model.modules():
         if _wants_one_dtype(module):
             module.register_forward_pre_hook(_cast_input)
     for name, format in casts.items():
-        module = model.get_submodule(name)
-        is_top = casts.get(name.rpartition(".")[0]) != format
-        if is_top and any(module.children()):
-            module.register_forward_pre_hook(_widen_input, with_kwargs=True)
+        outer = casts.get(name.rpartition(".")[0], compute)
+        if outer != format:
+            for block in _blocks(model.get_submodule(name)):
+                block.register_forward_pre_hook(_enter, with_kwargs=True)
+                block.register_forward_hook(
+                    partial(_leave, FORMATS[format].dtype, FORMATS[outer].dtype)
+                )
+
+
+def casts_of(model: nn.Module) -> dict[str, str]:
+    """The formats of a mixed model's modules, that of the whole under no name; none of another."""
+    return dict(getattr(model, "_casts", {}))
+
+
+def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """What is called of it as a whole: a list of blocks is not, its blocks are."""
+    if isinstance(module, nn.ModuleList | nn.ModuleDict):
+        for child in module.children():
+            yield from _blocks(child)
+    elif any(module.children()):
+        yield module
 
 
 def _wants_one_dtype(module: nn.Module) -> bool:
@@ -41,30 +63,50 @@ def _wants_one_dtype(module: nn.Module) -> bool:
 
 def _cast_input(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
     dtype = _dtype(module, recurse=False)
-    return tuple(x.to(dtype) if dtype and _is_float(x) else x for x in args)
+    return args if dtype is None else tuple(_mapped(x, partial(_to, dtype)) for x in args)
 
 
-def _widen_input(
+def _enter(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A block in a wider dtype than its surroundings wants all in it, its masks too: torch's
-    attention takes a mask in fp32 for any query, but none in 16 bits for one in fp32."""
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     dtype = _dtype(module, recurse=True)
+    if dtype is None:
+        return None
+    cast = partial(_to, dtype)
     return (
-        tuple(_widened(x, dtype) for x in args),
-        {key: _widened(x, dtype) for key, x in kwargs.items()},
+        tuple(_mapped(x, cast) for x in args),
+        {key: _mapped(x, cast) for key, x in kwargs.items()},
     )
+
+
+def _leave(
+    inner: torch.dtype, outer: torch.dtype, module: nn.Module, _: object, output: Any
+) -> Any:
+    """Back to what is around it, unless the model was cast as a whole since."""
+    return _mapped(output, partial(_to, outer)) if _dtype(module, recurse=True) == inner else output
+
+
+def _to(dtype: torch.dtype, x: Tensor) -> Tensor:
+    """A mask's most negative number stays finite, or a row that is masked whole would be NaN."""
+    if x.dtype == dtype or not x.is_floating_point():
+        return x
+    least = torch.finfo(dtype).min
+    is_mask = x.numel() > 0 and x.ndim == 4 and dtype.itemsize < x.dtype.itemsize
+    return x.clamp(min=least).to(dtype) if is_mask else x.to(dtype)
+
+
+def _mapped(x: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Tensors changed, in tuples, lists and transformers' outputs too; caches are left alone."""
+    if isinstance(x, Tensor):
+        return change(x)
+    if isinstance(x, tuple | list) and type(x) in (tuple, list):
+        return type(x)(_mapped(one, change) for one in x)
+    if isinstance(x, dict):
+        for key, one in list(x.items()):
+            x[key] = _mapped(one, change)
+    return x
 
 
 def _dtype(module: nn.Module, recurse: bool) -> torch.dtype | None:
     floats = (p.dtype for p in module.parameters(recurse) if p.is_floating_point())
     return next(floats, None)
-
-
-def _is_float(x: object) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()
-
-
-def _widened(x: Any, dtype: torch.dtype | None) -> Any:
-    wider = dtype is not None and _is_float(x) and dtype.itemsize > x.dtype.itemsize
-    return x.to(dtype) if wider else x

@@ -50,6 +50,12 @@ class QWeight(nn.Module):
             last = self._last = QTensor(self.scheme, self.shape, self.tensors, dtype)
         return last
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Whatever is set anew, a buffer too, is computed with from then on."""
+        if name != "_last":
+            self.__dict__["_last"] = None
+        super().__setattr__(name, value)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move to a device; a cast changes what is computed in, never what is held."""
         self._last = None

@@ -13,7 +13,7 @@ from torch import Tensor
 from qdemo.compress.convert import naming
 from qdemo.numerics.casting import float_format
 from qdemo.spec.messages import say
-from qdemo.spec.scheme import Scheme
+from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
 
 KEY = "qdemo"
 VERSION = 2
@@ -28,8 +28,23 @@ class Held:
     compute: torch.dtype
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Held], int]:
-    """All tensors of a file under all their names, its quantized layers, and its version."""
+@dataclass(frozen=True, eq=False)
+class File:
+    """All tensors of a file under all their names, its quantized layers, and its version; `casts`
+    are, of a model in several formats, those of modules, and that of the whole under no name."""
+
+    tensors: dict[str, Tensor]
+    held: dict[str, Held]
+    version: int
+    casts: dict[str, str]
+
+
+def read(path: Path) -> File:
+    """What a file holds.
+
+    Raises:
+        ValueError: it was not written by `save_quantized`, or is damaged.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             about = (file.metadata() or {}).get(KEY)
@@ -59,7 +74,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Held], int]:
         for key, first in same_as.items():
             tensors[key] = tensors[first]
         held = {name: _as_held(name, *told) for name, told in layers.items()}
-        return tensors, held, int(version)
+        casts = {str(name): str(format) for name, format in found.get("casts", {}).items()}
+        if not set(casts.values()) <= set(COMPUTE_FORMATS) or (casts and "" not in casts):
+            raise KeyError
+        return File(tensors, held, int(version), casts)
     except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
         raise ValueError(
             say("what {name} says of its schemes can't be read", name=path.name)

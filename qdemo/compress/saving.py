@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from qdemo.compress import saved_before
+from qdemo.compress import mixed, saved_before
 from qdemo.compress.convert import alias_of, freeze, quantize, rebuild
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.compress.saved_file import KEY, VERSION, Held, read
@@ -38,7 +38,8 @@ def save_quantized(model: nn.Module, path: str | Path) -> None:
                 )
             modules[name] = [str(module.scheme), get_format(module.compute_dtype).name]
     tensors, same_as = _unshared(dict(_named_tensors(model)))
-    about = json.dumps({"version": VERSION, "modules": modules, "same_as": same_as})
+    told = {"version": VERSION, "modules": modules, "same_as": same_as}
+    about = json.dumps(told | {"casts": mixed.casts_of(model)})
     save_file(tensors, path, metadata={"format": "pt", KEY: about})
 
 
@@ -53,7 +54,9 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
         ValueError: the file was not written by `save_quantized`, is damaged, or does not fit the
             model, which is as it was.
     """
-    tensors, held, version = read(Path(path))
+    file = read(Path(path))
+    tensors, held, version = file.tensors, file.held, file.version
+    _check_casts(file.casts, model)
     shapes = rebuild(model, device="meta")
     _swap(shapes, held)
     freeze(shapes)  # of shapes: it has every name, shape and dtype that the file should have
@@ -71,6 +74,18 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
         module.compute_dtype = how.compute
         module.freeze(weights[name])
     _assign(model, tensors)
+    if file.casts:
+        casts = {name: format for name, format in file.casts.items() if name}
+        mixed.join(model, casts, file.casts[""])
+
+
+def _check_casts(casts: dict[str, str], model: nn.Module) -> None:
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if unknown := casts.keys() - modules.keys():
+        raise ValueError(
+            say("the file has {name} in a format of its own; the model has no such module",
+                name=min(unknown)[:100])
+        )  # fmt: skip
 
 
 def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -94,7 +94,7 @@ def typed(model: str, text: str) -> object:
         return text
     if text.startswith(_MADE_HERE):
         return named_picture(text)
-    return read_picture(text, Path(text).name)
+    return read_picture(text, Path(text).name or text)
 
 
 def name_of(given: object) -> str | None:

@@ -89,7 +89,7 @@ def compare(
             kept = comparison.kept(name)
             event = Done(kept, kept=True) if kept else (yield from comparison.run(name))
         except Exception as error:
-            event = Failed(name, _reason(error))
+            event = Failed(name, _reason(name, error))
         report = report.after(event)
         yield event
         if comparison.reference is None:
@@ -97,12 +97,14 @@ def compare(
     yield Finished(replace(report, finished=True, computed=now()))
 
 
-def _reason(error: Exception) -> str:
+def _reason(name: str, error: Exception) -> str:
     """Why a variant failed, in words for people; what is no one's plan is told to the log."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in str(error):
         return say("there is not enough memory free for this format")
     if isinstance(error, ValueError | ArithmeticError) and _is_sentence(str(error)):
         return str(error)
+    if isinstance(error, RuntimeError) and "dtype" in str(error) and "=" in name:
+        return say("parts that are multiplied with each other would be in two formats")
     _LOGGER.error("a format failed", exc_info=error)
     return say("the model broke off ({error}); the log has the rest", error=type(error).__name__)
 
@@ -228,7 +230,8 @@ class _Comparison:
     ) -> tuple[Tensor, Span | None]:
         """The logits; and how far numbers go inside the model, where they may go too far."""
         family, prompt = self.loaded.family, self.prompt
-        if variant.compute not in WATCHED:
+        computed = {variant.compute, *(step.cast for _, step in variant.exceptions)}
+        if computed.isdisjoint(WATCHED):
             return score(family, model, prompt, tokens), None
         with watching(model) as seen:
             return score(family, model, prompt, tokens), seen.span

@@ -9,8 +9,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
-from qdemo.settings import DEVICES
 from qdemo.spec.messages import say
+from qdemo.spec.request import DEVICES
 
 if TYPE_CHECKING:
     import torch

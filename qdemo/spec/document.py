@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -51,10 +52,24 @@ def from_text(text: str | bytes, known: Sequence[Figure] = ()) -> Report:
         ValueError: it is no report, or one of a later schema.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_int=_whole, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ValueError(say("expected a report as JSON; this is none")) from None
     return from_json(document, known)
+
+
+def _whole(digits: str) -> int:
+    """Nothing that is counted has more than 18 digits."""
+    if len(digits) > 19:
+        raise ValueError
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def from_json(document: object, known: Sequence[Figure] = ()) -> Report:
@@ -138,7 +153,12 @@ def _check_trial(trial: Trial, reference: Trial) -> None:
         raise ValueError(
             say("{format} has a footprint that leaves something out", format=trial.format)
         )
+    reached = trial.coverage
+    if reached and not 0 <= reached.quantized <= reached.parameters != 0:
+        raise ValueError(say("{format} has a coverage that can't be", format=trial.format))
     for name, parameter in trial.weights.items():
+        if min(parameter.histogram.bin_width, parameter.log_histogram.bin_width) <= 0:
+            raise ValueError(say("{format} has bins without a width", format=trial.format))
         if lacking := _OF_WEIGHTS - set(parameter.figures):
             raise ValueError(
                 say(

@@ -14,6 +14,8 @@ MAX_FORMATS = 8
 MAX_CHARACTERS = 4000
 MAX_TOKENS = 128
 DEFAULT_TOKENS = 64
+DEVICES = ("auto", "cpu", "cuda", "mps")
+"""What can compute; `auto` is CUDA where there is one, and the CPU elsewhere."""
 
 
 class InputError(ValueError):

@@ -15,6 +15,7 @@ COMPUTE_FORMATS = ("fp32", "fp16", "bf16")
 _GRANULARITIES = "-tensor (one scale in all), -axis1 (one a column), -g64 (one a group of 64)"
 _SCALES = ("fp32", "fp16", "e8m0", "e4m3", "dq", "k4", "k6", "k8")
 _ZERO_POINTS = ("int", "float")
+_LARGEST_GROUP = 999_999_999  # which the text form has room for
 _USUAL_GROUP = 64  # of a codebook, where none is named
 
 
@@ -60,6 +61,8 @@ class Scheme:
             raise ValueError(
                 say("group_size is {group_size}, expected at least 1", group_size=self.group_size)
             )
+        if self.group_size > _LARGEST_GROUP:
+            raise ValueError(say("group_size is above {most:,}", most=_LARGEST_GROUP))
         if self.axis is None:
             raise ValueError(
                 say(

@@ -34,6 +34,20 @@ def _plainer(error: UnicodeError) -> tuple[str | bytes, int]:
 _ASCII = {"Δ": "d", "–": "-", "×": "x", "…": "...", "▁": "_", "‖": "|", "−": "-"}
 
 
+def tell(*lines: str) -> None:
+    """Print lines in which whatever a file or a model wrote can't steer the terminal."""
+    for line in lines:
+        print(_harmless(line))
+
+
+def _harmless(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 def columns(table: Table, outputs: Sequence[str] = ()) -> str:
     """A table in columns: words to the left, numbers (and what stands for none) to the right; what
     models say comes last."""

@@ -82,7 +82,13 @@ footprints = st.builds(
     some(st.builds(SplitTie, names, names, counts)),
 )
 lefts = st.builds(Left, names, st.sampled_from([*WHY]), counts, counts, names)
-coverages = st.none() | st.builds(Coverage, counts, counts, some(lefts), counts)
+coverages = st.none() | st.builds(
+    lambda reached, more, left, size: Coverage(reached + more + 1, reached, left, size),
+    counts,
+    counts,
+    some(lefts),
+    counts,
+)
 overflows = st.none() | st.builds(Overflow, names, counts, counts, counts, st.none() | names)
 spans = st.none() | st.builds(Span, st.floats(0, 1e30), names, overflows)
 
@@ -259,6 +265,10 @@ def changed(*path, to):
         (changed("figures", 0, "key", to=[]), "the report is not whole: "),
         (changed("read", to=[{"piece": "\x1b[2J", "kind": "\x1b[2J"}]), "the report is not whole"),
         (changed("results", 1, "weights", to={"\x1b[2J": 7}), "the report is not whole: "),
+        (changed("results", 2, "coverage", "parameters", to=0),
+         "the report is not whole: int8 has a coverage that can't be"),
+        (changed("results", 2, "weights", WHOLE_MODEL, "histogram", "bin_width", to=0),
+         "the report is not whole: int8 has bins without a width"),
     ],
 )  # fmt: skip
 def test_what_is_no_report_is_refused_in_a_sentence(wrong, says):
@@ -315,3 +325,11 @@ def test_whatever_stands_there_is_read_or_refused(value, key):
     report, error = read({**GOOD, key: value})
     assert error.isprintable()
     assert report is None or as_page(report)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400", "-1e999"])
+@pytest.mark.parametrize("key", ["bytes", "token_ms"])
+def test_a_number_that_nothing_can_have_is_refused(key, number):
+    text = json.dumps(changed("results", 1, key, to=123454321)).replace("123454321", number)
+    with pytest.raises(ValueError, match="expected a report as JSON; this is none"):
+        from_text(text)
