@@ -48,7 +48,7 @@ def test_the_tables_have_the_figures_of_the_cards(shared):
     memory, logits, weights = (rows(shared, name) for name in ("memory", "logits", "weights"))
     assert [row[0] for row in memory] == ["fp32", "bf16", "int3"]
     for row, one in zip(memory, shown.values(), strict=True):
-        assert one["size"].startswith(f"{row[-2]} ")
+        assert one["size"].startswith(f"{row[-3]} ")
     for name, row in zip(["bf16", "int3"], logits, strict=True):
         one = shown[name]
         assert row[:3] == [name, one["mean |Δlogit|"], one["max |Δlogit|"]]
