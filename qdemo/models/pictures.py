@@ -10,7 +10,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
@@ -37,9 +37,14 @@ class Picture:
 
     def __str__(self) -> str:
         """What tells this picture from every other: its name, size and the hash of its pixels."""
-        digest = hashlib.sha256(self.image.tobytes()).hexdigest()
         size = f"{self.image.width} × {self.image.height} pixels"
-        return "; ".join(filter(None, [f"{self.name}, {size}, sha256 {digest[:16]}", self.note]))
+        told = f"{self.name}, {size}, sha256 {self._digest[:16]}"
+        return "; ".join(filter(None, [told, self.note]))
+
+    @cached_property
+    def _digest(self) -> str:
+        """Once: each format of a comparison asks for it, and a picture may have 200 MB."""
+        return hashlib.sha256(self.image.tobytes()).hexdigest()
 
 
 @cache

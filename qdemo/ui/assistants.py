@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from qdemo.engine.asking import ask, name_of
+from qdemo.engine.asking import ask
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.turns import Waiting, begun
 from qdemo.spec.report import Report
 from qdemo.spec.request import DEFAULT_TOKENS, Request
 from qdemo.ui.api import refusing
+from qdemo.ui.link import address_of
 from qdemo.views.brief import as_text, brief
 
 TOOLS = {"compare": "/compare_briefly", "footprint": "/footprint", "models": "/models"}
@@ -66,7 +67,7 @@ def _plain(told: Waiting | Report, link: str | None) -> str:
 
 def _link(asked: Request, request: gr.Request | None) -> str | None:
     """A link to the same comparison, as far as the address is known by which this was asked."""
-    state, http = asked.query(name_of(asked.given)), request and request.request
+    state, http = address_of(asked), request and request.request
     if state is None or not http:
         return None
     root = http.scope.get("root_path", "")
