@@ -2,7 +2,8 @@
 
 Which way is taken, by the rows of activations (measured by `python -m tests.bench.products`):
 
-- up to `FEW`, on a CPU, int8 weights whose rows have one scale are multiplied as such (`cpu`);
+- few rows, on a CPU: by a loop that is compiled for it, which decodes the weights as it reads them
+  (`cpu`); without it int8 weights whose rows have one scale are multiplied as such (`slices`);
 - else some rows of weights at a time are made floats in memory that is used again and stays in
   the cache. Up to `_AS_THEY_LIE` packed ones are not put in order before: each panel of 16 rows
   takes part in one product of many small matrices, and it is the activations whose columns are put
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.compress import cpu
+from qdemo.compress import cpu, slices
 from qdemo.numerics.blocks import converted, scratch, tile_size
 from qdemo.numerics.qtensor import QTensor
 
@@ -65,8 +66,9 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: QTensor) -> Tensor:
-    few = x.is_cpu and x.shape[0] <= FEW
-    out = cpu.in_integers(x, weight, _BLOCK) if few else None
+    out = cpu.product(x, weight) if x.is_cpu else None
+    if out is None and x.is_cpu and x.shape[0] <= FEW:
+        out = slices.in_integers(x, weight, _BLOCK)
     return _in_blocks(x, weight) if out is None else out
 
 
