@@ -153,7 +153,8 @@ def test_a_goal_is_reached_as_measured():
     neither = [line(1, 1.0, None), line(None, None, "≤ 0.62")]
     told = [each.reached for each in (*reached, *missed, *neither)]
     assert told == [True, True, False, False, None, None]
-    assert goals([*reached, *missed, *neither]) == "2 of 4 goals reached."
+    assert goals([*reached, *missed, *neither]) == "2 of 4 goals reached, 1 not measured."
+    assert goals(missed) == "0 of 2 goals reached."
     with pytest.raises(ValueError, match=r"a task, a way: the goal ≤ 0\.62 needs a ratio"):
         _ = line(1, None, "≤ 0.62").reached
 
@@ -184,17 +185,32 @@ def test_quartiles_are_those_of_the_ratios():
     assert str(Spread.of([0.5])) == "0.50 (0.50–0.50)"
 
 
-def test_a_round_of_a_busy_phase_is_taken_again():
+def test_a_turn_of_a_busy_phase_is_taken_again():
     asked, called = iter([True, False, True, False, False, False, False]), []
-    found = interleaved({"way": lambda: called.append(0)}, 2, is_busy=lambda: next(asked))
-    # The first round is not counted; one was busy before, one after, then two were quiet.
+    ways = {"way": lambda: called.append(0)}
+    found = interleaved(ways, 2, is_busy=lambda: next(asked), patience=0)
+    # The first turn is not counted; one was busy before, one after, then two were quiet.
     assert (len(found.taken), found.repeated, found.busy) == (2, 2, 0)
     assert len(called) == 5
 
 
+def test_only_the_way_that_was_hit_goes_again():
+    asked, called = iter([False, False, False, True, False, False]), []
+    ways = {"one": lambda: called.append("one"), "two": lambda: called.append("two")}
+    found = interleaved(ways, 1, is_busy=lambda: next(asked), patience=0)
+    assert called == ["one", "two", "one", "two", "two"]
+    assert (sorted(found.taken[0]), found.repeated) == (["one", "two"], 1)
+
+
+def test_a_busy_phase_is_waited_for():
+    asked = iter([True, True, False, False])
+    found = interleaved({"way": lambda: None}, 1, is_busy=lambda: next(asked), patience=60)
+    assert (len(found.taken), found.repeated, found.busy) == (1, 0, 0)
+
+
 def test_busy_for_ever_comes_to_an_end():
-    found = interleaved({"way": lambda: None}, 3, is_busy=lambda: True)
-    assert (len(found.taken), found.repeated, found.busy) == (3, 3, 3)
+    found = interleaved({"way": lambda: None}, 3, is_busy=lambda: True, patience=0.2)
+    assert (len(found.taken), found.repeated, found.busy) == (3, 6, 3)
 
 
 def test_a_way_is_given_what_was_made_for_it():

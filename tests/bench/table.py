@@ -106,9 +106,11 @@ def grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def goals(lines: Sequence[Line]) -> str:
-    """How many goals are reached."""
-    told = [line.reached for line in lines if line.reached is not None]
-    return f"{sum(told)} of {len(told)} goals reached."
+    """How many goals are reached, and how many there was nothing to measure for."""
+    aimed = [line for line in lines if line.goal]
+    told = [line.reached for line in aimed if line.seconds is not None]
+    absent = f", {len(aimed) - len(told)} not measured" if len(told) < len(aimed) else ""
+    return f"{sum(map(bool, told))} of {len(told)} goals reached{absent}."
 
 
 def number(x: float) -> str:

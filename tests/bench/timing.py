@@ -2,9 +2,9 @@
 
 Ratios are taken within each round, so that a slow phase, which hits every way of its round, leaves
 them as they are. Another program on one of the cores does not leave them alone: every parallel
-region waits for it, about 2 ms whatever is computed, so that small products look slow and large
-ones don't. A small parallel product before and after each round notices that, and such rounds are
-taken again.
+region waits for it, 2 to 12 ms whatever is computed, so that small products look slow and large
+ones don't. A small parallel product before and after each way notices that, and the way takes its
+turn again.
 """
 
 import statistics
@@ -19,7 +19,8 @@ BUSY = 3
 """A parallel product that takes more than so many times the least it ever took waits for a core."""
 
 _PROBES = 40
-_BREATH = 0.2  # seconds to wait in a busy phase before looking again
+_TRIES = 3  # of a way in one round
+_BREATH = 0.1  # seconds to wait in a busy phase before looking again
 _MOST = 1 << 28  # floats, 1 GiB: no cache holds that
 
 Way = Callable[..., object]
@@ -52,15 +53,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class Rounds:
-    """The seconds of each way in each round; `repeated` rounds of a busy phase are not among them,
-    `busy` ones are, as there was no end of it."""
+    """The seconds of each way in each round. `repeated` turns were taken again as a core was busy;
+    `busy` ones are among those of the rounds, as there was no end of it."""
 
     taken: tuple[Mapping[str, float], ...]
     repeated: int = 0
     busy: int = 0
-
-    def __iter__(self):
-        return iter(self.taken[0])
 
     def median(self, name: str) -> float:
         return statistics.median(each[name] for each in self.taken)
@@ -71,19 +69,19 @@ class Rounds:
 
 
 class Tally:
-    """All rounds of a run, those taken again and those kept though others were busy."""
+    """All turns of a run, those taken again, and those kept though a core was busy."""
 
     def __init__(self):
-        self.rounds = self.repeated = self.busy = 0
+        self.turns = self.repeated = self.busy = 0
 
     def add(self, found: Rounds) -> None:
-        self.rounds += len(found.taken)
+        self.turns += sum(map(len, found.taken))
         self.repeated += found.repeated
         self.busy += found.busy
 
     def __str__(self) -> str:
-        kept = f", {self.busy} more kept though busy" if self.busy else ""
-        return f"{self.repeated} rounds repeated for a busy core{kept}, {self.rounds} counted"
+        kept = f", {self.busy} kept though it was" if self.busy else ""
+        return f"{self.turns} turns, {self.repeated} taken again as a core was busy{kept}"
 
 
 TALLY = Tally()
@@ -94,36 +92,55 @@ def interleaved(
     rounds: int,
     ready: Callable[[str], object] | None = None,
     is_busy: Callable[[], bool] | None = None,
+    patience: float = 5,
 ) -> Rounds:
     """So many rounds of all `ways`, after one that is not counted.
 
-    A way is called with what `ready` gives for its name, made before its time begins. A round with
-    a busy phase before or after it is taken again, as many times in all as there are rounds.
+    A way is called with what `ready` gives for its name, made before its time begins. `patience` is
+    how many seconds all turns together wait for quiet ones.
     """
-    is_busy = is_busy or probe()
-    taken, repeated, busy = [], 0, 0
-    _round(ways, ready)
-    while len(taken) < rounds:
-        before = is_busy()
-        found = _round(ways, ready)
-        if before or is_busy():
-            if repeated < rounds:
-                repeated += 1
-                time.sleep(_BREATH)
-                continue
-            busy += 1
-        taken.append(found)
-    found = Rounds(tuple(taken), repeated, busy)
-    TALLY.add(found)
-    return found
+    turns = _Turns(is_busy or probe(), patience)
 
-
-def _round(ways: Mapping[str, Way], ready: Callable[[str], object] | None) -> dict[str, float]:
-    taken = {}
-    for name, way in ways.items():
+    def turn(name):
         given = () if ready is None else (ready(name),)
-        taken[name] = seconds(lambda way=way, given=given: way(*given))
-    return taken
+        return seconds(lambda: ways[name](*given))
+
+    for name in ways:
+        turn(name)
+    taken = [
+        {name: turns.quiet(lambda name=name: turn(name)) for name in ways} for _ in range(rounds)
+    ]
+    done = Rounds(tuple(taken), turns.repeated, turns.busy)
+    TALLY.add(done)
+    return done
+
+
+class _Turns:
+    """Turns that are taken again, so many times at most, where a core was busy around them."""
+
+    def __init__(self, is_busy: Callable[[], bool], patience: float):
+        self.is_busy, self.patience = is_busy, patience
+        self.repeated = self.busy = 0
+
+    def quiet(self, turn: Callable[[], float]) -> float:
+        """The seconds of the first turn with quiet before and after it, or of the last."""
+        for left in reversed(range(_TRIES)):
+            was_quiet = self._waited()
+            took = turn()
+            if was_quiet and not self.is_busy():
+                break
+            self.repeated += left > 0
+            self.busy += left == 0
+        return took
+
+    def _waited(self) -> bool:
+        """Whether it was quiet before the patience was gone."""
+        while self.is_busy():
+            if self.patience <= 0:
+                return False
+            self.patience -= _BREATH
+            time.sleep(_BREATH)
+        return True
 
 
 def medians(ways: Mapping[str, Way], rounds: int) -> dict[str, float]:

@@ -45,12 +45,12 @@ def _small(bandwidth, rounds):
             yield Line(_task(FLAN), name, None, absent="not installed")
     task, ours = f"{_task(FLAN)}, int8 activations", "qdemo int8a8"
     yield Line(task, DYNAMIC, found.median(DYNAMIC), 1.0)
+    goal = Goal.parse("≤ 1.00")
     if ours in models:
         spread = found.ratio(ours, DYNAMIC)
-        goal = Goal.parse("≤ 1.00")
         yield Line(task, ours, found.median(ours), spread.median, goal=goal, spread=spread)
     else:
-        yield Line(task, ours, None, absent="not built")
+        yield Line(task, ours, None, goal=goal, absent="not built")
 
 
 def _lines(name, goals, bandwidth, rounds):
@@ -69,9 +69,9 @@ def _told(name, found, models, goals, bandwidth):
         ratio = 1.0 if spread is None else spread.median
         seconds = found.median(how)
         yield Line(_task(name), how, seconds, ratio, held(model), limit, goal, spread)
-    for text in goals:
+    for text, goal in goals.items():
         if f"qdemo {text}" not in models:
-            yield Line(_task(name), f"qdemo {text}", None, absent="not built")
+            yield Line(_task(name), f"qdemo {text}", None, goal=goal, absent="not built")
 
 
 def _task(name):
