@@ -22,7 +22,8 @@ model		: 1
 model name	: AMD EPYC
 """
 EMPTY = f"# Measured\n\n{START}\n\n{END}\n\n## The page\n"
-RUN = Measured("1 of 1 goals reached.\n\n| a |", {"With size": "| s |", "With rows": "| r |"})
+GROWN = {"With size": "| s |", "With rows": "| r |"}
+RUN = Measured("| a |", "1 of 1 goals reached.", GROWN)
 
 
 def machine(**more):
@@ -36,10 +37,10 @@ def sections(text):
 
 def test_another_machine_is_added_beside():
     one = written(EMPTY, "AMD, 2 cores", "2026-11-26", RUN)
-    both = written(one, "Xeon, 2 cores", "2026-11-27", Measured("other", {}))
-    assert list(sections(both)) == ["AMD, 2 cores", "Xeon, 2 cores"]
+    both = written(one, "Xeon, 2 cores", "2026-11-27", Measured("other"))
+    assert list(sections(both)) == ["Xeon, 2 cores", "AMD, 2 cores"]
     assert sections(both)["AMD, 2 cores"] == sections(one)["AMD, 2 cores"]
-    again = written(both, "AMD, 2 cores", "2027-01-01", Measured("new", {}))
+    again = written(both, "AMD, 2 cores", "2027-01-01", Measured("new"))
     assert list(sections(again)) == list(sections(both))
     assert sections(again)["Xeon, 2 cores"] == sections(both)["Xeon, 2 cores"]
 
@@ -47,7 +48,7 @@ def test_another_machine_is_added_beside():
 def test_the_same_machine_again_is_replaced():
     once = written(EMPTY, "AMD", "2026-11-26", RUN)
     assert written(once, "AMD", "2026-11-26", RUN) == once
-    later = written(once, "AMD", "2026-12-01", Measured("new table", RUN.growth))
+    later = written(once, "AMD", "2026-12-01", Measured("new table", growth=GROWN))
     assert "2026-11-26" not in later
     assert RUN.table not in later
     assert later.count("### AMD") == 1
@@ -55,18 +56,18 @@ def test_the_same_machine_again_is_replaced():
 
 def test_what_was_not_measured_keeps_its_date():
     once = written(EMPTY, "AMD", "2026-11-26", RUN)
-    rows = sections(written(once, "AMD", "2026-12-01", Measured("", {"With rows": "| new |"})))
-    assert f"Measured 2026-11-26. {RUN.table}" in rows["AMD"]
+    rows = sections(written(once, "AMD", "2026-12-01", Measured(growth={"With rows": "| new |"})))
+    assert rows["AMD"].startswith(f"\nMeasured 2026-11-26: {RUN.about}\n\n{RUN.table}\n")
     assert "With size, 2026-11-26</summary>\n\n| s |" in rows["AMD"]
     assert "With rows, 2026-12-01</summary>\n\n| new |" in rows["AMD"]
     assert "| r |" not in rows["AMD"]
-    table = sections(written(once, "AMD", "2026-12-01", Measured("new table")))
-    assert table["AMD"].startswith("\nMeasured 2026-12-01. new table\n")
+    table = sections(written(once, "AMD", "2026-12-01", Measured("| t |", "new.")))
+    assert table["AMD"].startswith("\nMeasured 2026-12-01: new.\n\n| t |\n")
     assert table["AMD"].count("2026-11-26</summary>") == 2
 
 
 def test_growth_alone_makes_a_section():
-    alone = written(EMPTY, "AMD", "2026-11-26", Measured("", {"With size": "| s |"}))
+    alone = written(EMPTY, "AMD", "2026-11-26", Measured(growth={"With size": "| s |"}))
     assert "Measured" not in sections(alone)["AMD"]
     assert "| s |" in sections(alone)["AMD"]
 
@@ -93,8 +94,8 @@ def test_a_readme_without_a_place_is_refused():
 
 def test_the_growth_of_a_real_table_is_read_again():
     grown = Growth("With the model's size (32 tokens, then the ratio)", ("a", "b"), (("1", "2"),))
-    once = written(EMPTY, "AMD", "2026-11-26", Measured("", {grown.title: str(grown)}))
-    assert written(once, "AMD", "2026-11-26", Measured("", {})) == once
+    once = written(EMPTY, "AMD", "2026-11-26", Measured(growth={grown.title: str(grown)}))
+    assert written(once, "AMD", "2026-11-26", Measured()) == once
 
 
 def test_a_heading_tells_machines_apart():

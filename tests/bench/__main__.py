@@ -112,8 +112,9 @@ def about(lines):
 
 def write(here, lines, grown):
     """The tables into the README."""
-    told = f"{here.told()} {about(lines)}\n\n{as_markdown(lines)}" if lines else ""
-    measured = Measured(told, {each.title: str(each) for each in grown})
+    grown = {each.title: str(each) for each in grown}
+    table = as_markdown(lines) if lines else ""
+    measured = Measured(table, f"{here.told()} {about(lines)}", grown)
     today = datetime.date.today().isoformat()
     README.write_text(written(README.read_text(), here.heading, today, measured))
 

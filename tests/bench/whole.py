@@ -56,7 +56,12 @@ def by_formats(rounds):
         ways[count] = lambda v=variants: whole(given, v)
     found = interleaved(ways, rounds)
     rows = tuple(
-        (", ".join(names[:n]), str(n), number(1000 * found.median(n)), str(found.ratio(n, 1)))
+        (
+            ", ".join(names[:n]),
+            str(n),
+            number(1000 * found.median(n)),
+            "1.00" if n == 1 else str(found.ratio(n, 1)),
+        )
         for n in counts
     )
     title = f"With the number of formats (a whole comparison, {TOKENS} tokens, {short(FLAN)})"

@@ -3,12 +3,13 @@
 A machine's section is its heading, its table with a line about both, and folded tables of how time
 grows. Writing replaces, in the section of the same heading, the tables that were measured, with
 their date; its other tables and every other section stay as they are. A machine without a section
-gets one.
+gets one, before the others.
 """
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 README = Path(__file__).with_name("README.md")
 START, END = "<!-- machines -->", "<!-- end of machines -->"
@@ -22,9 +23,11 @@ _FOLDS = re.compile(
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run measured: the text of the table, and of each table of growth by its title."""
+    """What one run measured: the text of the table with a line about it, and of each table of
+    growth by its title."""
 
     table: str = ""
+    about: str = ""
     growth: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,7 +42,8 @@ def written(readme: str, heading: str, date: str, measured: Measured) -> str:
     before, rest = readme.split(START)
     machines, after = rest.split(END)
     lead, sections = sections_of(machines)
-    sections[heading] = _section(sections.get(heading, ""), date, measured)
+    new = _section(sections.get(heading, ""), date, measured)
+    sections = sections | {heading: new} if heading in sections else {heading: new} | sections
     text = "".join(f"### {name}\n{body}" for name, body in sections.items())
     return f"{before}{START}{lead}{text}{END}{after}"
 
@@ -58,12 +62,13 @@ def sections_of(machines: str) -> tuple[str, dict[str, str]]:
 
 
 def _section(old: str, date: str, measured: Measured) -> str:
-    table, *_ = old.partition("<details>")
+    table = old.partition("<details>")[0].strip("\n")
     if measured.table:
-        table = f"\nMeasured {date}. {measured.table}\n\n"
+        about = fill(f"Measured {date}: {measured.about}", 100, break_on_hyphens=False)
+        table = f"{about}\n\n{measured.table}"
     folded = {title: (day, text) for title, day, text in _FOLDS.findall(old)}
     folded |= {title: (date, text) for title, text in measured.growth.items()}
     growth = [
         _FOLDED.format(title=title, date=day, text=text) for title, (day, text) in folded.items()
     ]
-    return "\n".join([table.rstrip("\n") + "\n", *(fold + "\n" for fold in growth)]) + "\n"
+    return "".join(f"\n{part}\n" for part in [table, *growth] if part) + "\n"
