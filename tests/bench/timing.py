@@ -15,10 +15,12 @@ from functools import cache
 
 import torch
 
-BUSY = 3
-"""A parallel product that takes more than so many times the least it ever took waits for a core."""
+STALLED, BUSY = 10, 0.2
+"""A parallel product that takes so many times the least it ever took was waiting for a core; a
+phase is busy where such ones take more than that share of the time. With every core free they take
+0 to 0.1 of it, with another program that computes all the time 0.33 and more."""
 
-_PROBES = 40
+_LOOK = 0.02  # seconds that a look lasts, as a core is taken for 8 to 16 ms at a time
 _TRIES = 3  # of a way in one round
 _BREATH = 0.1  # seconds to wait in a busy phase before looking again
 _MOST = 1 << 28  # floats, 1 GiB: no cache holds that
@@ -157,10 +159,12 @@ class Probe:
         self.least = float("inf")
 
     def __call__(self) -> bool:
-        taken = sorted(seconds(self._product) for _ in range(_PROBES))
-        self.least = min(self.least, taken[0])
-        # Without the slowest, which once in a while are the system's own.
-        return statistics.mean(taken[:-2]) > BUSY * self.least
+        taken, end = [], time.perf_counter() + _LOOK
+        while time.perf_counter() < end:
+            taken.append(seconds(self._product))
+        self.least = min(self.least, *taken)
+        stalled = sum(took for took in taken if took > STALLED * self.least)
+        return stalled > BUSY * sum(taken)
 
     def _product(self) -> None:
         torch.mm(self.x, self.weight)
