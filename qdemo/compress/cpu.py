@@ -1,14 +1,15 @@
-"""Products of few rows of activations on a CPU: by a loop that is compiled for it, where it can be.
+"""Products of activations on a CPU: by loops that are compiled for it, where they can be.
 
-`loops` writes and compiles one kernel for each way of lying and meaning of the weights (`Form`).
-Here is the one place that checks what reaches them, as they trust their caller: a `Product` holds
-the numbers and addresses of a weight, which were checked when it was made, and checks the
-activations each time. Whatever no loop is for is left to torch's general ways.
+`loops` writes and compiles a kernel for each way of lying and meaning of the weights (`Form`). This
+is the one place that checks what reaches them, as they trust their caller: a `_Weight` holds the
+numbers and addresses of a weight, which are checked when it is made, and checks the activations
+each time. Whatever no loop is for is left to torch's general ways.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from threading import Lock
@@ -17,16 +18,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from qdemo.loops import machine
+from qdemo.loops import activations, floats, machine, product
 from qdemo.loops.codes import Form, Meaning
-from qdemo.numerics.blocks import scale_shape
+from qdemo.numerics.blocks import scale_shape, scratch
 from qdemo.numerics.grids import grid_of
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.formats import Format
-
-MOST = 24
-"""Rows of activations up to which a loop is taken: for more, torch's products of floats make up for
-making the weights floats first."""
 
 _SHARED_FROM = 1 << 18
 """Products of two numbers from which on threads share them; below, one is through before another
@@ -35,15 +32,15 @@ has begun."""
 _BRIEF = 1 << 22
 """Products of two numbers up to which other threads of Python wait: so few are over soon."""
 
-_KERNELS: dict[Form, machine.Kernel] = {}
-_COMPILING = Lock()
+_BLOCK = 1 << 18
+"""Weights that are floats at a time: 1 MiB, which a core's own cache holds."""
 
 
-def product(x: Tensor, weight: QTensor) -> Tensor | None:
-    """x · Ŵᵀ, (rows, n), of the dtype of `x`, (rows, length), added up in fp32. None where there is
-    no loop for it, or where numbers went beyond fp32 on the way."""
-    rows = len(x)
-    if not 0 < rows <= MOST or type(x) is not Tensor:
+def times(x: Tensor, weight: QTensor, bits: int | None = None) -> Tensor | None:
+    """x · Ŵᵀ, (rows, n), of the dtype of `x`, (rows, length), added up in fp32; with `bits` of 8, x
+    is rounded to integers first. None where there is no loop for it, or where numbers went beyond
+    fp32 on the way."""
+    if not len(x) or type(x) is not Tensor:
         return None
     try:
         known = _WEIGHTS[weight]
@@ -51,34 +48,23 @@ def product(x: Tensor, weight: QTensor) -> Tensor | None:
         known = _Weight.of(weight)
         if known is None or known.lies_as(weight):  # a copy would not see what changes in place
             _WEIGHTS[weight] = known
-    return None if known is None else known.times(x)
+    if known is None or not known.takes(x, bits):
+        return None
+    if x.dtype not in known.floats:  # fp16 where the CPU does not convert it
+        y = known.times(x.float(), bits)
+        return None if y is None else y.to(x.dtype)
+    return known.times(x.contiguous(), bits)
 
 
 def has_loop(weight: QTensor) -> bool:
-    """Whether there is a loop for few rows of ordinary activations with that weight."""
+    """Whether there is a loop for that weight on this machine."""
     return machine.machine() is not None and _form(weight) is not None
-
-
-def kernel(form: Form) -> machine.Kernel:
-    """The product's kernel for weights of that form, compiled the first time."""
-    found = _KERNELS.get(form)
-    if found is None:
-        from qdemo.loops.product import product as write
-
-        here = machine.machine()
-        assert here is not None
-        with _COMPILING:
-            if form not in _KERNELS:
-                _KERNELS[form] = write(form, here)
-            found = _KERNELS[form]
-    return found
 
 
 def prepare() -> None:
     """Compile the kernels of all usual formats, those of the first choices first."""
-    if machine.machine() is not None:
-        for form in USUAL:
-            kernel(form)
+    for form in USUAL if machine.machine() is not None else ():
+        _kernel(product.product, form)
 
 
 USUAL = (
@@ -90,9 +76,41 @@ USUAL = (
 )
 """int8; int4, nf4, fp4 and e2m1; int3; int2; int4 with zero points."""
 
+_KERNELS: dict[tuple[object, ...], machine.Kernel] = {}
+_COMPILING = Lock()
+
+
+def _kernel(write: Callable[..., machine.Kernel], form: Form, *more: int | bool) -> machine.Kernel:
+    """What `write` makes of weights of that form, compiled the first time."""
+    key = write, form, *more
+    found = _KERNELS.get(key)
+    if found is None:
+        with _COMPILING:
+            if key not in _KERNELS:
+                _KERNELS[key] = write(form, _here(), *more)
+            found = _KERNELS[key]
+    return found
+
+
+def _here() -> machine.Machine:
+    found = machine.machine()
+    assert found is not None
+    return found
+
+
+@cache
+def _most() -> int:
+    """Rows of activations up to which weights are decoded anew for each tile. For more, torch's
+    products of floats make up for making the weights floats first; but on AMD's CPUs with wide
+    registers these take twice as long as the loops, however many rows there are."""
+    here = _here()
+    if here.kind != "avx512":
+        return 24
+    return 1 << 30 if here.cpu.startswith("znver") else 64
+
 
 class _Weight:
-    """What the kernel is told of a weight, and whatever it reads is kept by."""
+    """What kernels are told of a weight; whatever they read is kept by."""
 
     @classmethod
     def of(cls, weight: QTensor) -> _Weight | None:
@@ -102,22 +120,18 @@ class _Weight:
 
     def __init__(self, weight: QTensor, form: Form) -> None:
         """Everything that is read is checked here and in `_form`, but for the activations."""
-        from qdemo.loops import activations, product
-
-        here = machine.machine()
-        assert here is not None
+        self.form = form
         self.n, self.length = weight.shape
-        self._floats = {_DTYPES[name]: i for i, name in enumerate(activations.floats(here.kind))}
+        self.floats = {_DTYPES[name]: i for i, name in enumerate(activations.floats(_here().kind))}
         self._codes, self._address = weight.packed, weight.packed.data_ptr()
         scales, zeros = _by_group(weight.scale), _by_group(weight.zero_point)
         table = _levels(weight.scheme.storage) if form.meaning == "table" else None
         self._read = weight.packed.detach(), scales, zeros, table
-        numbers = (self.n, self.length, self.length // _groups(weight),
-                   *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
-        chunk = product.chunk(self.n, torch.get_num_threads(), here, form)
-        self._work = machine.work(self.n, chunk, numbers)
-        self._place = ctypes.addressof(self._work)
-        self._kernel = kernel(form)
+        self._numbers = (self.n, self.length, self.length // _groups(weight),
+                         *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
+        chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
+        self._work = machine.work(self.n, chunk, self._numbers)
+        self._product = _kernel(product.product, form)
 
     def lies_as(self, weight: QTensor) -> bool:
         """Whether what is read is the memory of `weight` itself, and no copy."""
@@ -127,27 +141,47 @@ class _Weight:
             for one, own in zip(held, self._read, strict=False)
         )
 
-    def times(self, x: Tensor) -> Tensor | None:
-        """x · Ŵᵀ of contiguous memory, or of a copy that is."""
-        floats = self._floats.get(x.dtype)
+    def takes(self, x: Tensor, bits: int | None) -> bool:
+        """Whether these are activations for it, and its own memory was not exchanged."""
         if x.ndim != 2 or x.shape[1] != self.length or not x.is_cpu:
-            return None
-        if floats is None:
-            return self._as_fp32(x) if x.dtype == torch.float16 else None
-        if self._codes.data_ptr() != self._address:  # its memory was exchanged
-            return None
-        x = x.contiguous()
+            return False
+        if bits and not product.takes_integers(self.form, self._numbers[2], _here()):
+            return False
+        known = x.dtype in self.floats or x.dtype == torch.float16
+        return known and self._codes.data_ptr() == self._address
+
+    def times(self, x: Tensor, bits: int | None) -> Tensor | None:
+        """x · Ŵᵀ of contiguous memory."""
+        if bits:
+            return self._times(_kernel(product.product, self.form, bits), x)
+        return self._times(self._product, x) if len(x) <= _most() else self._in_blocks(x)
+
+    def _times(self, kernel: machine.Kernel, x: Tensor) -> Tensor | None:
         rows = len(x)
         size = rows * self.n * self.length
         threads = machine.threads(torch.get_num_threads()) if size >= _SHARED_FROM else 1
-        run = self._kernel.briefly if size <= _BRIEF else self._kernel.at_length
+        run = kernel.briefly if size <= _BRIEF else kernel.at_length
         y = x.new_empty(rows, self.n)
-        odd = run(self._place, x.data_ptr(), y.data_ptr(), rows, floats, threads)
-        return None if odd else y
+        place, which = ctypes.addressof(self._work), self.floats[x.dtype]
+        return None if run(place, x.data_ptr(), y.data_ptr(), rows, which, threads) else y
 
-    def _as_fp32(self, x: Tensor) -> Tensor | None:
-        y = self.times(x.float())
-        return None if y is None else y.to(x.dtype)
+    def _in_blocks(self, x: Tensor) -> Tensor:
+        """With the weights made floats, some rows at a time."""
+        dtype = x.dtype if x.dtype == torch.bfloat16 else torch.float32
+        own, y = x.to(dtype), x.new_empty(len(x), self.n)
+        kernel = _kernel(floats.floats, self.form, dtype == torch.bfloat16)
+        height = max(1, _BLOCK // self.length // 64) * 64
+        memory = scratch((height * self.length,), dtype=dtype, device=x.device)
+        threads = machine.threads(torch.get_num_threads())
+        work = machine.work(height, max(16, height // (16 * threads) * 4), self._numbers)
+        for start in range(0, self.n, height):
+            rows = min(height, self.n - start)
+            kernel.at_length(ctypes.addressof(work), memory.data_ptr(), start, rows, 0, threads)
+            values = memory[: rows * self.length]
+            by_column = self.form.planes or ()
+            block = values.view(self.length, rows) if by_column else values.view(rows, -1).t()
+            y[:, start : start + rows] = torch.mm(own, block)
+        return y
 
 
 _WEIGHTS: WeakKeyDictionary[QTensor, _Weight | None] = WeakKeyDictionary()

@@ -20,7 +20,7 @@ from qdemo.loops.tiled import BLOCK, ONE, Product, Sums, Tile, tiles
 def product(form: Form, here: Machine, bits: int | None = None) -> Kernel:
     """The kernel: it is called with x, y, rows of x, and which of `FLOATS` both are, for weights
     that the work tells of, rows of weights being its items. It returns 1 where any result is
-    infinite or NaN. With `bits` of 8, for bytes alone, x is rounded to integers before."""
+    infinite or NaN. With `bits` of 8 x is rounded to integers before: see `takes_integers`."""
     writer: Any = _InPanels if form.planes else _OfIntegers if bits else _InRows
 
     def body(
@@ -31,6 +31,12 @@ def product(form: Form, here: Machine, bits: int | None = None) -> Kernel:
         return e.load(made.flags, I32, align=4)
 
     return compiled(body, here, as_bytes if bits else as_fp32)
+
+
+def takes_integers(form: Form, group: int, here: Machine) -> bool:
+    """Whether there is a kernel with `bits` for such weights, in groups of so many."""
+    is_plain = form.meaning == "integer" and not form.planes and not form.has_zero_points
+    return is_plain and group % (4 * LANES if here.has_dots else LANES) == 0
 
 
 def chunk(n: int, threads: int, here: Machine, form: Form) -> int:
