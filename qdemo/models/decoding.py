@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,6 @@ def going_on(family: Family, model: nn.Module, state: State, token: Tensor) -> I
         yield token
 
 
-@torch.inference_mode()
 def score(family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
     """Logits (T, V) from which each of the T `tokens` would be chosen, all of them given, in one
     pass; on the model's device.
@@ -52,9 +52,23 @@ def score(family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int
     Raises:
         ValueError: there are no tokens.
     """
+    return scored(family, model, prompt, tokens)[0]
+
+
+@torch.inference_mode()
+def scored(
+    family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int]
+) -> tuple[Tensor, Iterator[Tensor]]:
+    """The same, and the steps that would follow `tokens`, as far as the model has room for them.
+
+    Raises:
+        ValueError: there are no tokens.
+    """
     if not tokens:
         raise ValueError(say("there are no tokens to score"))
-    return family.prefill(model, prompt.to(device_of(model)), tokens[:-1])[0]
+    logits, state = family.prefill(model, prompt.to(device_of(model)), tokens[:-1])
+    last = torch.tensor(tokens[-1], device=logits.device)
+    return logits, islice(going_on(family, model, state, last), prompt.longest - len(tokens))
 
 
 def _most_likely(logits: Tensor) -> Tensor:
