@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -63,12 +63,12 @@ def look_into(model: nn.Module, steps: Iterator[Tensor], device: torch.device) -
 
 
 def _on_cpu(model: nn.Module, steps: Iterator[Tensor]) -> Step:
-    seen = _Seen()
-    with _hooked(filter(_is_product, model.modules()), seen.enter, seen.leave):
+    seen, modules = _Seen(), list(model.modules())
+    with _hooked(filter(_is_product, modules), seen.enter, seen.leave):
         start = perf_counter()
         next(steps)
         whole, in_layers = perf_counter() - start, seen.in_layers
-        with _reading(model) as read, seen:
+        with _reading(modules) as read, seen.operators():
             next(steps)
     return Step(sum(read.values()), in_layers + seen.in_others, whole)
 
@@ -76,40 +76,60 @@ def _on_cpu(model: nn.Module, steps: Iterator[Tensor]) -> Step:
 def _on_cuda(model: nn.Module, steps: Iterator[Tensor]) -> Step | None:
     """The last layer that holds a matrix is the head, after which a token is chosen, and waited
     for. None where the pause was over before all kernels were in line."""
-    with _reading(model) as read:
+    modules = list(model.modules())
+    with _reading(modules) as read:
         next(steps)
     line = _Line()
-    with _hooked(filter(_is_product, model.modules()), None, line.note):
+    with _hooked(filter(_is_product, modules), None, line.note):
         next(steps)
     return Step(sum(read.values()), line.seconds, None) if line.was_long_enough else None
 
 
 class _Seen(TorchDispatchMode):
-    """Seconds in layers that hold matrices, and, as long as it is entered, in operators outside."""
+    """Seconds in layers that hold matrices and, meanwhile `operators`, in those outside of them."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.in_layers = 0.0
-        self._entered: float | None = None
+        self._began = 0.0
         self._took: dict[Any, list[float]] = defaultdict(list)
+        self._wanted = self._passing = False
+
+    @contextmanager
+    def operators(self) -> Iterator[None]:
+        """Time them meanwhile."""
+        self._wanted = True
+        self._let_pass(True)
+        try:
+            yield
+        finally:
+            self._wanted = False
+            self._let_pass(False)
 
     def enter(self, *_: object) -> None:
         """A layer begins."""
-        self._entered = perf_counter()
+        self._let_pass(False)
+        self._began = perf_counter()
 
     def leave(self, *_: object) -> None:
         """It is through."""
-        assert self._entered is not None
-        self.in_layers += perf_counter() - self._entered
-        self._entered = None
+        self.in_layers += perf_counter() - self._began
+        self._let_pass(self._wanted)
+
+    def _let_pass(self, wanted: bool) -> None:
+        """Whether operators pass by here, which slows down whatever is made of them."""
+        if wanted and not self._passing:
+            self.__enter__()  # type: ignore[no-untyped-call]
+        elif self._passing and not wanted:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._passing = wanted
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         start = perf_counter()
         out = func(*args, **(kwargs or {}))
-        if self._entered is None:
-            self._took[func].append(perf_counter() - start)
+        self._took[func].append(perf_counter() - start)
         return out
 
     @property
@@ -146,7 +166,7 @@ class _Line:
 
 @contextmanager
 def _hooked(
-    modules: Iterator[nn.Module],
+    modules: Iterable[nn.Module],
     before: Callable[..., None] | None,
     after: Callable[..., None],
 ) -> Iterator[None]:
@@ -164,7 +184,7 @@ def _hooked(
 
 
 @contextmanager
-def _reading(model: nn.Module) -> Iterator[dict[object, int]]:
+def _reading(modules: Iterable[nn.Module]) -> Iterator[dict[object, int]]:
     """The bytes that are read meanwhile of each memory that weights lie in: of a module that runs,
     all that it holds itself."""
     read: dict[object, int] = defaultdict(int)
@@ -176,24 +196,23 @@ def _reading(model: nn.Module) -> Iterator[dict[object, int]]:
                 size = size * args[0].numel() // module.num_embeddings
             read[memory] = max(read[memory], size)
 
-    holding = (module for module in model.modules() if any(True for _ in _weights(module)))
-    with _hooked(holding, None, note):
+    with _hooked(filter(_weights, modules), None, note):
         yield read
 
 
-def _weights(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters(recurse=False)
-    for child in module.children():
-        if isinstance(child, QWeight):
-            yield from child.tensors.values()
+def _weights(module: nn.Module) -> list[Tensor]:
+    """What it holds itself; without torch's own way through all that it might hold, which is
+    slow."""
+    found: list[Tensor] = [weight for weight in module._parameters.values() if weight is not None]
+    held = module._modules.get("quantized")
+    return found + list(held.tensors.values()) if isinstance(held, QWeight) else found
 
 
 def _is_product(module: nn.Module) -> bool:
     """Whether it is a layer that holds a matrix, and no more than that."""
     if isinstance(module, QModule):
         return True
-    matrices = (parameter.ndim > 1 for parameter in module.parameters(recurse=False))
-    return any(matrices) and not any(module.children())
+    return not module._modules and any(weight.ndim > 1 for weight in _weights(module))
 
 
 def bandwidth(size: int, device: torch.device) -> float:
