@@ -114,21 +114,21 @@ TIME = Measure(
             "reading_ms", "reading the weights",
             "The least that a further token can take: those bytes, divided by the bandwidth at "
             "which this machine reads a block of about that size, measured once.",
-            unit="ms", better="low", alone=True,
+            unit="ms", better="low", alone=True, heads=(("bar", "weights"),),
         ),
         Figure(
             "kernels_ms", "other time of kernels",
             "Milliseconds of each further token in layers that hold matrices and in torch's other "
             "operators, less those for reading the weights; their share was measured in two "
             "more steps.",
-            unit="ms", better="low", alone=True,
+            unit="ms", better="low", alone=True, heads=(("bar", "kernels"),),
         ),
         Figure(
             "outside_ms", "outside of kernels",
             "Milliseconds of each further token outside of all kernels: Python, transformers' and "
             "ours, and the way from there to each kernel.",
             unit="ms", better="low", alone=True,
-            heads=(("summary", "of it Python"),),
+            heads=(("bar", "Python"), ("summary", "of it Python")),
         ),
     ),
     of=_time, alone=True,
