@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
+from qdemo.measure.step import Step
 from qdemo.spec.figure import Figures
 from qdemo.spec.report import Parameter, Span, Values
 from qdemo.spec.variant import Variant
@@ -22,7 +23,8 @@ class Ran:
 
     `tokens` are its own answer, each of which took so many `seconds`; `logits` (T, V) and `span`
     are its own at each position of the reference's answer. The reference has no `reference`.
-    `inputs` collects the calibration inputs, the first time that it is called.
+    `inputs` collects the calibration inputs, the first time that it is called. `step` is what was
+    seen in a step beside the timed ones.
     """
 
     variant: Variant
@@ -33,6 +35,7 @@ class Ran:
     span: Span | None = None
     reference: Ran | None = None
     inputs: Callable[[], Inputs] = dict
+    step: Step | None = None
 
     @property
     def beside(self) -> Ran:
