@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "spec": {"spec"},
     "settings": {"spec"},
-    "numerics": {"numerics", "spec"},
+    "numerics": {"numerics", "loops", "spec"},
     "loops": {"loops", "spec"},
     "compress": {"compress", "numerics", "loops", "spec"},
     "measure": {"measure", "compress", "numerics", "loops", "spec"},

@@ -9,10 +9,8 @@ each time. Whatever no loop is for is left to torch's general ways.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from threading import Lock
 from weakref import WeakKeyDictionary
 
 import torch
@@ -64,7 +62,7 @@ def has_loop(weight: QTensor) -> bool:
 def prepare() -> None:
     """Compile the kernels of all usual formats, those of the first choices first."""
     for form in USUAL if machine.machine() is not None else ():
-        _kernel(product.product, form)
+        machine.kernel(product.product, form)
 
 
 USUAL = (
@@ -75,21 +73,6 @@ USUAL = (
     Form((4,), "table", has_zero_points=True),
 )
 """int8; int4, nf4, fp4 and e2m1; int3; int2; int4 with zero points."""
-
-_KERNELS: dict[tuple[object, ...], machine.Kernel] = {}
-_COMPILING = Lock()
-
-
-def _kernel(write: Callable[..., machine.Kernel], form: Form, *more: int | bool) -> machine.Kernel:
-    """What `write` makes of weights of that form, compiled the first time."""
-    key = write, form, *more
-    found = _KERNELS.get(key)
-    if found is None:
-        with _COMPILING:
-            if key not in _KERNELS:
-                _KERNELS[key] = write(form, _here(), *more)
-            found = _KERNELS[key]
-    return found
 
 
 def _here() -> machine.Machine:
@@ -130,7 +113,7 @@ class _Weight:
                          *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
         chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
         self._work = machine.work(self.n, chunk, self._numbers)
-        self._product = _kernel(product.product, form)
+        self._product = machine.kernel(product.product, form)
 
     def lies_as(self, weight: QTensor) -> bool:
         """Whether what is read is the memory of `weight` itself, and no copy."""
@@ -152,7 +135,7 @@ class _Weight:
     def times(self, x: Tensor, bits: int | None) -> Tensor | None:
         """x · Ŵᵀ of contiguous memory."""
         if bits:
-            return self._times(_kernel(product.product, self.form, bits), x)
+            return self._times(machine.kernel(product.product, self.form, bits), x)
         return self._times(self._product, x) if len(x) <= _most(_here()) else self._in_blocks(x)
 
     def _times(self, kernel: machine.Kernel, x: Tensor) -> Tensor | None:
@@ -168,7 +151,7 @@ class _Weight:
         """With the weights made floats, some rows at a time."""
         dtype = x.dtype if x.dtype == torch.bfloat16 else torch.float32
         own, y = x.to(dtype), x.new_empty(len(x), self.n)
-        kernel = _kernel(floats.floats, self.form, dtype == torch.bfloat16)
+        kernel = machine.kernel(floats.floats, self.form, dtype == torch.bfloat16)
         height = max(1, _BLOCK // self.length // 64) * 64
         memory = scratch((height * self.length,), dtype=dtype, device=x.device)
         threads = machine.threads(torch.get_num_threads())

@@ -7,6 +7,7 @@ parts only when they are asked for.
 
 from __future__ import annotations
 
+import logging
 import os
 from threading import Event, Lock, Thread
 
@@ -47,6 +48,18 @@ def _import() -> None:
         _ERRORS.append(error)
     finally:
         _THROUGH.set()
+    if not _ERRORS:
+        _compile()
+
+
+def _compile() -> None:
+    """Have the usual formats' loops compiled before anyone waits for them: a second in all."""
+    from qdemo.compress import kernels
+
+    try:
+        kernels.prepare()
+    except Exception:  # then it is tried, and told, where one is needed
+        logging.getLogger("qdemo").exception("loops could not be compiled beforehand")
 
 
 def _settle() -> None:

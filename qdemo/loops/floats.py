@@ -9,7 +9,7 @@ from qdemo.loops.emit import LANES, POINTER, Emitter, Value, i64
 from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
 
 
-def floats(form: Form, here: Machine, as_bf16: bool = False) -> Kernel:
+def floats(here: Machine, form: Form, as_bf16: bool = False) -> Kernel:
     """The kernel: it is called with memory for the values, the first row and the number of rows, of
     weights that the work tells of, whose items are rows from that first one on.
 

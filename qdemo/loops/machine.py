@@ -12,12 +12,12 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from qdemo.spec.messages import say
@@ -138,17 +138,27 @@ def threads(wanted: int) -> int:
 
 _FORKED = Event()  # whether this process is a fork
 _COMPILING = Lock()
+_MAKING = RLock()
+"""So that no two threads make one kernel."""
+
+
+def _before_fork() -> None:
+    _MAKING.acquire()
+    _COMPILING.acquire()
+
+
+def _after_fork() -> None:
+    _COMPILING.release()
+    _MAKING.release()
 
 
 def _forked() -> None:
     _FORKED.set()
-    _COMPILING.release()
+    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # a fork must find neither the lock held nor LLVM half-way
-    os.register_at_fork(
-        before=_COMPILING.acquire, after_in_parent=_COMPILING.release, after_in_child=_forked
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)
 
 
 @cache
@@ -158,6 +168,24 @@ def _initialize() -> None:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     binding.add_symbol("GOMP_parallel", _parallel())
+
+
+_KERNELS: dict[tuple[object, ...], Kernel] = {}
+
+
+def kernel(write: Callable[..., Kernel], *of: Hashable) -> Kernel:
+    """What `write` makes for this machine and of those, compiled the first time; there has to be
+    one that loops can run on."""
+    key = write, *of
+    found = _KERNELS.get(key)
+    if found is None:
+        here = machine()
+        assert here is not None
+        with _MAKING:
+            if key not in _KERNELS:
+                _KERNELS[key] = write(here, *of)
+            found = _KERNELS[key]
+    return found
 
 
 def compiled(body: Body, here: Machine, prepare: Prepare | None = None) -> Kernel:

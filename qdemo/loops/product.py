@@ -17,7 +17,7 @@ from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
 from qdemo.loops.tiled import CHAIN, ONE, Product, Sums, Tile, tiles
 
 
-def product(form: Form, here: Machine, bits: int | None = None) -> Kernel:
+def product(here: Machine, form: Form, bits: int | None = None) -> Kernel:
     """The kernel: it is called with x, y, rows of x, and which of `FLOATS` both are, for weights
     that the work tells of, rows of weights being its items. It returns 1 where any result is
     infinite or NaN. With `bits` of 8 x is rounded to integers before: see `takes_integers`."""

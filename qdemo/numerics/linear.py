@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qdemo.numerics import fast
 from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, with_fp64
-from qdemo.numerics.grids import Grid, grid_of
+from qdemo.numerics.grids import Grid, IntGrid, grid_of
 from qdemo.numerics.packing import Panels
 from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of
 from qdemo.spec.messages import say
@@ -73,11 +74,7 @@ def quantize_tensor(
         _check_given(x, scheme, scale, zero_point)
     blocks = blocks_of(x, scheme)
     grid, (steps, zeros) = grid_of(scheme.storage), as_columns(scale, zero_point)
-    q = torch.empty(blocks.shape, dtype=grid.dtype, device=x.device)
-    for rows, columns in tiles(blocks):
-        own = None if zeros is None else zeros[rows]
-        q[rows, columns] = _codes(blocks[rows, columns], grid, steps[rows], own)
-    codes = from_blocks(q, tuple(x.shape), scheme.axis)
+    codes = from_blocks(_all_codes(blocks, grid, steps, zeros), tuple(x.shape), scheme.axis)
     return _held(_pack(codes, grid), scale, zero_point, scheme, x)
 
 
@@ -105,6 +102,20 @@ def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor |
     if zero_point is not None:
         q += zero_point
     return q.clamp_(scheme.qmin, scheme.qmax)
+
+
+def _all_codes(blocks: Tensor, grid: Grid, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+    """The codes of all blocks, a piece after the other, or by a loop where there is one."""
+    if isinstance(grid, IntGrid):
+        limits = int(grid.qmin), int(grid.qmax)
+        q = fast.integers(blocks, scale, zero_point, *limits, grid.dtype)
+        if q is not None:
+            return q
+    q = torch.empty(blocks.shape, dtype=grid.dtype, device=blocks.device)
+    for rows, columns in tiles(blocks):
+        own = None if zero_point is None else zero_point[rows]
+        q[rows, columns] = _codes(blocks[rows, columns], grid, scale[rows], own)
+    return q
 
 
 def _codes(blocks: Tensor, grid: Grid, scale: Tensor, zero_point: Tensor | None) -> Tensor:
@@ -161,6 +172,9 @@ def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
     if blocks.numel() == 0:
         zeros = with_fp64(blocks.new_zeros(blocks.shape[0])).double()
         return zeros, zeros
+    if found := fast.ranges(blocks):
+        low, high = found
+        return low.double(), high.double()
     low, high = (with_fp64(stat).double() for stat in (blocks.amin(1), blocks.amax(1)))
     if not (torch.isfinite(low) & torch.isfinite(high)).all():
         raise ValueError(_not_finite(blocks))

@@ -21,7 +21,7 @@ _KERNELS = {name: {} for name in MACHINES}
 def become(name, monkeypatch):
     """Have everything computed as on that machine, whose kernels are compiled once."""
     monkeypatch.setattr(machine, "machine", lambda: MACHINES[name])
-    monkeypatch.setattr(cpu, "_KERNELS", _KERNELS[name])
+    monkeypatch.setattr(machine, "_KERNELS", _KERNELS[name])
     monkeypatch.setattr(cpu, "_WEIGHTS", WeakKeyDictionary())
 
 
