@@ -2,6 +2,7 @@
 
 Which way is taken, by the rows of activations (measured by `python -m tests.bench.products`):
 
+- up to `cuda.ROWS`, on a GPU, weights are multiplied as they lie by a kernel (`cuda`);
 - up to `FEW`, on a CPU, int8 weights whose rows have one scale are multiplied as such (`cpu`);
 - else some rows of weights at a time are made floats in memory that is used again and stays in
   the cache. Up to `_AS_THEY_LIE` packed ones are not put in order before: each panel of 16 rows
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.compress import cpu
+from qdemo.compress import cpu, cuda
 from qdemo.numerics.blocks import converted, scratch, tile_size
 from qdemo.numerics.qtensor import QTensor
 
@@ -65,6 +66,8 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: QTensor) -> Tensor:
+    if x.is_cuda and (product := cuda.product(x, weight)) is not None:
+        return product
     few = x.is_cpu and x.shape[0] <= FEW
     out = cpu.in_integers(x, weight, _BLOCK) if few else None
     return _in_blocks(x, weight) if out is None else out
