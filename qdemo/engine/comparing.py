@@ -22,7 +22,7 @@ from qdemo.measure import FIGURES, MEASURES
 from qdemo.measure.logits import likeliest
 from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
 from qdemo.measure.overflow import watching
-from qdemo.models.decoding import generate, score
+from qdemo.models.decoding import generate, score, warm_up
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
@@ -189,10 +189,10 @@ class _Comparison:
         family, prompt = self.loaded.family, self.prompt
         # The first pass pays for pages and caches; no token's time should have that in it.
         logits, span = None, None
-        if self.reference is None:
-            next(generate(family, model, prompt, 1))
-        else:
+        if self.reference is not None:
             logits, span = self._scored(variant, model, self.reference.tokens)
+        if self.reference is None or self.device.type == "cuda":
+            warm_up(family, model, prompt, self.max_tokens)
         tokens, seconds = yield from self._generated(variant, model, span)
         if logits is None:
             logits = score(family, model, prompt, tokens)
@@ -207,7 +207,7 @@ class _Comparison:
             top=self._top(logits),
             span=span,
             computed=now(),
-            device=devices.described(self.device),
+            device=devices.computed_on(self.device, model),
         )
 
     def _generated(

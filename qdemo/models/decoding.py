@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from qdemo.models.families.base import Family, Prompt, device_of, row
+from qdemo.models.captured import stepping
+from qdemo.models.families.base import Family, Prompt, device_of
 from qdemo.spec.messages import say
 
 
@@ -20,13 +23,26 @@ def generate(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) 
     Raises:
         ArithmeticError: the logits are not finite, as after an overflow of fp16.
     """
-    logits, state = family.prefill(model, prompt.to(device_of(model)))
-    for left in reversed(range(min(max_tokens, prompt.longest))):
-        token = _most_likely(logits[-1])
-        yield token
-        if token in prompt.ends or not left:
-            return
-        logits, state = family.step(model, state, row(model, [token]))
+    first, state = family.prefill(model, prompt.to(device_of(model)))
+    logits, count = first[-1], min(max_tokens, prompt.longest)
+    with stepping(family, model, state, count) as step:
+        for left in reversed(range(count)):
+            token = _most_likely(logits)
+            yield token
+            if token in prompt.ends or not left:
+                return
+            logits = step(token)
+
+
+def warm_up(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) -> None:
+    """Pay for what no token's time should have in it: pages and caches, and on a GPU kernels that
+    are compiled, and the graph that is captured at the second token.
+
+    Raises:
+        ArithmeticError: as `generate`.
+    """
+    tokens = 2 if device_of(model).type == "cuda" else 1
+    deque(islice(generate(family, model, prompt, max_tokens), tokens), maxlen=0)
 
 
 @torch.inference_mode()

@@ -113,18 +113,14 @@ class Text2Text(Family):
     ) -> tuple[Tensor, State]:
         """The encoder reads the prompt; the decoder the start token and what is forced."""
         encoder: Any = model.encoder
-        memory = {
-            "hidden": encoder(**prompt.inputs).last_hidden_state,
-            "attention_mask": prompt.inputs["attention_mask"],
-        }
+        memory = {"hidden": encoder(**prompt.inputs).last_hidden_state}
         return self.step(model, State(memory, None), row(model, (*prompt.prefix, *forced)))
 
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
         out = model(
             decoder_input_ids=tokens,
-            encoder_outputs=(state.memory["hidden"],),
-            attention_mask=state.memory["attention_mask"],
+            encoder_outputs=(state.memory["hidden"],),  # of one prompt, so nothing needs a mask
             past_key_values=state.past,
             use_cache=True,
         )
