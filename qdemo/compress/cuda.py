@@ -111,7 +111,7 @@ class _Trial:
         """Use it no more, and tell the log why."""
         self.works = False
         kind, why = self.kind, str(error) or type(error).__name__
-        told = (kind.dtype, kind.scheme, kind.device, why)
+        told = (kind.scheme, kind.dtype, kind.device, why)
         _LOGGER.warning("products of %s and %s on %s go torch's general way: %.300s", *told)
 
     def _multiply(self, small: QTensor) -> None:
@@ -210,12 +210,22 @@ class _Launch:
                     x, self.codes, scale, zero_point, table, out,
                     len(x), n, length, self.n_groups, self.group, first, last,
                     x.stride(0), x.stride(1), self.scale_row,
-                    bits=self.bits, offset=self.offset, has_table=self.table is not None,
-                    has_zero=self.zero_point is not None, lanes=lanes, wide=_power(lanes),
-                    step=self.step, several=self.several, num_warps=4,
-                    enable_fp_fusion=True,
+                    **self.constants(lanes), num_warps=4, enable_fp_fusion=True,
                 )  # fmt: skip
         return out
+
+    def constants(self, lanes: int) -> dict[str, int]:
+        """What the kernel is compiled for, where panels have so many rows."""
+        return {
+            "bits": self.bits,
+            "offset": self.offset,
+            "has_table": self.table is not None,
+            "has_zero": self.zero_point is not None,
+            "lanes": lanes,
+            "wide": _power(lanes),
+            "step": self.step,
+            "several": self.several,
+        }
 
     def _check(self, role: str, held: Tensor, shape: tuple[int, ...]) -> None:
         if tuple(held.shape) != shape or not held.is_contiguous() or held.device != self.device:
