@@ -179,3 +179,113 @@ def test_on_a_cpu_steps_are_the_usual_ones(loaded):
     with captured.stepping(subject.family, subject.model, state, 5) as step:
         assert isinstance(step, captured._Plain)
     assert captured.is_captured(subject.model)
+
+
+class Replayed(captured._Graph):
+    """A stand-in for a graph: it steps anew each time, which a GPU need not."""
+
+    def __init__(self, model, static):
+        self.model, self.static, self.places = model, static, captured._places(model)
+        self.logits = static.run(model)
+
+    def __call__(self, token):
+        self.static.token.fill_(token)
+        return self.static.run(self.model)
+
+
+def steps(subject, kept=None, count=STEPS):
+    """The tokens of a generation as on a GPU, and what made them."""
+    token, state = subject.prefill()
+    step, found = captured._OnGpu(subject.family, subject.model, state, count, kept), []
+    for _ in range(STEPS):
+        logits = step(token)
+        found.append((token, logits.clone()))
+        token = int(logits.argmax())
+    return found, step
+
+
+def usual(subject):
+    return list(subject.usual(*subject.prefill()))
+
+
+@pytest.mark.parametrize(("name", "given"), CASES)
+def test_by_a_graph_the_answer_is_the_same(loaded, variant, name, given, monkeypatch):
+    monkeypatch.setattr(captured, "_Graph", Replayed)
+    subject = Subject(loaded[name], variant, given)
+    found, step = steps(subject)
+    assert isinstance(step.graph, Replayed)
+    assert_same(found, usual(subject))
+    assert captured.is_captured(subject.model)
+
+
+def test_a_graph_is_used_again_while_it_fits(loaded, monkeypatch):
+    monkeypatch.setattr(captured, "_Graph", Replayed)
+    one = Subject(loaded["t5-tiny"], Variant(), "What is 23 + 45?")
+    _, first = steps(one)
+    other = Subject(loaded["t5-tiny"], Variant(), "What is 67 + 89?")
+    other.model = one.model
+    found, second = steps(other, first.graph)
+    assert second.graph is first.graph
+    assert_same(found, usual(other))
+    _, more = steps(one, first.graph, count=100)
+    assert more.graph is not first.graph
+    assert more.graph.static.room == 128
+    longer = Subject(loaded["t5-tiny"], Variant(), "What is 23 + 45 + 67?")
+    longer.model = one.model
+    found, third = steps(longer, first.graph)
+    assert third.graph is not first.graph
+    assert_same(found, usual(longer))
+
+
+def test_a_graph_is_given_up_where_weights_were_moved(loaded, monkeypatch):
+    monkeypatch.setattr(captured, "_Graph", Replayed)
+    subject = Subject(loaded["t5-tiny"], Variant.parse("int8"), "What is 23 + 45?")
+    _, first = steps(subject)
+    scale = subject.model.lm_head.quantized.scale
+    subject.model.lm_head.quantized.scale = scale.clone().mul_(2)
+    found, second = steps(subject, first.graph)
+    assert second.graph is not first.graph
+    assert_same(found, usual(subject))
+
+
+class Wrong(captured._Graph):
+    def __init__(self, model, static):
+        captured._check_same(static.run(model) * 1.01, static.run(model))
+
+
+@pytest.mark.parametrize(("graph", "why"), [(captured._Graph, ""), (Wrong, "something else")])
+def test_where_it_cannot_be_had_steps_are_the_usual_ones(loaded, graph, why, monkeypatch, caplog):
+    """As here, where there is no GPU; it is tried once, and told."""
+    monkeypatch.setattr(captured, "_Graph", graph)
+    subject = Subject(loaded["t5-tiny"], Variant.parse("int8"), "What is 23 + 45?")
+    for _ in range(2):
+        found, step = steps(subject)
+        assert step.graph is None
+        assert_same(found, usual(subject))
+    assert not captured.is_captured(subject.model)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "the steps of T5ForConditionalGeneration are no CUDA graph" in caplog.text
+    assert why in caplog.text
+
+
+def test_hooks_are_called_and_a_model_in_training_drops_anew(loaded, monkeypatch):
+    monkeypatch.setattr(captured, "_Graph", Replayed)
+    subject, called = Subject(loaded["t5-tiny"], Variant(), "What is 23 + 45?"), []
+    handle = subject.model.lm_head.register_forward_hook(lambda *_: called.append(1))
+    _, step = steps(subject)
+    assert step.graph is None
+    assert len(called) == STEPS + 1
+    assert not captured.is_captured(subject.model)
+    handle.remove()
+    subject.model.train()
+    assert steps(subject)[1].graph is None
+    subject.model.eval()
+    assert steps(subject)[1].graph is not None
+    assert captured.is_captured(subject.model)
+
+
+@pytest.mark.parametrize("logits", [[torch.nan, 1.0, 2.0], [torch.inf, 1.0, 2.0], [0.0, 0.0, 0.0]])
+def test_what_is_not_finite_is_the_same_where_it_is_the_same(logits):
+    captured._check_same(torch.tensor(logits), torch.tensor(logits))
+    with pytest.raises(ArithmeticError, match="something else"):
+        captured._check_same(torch.tensor([3.0, 1.0, 2.5]), torch.tensor(logits))
