@@ -164,7 +164,9 @@ class _Launch:
         self.step = min(_power(self.group), _AT_ONCE)
         self.several = min(_power(self.n_groups), _AT_ONCE // self.step)
         self.scale_row = self.n_groups if scheme.axis == 0 else 0
-        self.spans = _spans(shape[0]) if is_packed else ((0, shape[0], _BYTES_BESIDE),)
+        spans = _spans(shape[0]) if is_packed else ((0, shape[0], _BYTES_BESIDE),)
+        # Ready for each token: where a run begins and ends, and what its kernel is compiled for.
+        self.runs = [(first, last, lanes, self._constants(lanes)) for first, last, lanes in spans]
         self.trials: dict[torch.dtype, _Trial] = {}
 
     def trial(self, dtype: torch.dtype, weight: QTensor) -> _Trial:
@@ -205,17 +207,16 @@ class _Launch:
         zero_point = scale if self.zero_point is None else self.zero_point  # any pointer will do
         table = scale if self.table is None else self.table
         with torch.cuda.device_of(x):
-            for first, last, lanes in self.spans:
+            for first, last, lanes, constants in self.runs:
                 multiply[(len(x) * -(-(last - first) // lanes),)](
                     x, self.codes, scale, zero_point, table, out,
                     len(x), n, length, self.n_groups, self.group, first, last,
                     x.stride(0), x.stride(1), self.scale_row,
-                    **self.constants(lanes), num_warps=4, enable_fp_fusion=True,
+                    **constants,
                 )  # fmt: skip
         return out
 
-    def constants(self, lanes: int) -> dict[str, int]:
-        """What the kernel is compiled for, where panels have so many rows."""
+    def _constants(self, lanes: int) -> dict[str, int]:
         return {
             "bits": self.bits,
             "offset": self.offset,
@@ -225,6 +226,8 @@ class _Launch:
             "wide": _power(lanes),
             "step": self.step,
             "several": self.several,
+            "num_warps": 4,
+            "enable_fp_fusion": True,
         }
 
     def _check(self, role: str, held: Tensor, shape: tuple[int, ...]) -> None:

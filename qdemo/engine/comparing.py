@@ -187,12 +187,9 @@ class _Comparison:
 
     def _ran(self, variant: Variant, model: nn.Module) -> Generator[Event, None, tuple[Ran, Trial]]:
         family, prompt = self.loaded.family, self.prompt
-        # The first pass pays for pages and caches; no token's time should have that in it.
         logits, span = None, None
         if self.reference is not None:
             logits, span = self._scored(variant, model, self.reference.tokens)
-        if self.reference is None or self.device.type == "cuda":
-            warm_up(family, model, prompt, self.max_tokens)
         tokens, seconds = yield from self._generated(variant, model, span)
         if logits is None:
             logits = score(family, model, prompt, tokens)
@@ -215,8 +212,12 @@ class _Comparison:
     ) -> Generator[Event, None, tuple[tuple[int, ...], tuple[float, ...]]]:
         tokens: list[int] = []
         seconds: list[float] = []
-        answer = generate(self.loaded.family, model, self.prompt, self.max_tokens)
+        given = (self.loaded.family, model, self.prompt, self.max_tokens)
+        answer = generate(*given)
         try:
+            # On a CPU scoring, which comes before, has done as much.
+            if self.reference is None or self.device.type == "cuda":
+                warm_up(*given)
             for token, took in _timed(answer):
                 tokens.append(token)
                 seconds.append(took)

@@ -24,7 +24,11 @@ def compiled(text, capability):
     are multiples of 16, one row of activations."""
     weight = quantize_tensor(torch.randn(2 * LANES, 1024), Scheme.parse(text))
     launch = cuda._Launch(weight)
-    constants = {"n_x": 1, "x_column": 1, **launch.constants(launch.spans[0][2])}
+    given = launch.runs[0][3]
+    options = {name: given[name] for name in ("num_warps", "enable_fp_fusion")}
+    constants = {"n_x": 1, "x_column": 1, **given}
+    for name in options:
+        del constants[name]
     pointers = {
         "x": "*bf16",
         "codes": CODES[launch.codes.dtype],
@@ -38,7 +42,6 @@ def compiled(text, capability):
     values = {(names.index(name),): value for name, value in constants.items()}
     even = {(i,): [["tt.divisibility", 16]] for i, n in enumerate(names) if n not in constants}
     source = ASTSource(multiply, types, values, even)
-    options = {"num_warps": 4, "enable_fp_fusion": True}
     return compile(source, target=GPUTarget("cuda", capability, 32), options=options).asm
 
 
