@@ -1,8 +1,8 @@
 """Products of few rows of activations with quantized weights on a GPU, by one Triton kernel.
 
 The weights are read as they lie and become floats in registers, so a product takes little more than
-reading their bytes does. (torch's own kernel for 4 bits, `_weight_int4pack_mm`, wants them in an
-order of its own and scales in bf16: a second copy of the weights that no footprint would count.)
+reading their bytes does. (torch's own kernel for 4 bits wants them in another order, with scales in
+bf16: a second copy, which no footprint would count.)
 
 No kernel is taken on trust. Before it is first used on a device it multiplies a small weight; where
 it raises there, or does not give the product of the dequantized weight, that device goes torch's
@@ -147,24 +147,22 @@ class _Launch:
             ValueError: a tensor of it does not fit its shape.
         """
         self.shape, self.device, self.bits = weight.shape, weight.device, weight.grid.bits
-        is_packed = weight.panels is not None
         shape, scheme, zero_point = weight.shape, weight.scheme, weight.zero_point
         self._check("codes", weight.packed, (weight.panels.n_bytes,) if weight.panels else shape)
         scales = scale_shape(shape, scheme.axis, scheme.group_size)
         self._check("scale", weight.scale, scales)
-        if zero_point is not None:
-            self._check("zero_point", zero_point, scales)
-        is_float = weight.packed.dtype.is_floating_point
-        self.codes = weight.packed.view(torch.uint8) if is_float else weight.packed
+        self._check("zero_point", weight.scale if zero_point is None else zero_point, scales)
+        codes = weight.packed
+        self.codes = codes.view(torch.uint8) if codes.dtype.is_floating_point else codes
         self.scale, self.zero_point = weight.scale, zero_point
         self.table = _table_of(weight)
-        self.offset = weight.grid.offset if is_packed else 0
+        self.offset = weight.grid.offset if weight.panels else 0
         self.n_groups = _groups(weight)
         self.group = shape[1] // self.n_groups
         self.step = min(_power(self.group), _AT_ONCE)
         self.several = min(_power(self.n_groups), _AT_ONCE // self.step)
         self.scale_row = self.n_groups if scheme.axis == 0 else 0
-        spans = _spans(shape[0]) if is_packed else ((0, shape[0], _BYTES_BESIDE),)
+        spans = _spans(shape[0]) if weight.panels else ((0, shape[0], _BYTES_BESIDE),)
         # Ready for each token: where a run begins and ends, and what its kernel is compiled for.
         self.runs = [(first, last, lanes, self._constants(lanes)) for first, last, lanes in spans]
         self.trials: dict[torch.dtype, _Trial] = {}
