@@ -2,6 +2,7 @@
 
 Which way is taken, by the rows of activations :
 
+- up to `cuda.ROWS`, on a GPU, weights are multiplied as they lie by a kernel (`cuda`);
 - few rows, on a CPU: by a loop that is compiled for it, which decodes the weights as it reads them
   (`cpu`); without it int8 weights whose rows have one scale are multiplied as such (`slices`);
 - else some rows of weights at a time are made floats in memory that is used again and stays in
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.compress import slices
+from qdemo.compress import cuda, slices
 from qdemo.loops import machine
 from qdemo.numerics.blocks import converted, scratch, tile_size
 from qdemo.numerics.linear import quantize_tensor
@@ -97,6 +98,8 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: QTensor, bits: int | None) -> Tensor:
+    if x.is_cuda and not bits and (product := cuda.product(x, weight)) is not None:
+        return product
     loops = _loops() if x.is_cpu else None
     out: Tensor | None = None if loops is None else loops.times(x, weight, bits)
     if out is not None:

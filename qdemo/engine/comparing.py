@@ -23,7 +23,7 @@ from qdemo.measure.logits import likeliest
 from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
 from qdemo.measure.overflow import watching
 from qdemo.measure.step import FEWEST, look_into
-from qdemo.models.decoding import generate, scored
+from qdemo.models.decoding import generate, scored, warm_up
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
@@ -188,11 +188,8 @@ class _Comparison:
 
     def _ran(self, variant: Variant, model: nn.Module) -> Generator[Event, None, tuple[Ran, Trial]]:
         family, prompt = self.loaded.family, self.prompt
-        # The first pass pays for pages and caches; no token's time should have that in it.
         logits, steps, span = None, None, None
-        if self.reference is None:
-            next(generate(family, model, prompt, 1))
-        else:
+        if self.reference is not None:
             logits, steps, span = self._scored(variant, model, self.reference.tokens)
         tokens, seconds = yield from self._generated(variant, model, span)
         if logits is None or steps is None:
@@ -209,7 +206,7 @@ class _Comparison:
             top=self._top(logits),
             span=span,
             computed=now(),
-            device=devices.described(self.device),
+            device=devices.computed_on(self.device, model),
         )
 
     def _generated(
@@ -217,8 +214,12 @@ class _Comparison:
     ) -> Generator[Event, None, tuple[tuple[int, ...], tuple[float, ...]]]:
         tokens: list[int] = []
         seconds: list[float] = []
-        answer = generate(self.loaded.family, model, self.prompt, self.max_tokens)
+        given = (self.loaded.family, model, self.prompt, self.max_tokens)
+        answer = generate(*given)
         try:
+            # On a CPU scoring, which comes before, has done as much.
+            if self.reference is None or self.device.type == "cuda":
+                warm_up(*given)
             for token, took in _timed(answer):
                 tokens.append(token)
                 seconds.append(took)

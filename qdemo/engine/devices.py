@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -14,6 +14,7 @@ from qdemo.spec.request import DEVICES
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -89,6 +90,23 @@ def described(device: torch.device) -> str:
     import torch
 
     return f"cuda ({torch.cuda.get_device_name(device)})"
+
+
+def computed_on(device: torch.device, model: nn.Module) -> str:
+    """What it is called, and what of `model`, once that has run, did not go the fast way there."""
+    return ", ".join([described(device), *(_slower(model) if device.type == "cuda" else ())])
+
+
+def _slower(model: nn.Module) -> Iterator[str]:
+    from qdemo.compress import cuda
+    from qdemo.compress.modules import QLinear
+    from qdemo.models.captured import is_captured
+
+    layers = (one for one in model.modules() if isinstance(one, QLinear) and one.frozen)
+    if not all(cuda.is_used(layer.qweight, layer.compute_dtype) for layer in layers):
+        yield say("by torch's general way")
+    if not is_captured(model):
+        yield say("without a CUDA graph")
 
 
 @cache

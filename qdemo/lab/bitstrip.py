@@ -1,4 +1,5 @@
-"""One value in every float format, and in int8 where a scale is given, bit by bit.
+"""One value in every float format, and in int8 where a scale is given, bit by bit; and how far the
+numbers of each format are apart.
 
 >>> [row.stored for row in rows("1/3")[:3]]
 ['0.3333333333333333', '0.3333333432674408', '0.333251953125']
@@ -8,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -242,3 +244,42 @@ def _words(bits: Bits, wanted: Exact) -> str:
             digits=bits.format.fraction_bits + 1,
         )
     return bits.kind
+
+
+SPACED = ("fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
+"""Formats whose numbers are drawn by how far each is from the next."""
+
+
+def formats() -> list[Format]:
+    """Every format that there is, of floats and of integers."""
+    return list(FORMATS.values())
+
+
+def relative_spacing(name: str) -> tuple[list[float], list[float]]:
+    """Powers of two that the format holds, and at each the step to the next number, relative.
+
+    >>> sizes, steps = relative_spacing("fp16")
+    >>> sizes[0], steps[0], sizes[-1], steps[-1]
+    (5.960464477539063e-08, 1.0, 32768.0, 0.0009765625)
+    """
+    format = FORMATS[name]
+    low = round(math.log2(format.smallest_subnormal))
+    sizes = [2.0**power for power in range(low, math.floor(math.log2(format.max)) + 1)]
+    return sizes, [_step(format, size) / size for size in sizes]
+
+
+def _step(format: Format, size: float) -> float:
+    """The unit in the last place: the same for all subnormals, then growing with the size."""
+    return max(format.eps * size, format.smallest_subnormal)
+
+
+def count(name: str) -> int:
+    """How many different finite numbers a float format holds, zero once.
+
+    >>> count("fp16"), count("fp8_e4m3")
+    (63487, 253)
+    """
+    format = FORMATS[name]
+    exponents = 2**format.exponent_bits - (0 if format.finite_only else 1)
+    patterns = int(exponents * 2**format.fraction_bits - format.finite_only)
+    return 2 * patterns - 1

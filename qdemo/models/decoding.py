@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
+from qdemo.models.captured import stepping
 from qdemo.models.families.base import Family, Prompt, State, device_of
 from qdemo.spec.messages import say
 
@@ -22,14 +24,26 @@ def generate(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) 
     Raises:
         ArithmeticError: the logits are not finite, as after an overflow of fp16.
     """
-    logits, state = family.prefill(model, prompt.to(device_of(model)))
-    token = _most_likely(logits[-1])
-    steps = going_on(family, model, state, token)
-    for left in reversed(range(min(max_tokens, prompt.longest))):
-        yield (chosen := int(token))
-        if chosen in prompt.ends or not left:
-            return
-        token = next(steps)
+    first, state = family.prefill(model, prompt.to(device_of(model)))
+    count = min(max_tokens, prompt.longest)
+    token = _most_likely(first[-1])
+    with stepping(family, model, state, count) as step:
+        for left in reversed(range(count)):
+            yield (chosen := int(token))
+            if chosen in prompt.ends or not left:
+                return
+            token = _most_likely(step(token))
+
+
+def warm_up(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) -> None:
+    """Pay for what no token's time should have in it: pages and caches, and on a GPU kernels that
+    are compiled, and the graph that is captured at the second token.
+
+    Raises:
+        ArithmeticError: as `generate`.
+    """
+    tokens = 2 if device_of(model).type == "cuda" else 1
+    deque(islice(generate(family, model, prompt, max_tokens), tokens), maxlen=0)
 
 
 @torch.inference_mode()

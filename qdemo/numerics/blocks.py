@@ -156,8 +156,10 @@ def scratch(
     """Memory of this thread, whose next call for the same name, dtype and device overwrites it.
 
     A new large tensor costs more than the product that it is for, since the system has to find and
-    clear every page of it.
+    clear every page of it. A CUDA graph gets memory of its own, as it uses that for good.
     """
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        return torch.empty(shape, dtype=dtype, device=device)
     memory = _OWN.held.get((name, dtype, device))
     if memory is None or len(memory) < prod(shape):
         with torch.inference_mode(False):  # such tensors could not be written to outside of it

@@ -1,8 +1,10 @@
 """The whole on a GPU, checked against the CPU and timed: python -m tests.bench.gpu [--device cuda]
 
-In order: the numerics bit for bit, the embedded models in every format, the compare command, and
-milliseconds a token beside transformers, in less than five minutes. It ends with status 1 where a
-check fails. With `--device cpu` the checks compare the CPU with itself: that shows that they run.
+In order: the numerics bit for bit, the kernels, the embedded models in every format, their captured
+steps, the compare command, and milliseconds a token beside transformers and other libraries on a
+model of a billion parameters, in less than five minutes. It ends with status 1 where a check fails.
+With `--device cpu` the checks compare the CPU with itself, which shows that they run, and a smaller
+model is timed.
 """
 
 import argparse
@@ -24,8 +26,9 @@ from qdemo.models.loading import load
 from qdemo.models.pictures import named_picture
 from qdemo.numerics.linear import fake_quantize
 from qdemo.spec.report import Finished
-from tests.bench.table import Line, as_markdown
-from tests.bench.timing import medians
+from tests.bench import gpu_steps
+from tests.bench.models import FLAN
+from tests.bench.table import as_markdown
 from tests.fixtures.__main__ import DTYPES, SCHEMES, weight
 
 TOLERANCE = 1e-4
@@ -149,39 +152,21 @@ def _command(checks, device):
             checks.check(told["results"][1]["device"].startswith(device), "the card's device")
 
 
-def timing(device, rounds, shape):
-    """Milliseconds a token of FLAN-T5-small's shape, beside transformers."""
-    from tests.bench.models import subject
-
-    given = subject(shape)
-    model = given.model.to(device)
-    ways, held = {}, {}
-    for text in ("fp32", "bf16", "int8@bf16", "int4-g64@bf16", "int8", "int4-g64"):
-        built = qdemo.Variant.parse(text).build(model)
-        name = f"transformers {text}" if text in ("fp32", "bf16") else f"qdemo {text}"
-        ways[name] = lambda built=built: given.generate(built, 32)
-        held[name] = qdemo.footprint(built).total
-    found = medians(ways, rounds)
-    first = found["transformers fp32"]
-    return [
-        Line(f"a token, {shape}", name, seconds / 32, seconds / first, held[name])
-        for name, seconds in found.items()
-    ]
-
-
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda", choices=("cpu", "cuda", "mps"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--shape", default="google/flan-t5-small")
     asked = parser.parse_args()
     start, checks = time.monotonic(), Checks()
     device = str(devices.chosen(asked.device))
-    for step in (numerics, models, whole):
+    for step in (numerics, gpu_steps.products, models, gpu_steps.steps, whole):
         step(checks, device)
         print(f"{step.__name__}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-    lines = timing(device, asked.rounds, asked.shape)
-    print(as_markdown(lines))
+    small = FLAN if torch.device(device).type == "cpu" else None
+    lines = gpu_steps.lines(device, asked.rounds, small)
+    print(as_markdown(lines), "\n")
+    for told, is_reached in gpu_steps.reached(lines) if small is None else ():
+        print(f"- {told}: {'reached' if is_reached else 'not reached'}")
     print(f"\n{devices.described(torch.device(device))}, torch {torch.__version__}")
     print(f"{checks.passed} checks passed, {len(checks.failed)} failed")
     print(f"{time.monotonic() - start:.0f} s in all", file=sys.stderr)

@@ -4,8 +4,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from qdemo import Variant
+from qdemo.compress import cuda
 from qdemo.engine import devices
 from qdemo.engine.devices import is_lent, on_gpu
+from qdemo.models import captured
 
 
 def double(x):
@@ -74,3 +77,16 @@ def test_a_gpu_is_called_by_its_name(monkeypatch):
     assert devices.described(torch.device("cuda", 0)) == "cuda (NVIDIA H100)"
     assert devices.described(torch.device("cpu")) == "cpu"
     assert devices.processor()
+
+
+def test_what_goes_slowly_on_a_gpu_is_told(monkeypatch):
+    model = Variant.parse("int8").build(torch.nn.Sequential(torch.nn.Linear(64, 32)))
+    works = {torch.float32: True}
+    monkeypatch.setattr(cuda, "is_used", lambda weight, dtype: works[dtype])
+    assert list(devices._slower(model)) == []
+    works[torch.float32] = False
+    assert list(devices._slower(model)) == ["by torch's general way"]
+    monkeypatch.setattr(captured, "is_captured", lambda model: False)
+    assert list(devices._slower(model)) == ["by torch's general way", "without a CUDA graph"]
+    assert list(devices._slower(torch.nn.Linear(2, 2))) == ["without a CUDA graph"]
+    assert devices.computed_on(torch.device("cpu"), model) == "cpu"

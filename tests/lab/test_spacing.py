@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qdemo import FORMATS, from_pattern
-from qdemo.lab.spacing import SHOWN, count, relative_spacing
+from qdemo.lab.bitstrip import SPACED, count, relative_spacing
 
 
 def numbers(name):
@@ -51,7 +51,7 @@ def test_the_spacing_of_fp32_is_torch_s_next_number():
         assert step == (after.double() - x.double()).item() / size
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("name", SPACED)
 def test_the_sizes_are_all_powers_of_two_without_a_gap(name):
     sizes, _ = relative_spacing(name)
     assert all(later == 2 * size for size, later in itertools.pairwise(sizes))

@@ -91,6 +91,7 @@ class Captioning(Family):
             encoder_hidden_states=state.memory["hidden"],
             past_key_values=state.past,
             use_cache=True,
+            position_ids=_positions(state, tokens),
             is_decoder=True,
         )
         return out.logits[0], State(state.memory, out.past_key_values)
@@ -127,6 +128,18 @@ class Captioning(Family):
             is_decoder=True,
         ).logits
         return logits
+
+
+def _positions(state: State, tokens: Tensor) -> Tensor | None:
+    """The positions (1, T) of tokens whose cache counts on the GPU, where BLIP would have to wait
+    to read it; None where BLIP knows."""
+    import torch
+
+    said = 0 if state.past is None else state.past.get_seq_length()
+    if isinstance(said, int):
+        return None
+    positions: Tensor = torch.arange(tokens.shape[1], device=tokens.device) + said
+    return positions[None]
 
 
 def _seen(model: nn.Module, pixels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo.lab import bitstrip, spacing
+from qdemo.lab import bitstrip
 from qdemo.spec.messages import say
 from qdemo.ui import address, parts
 from qdemo.views import lab as lab_html
@@ -83,11 +83,11 @@ def _strip() -> tuple[dict[str, gr.Textbox], gr.HTML]:
 def _first() -> tuple[Any, ...]:
     from qdemo.lab import course
 
-    lines = {name: spacing.relative_spacing(name) for name in spacing.SHOWN}
+    lines = {name: bitstrip.relative_spacing(name) for name in bitstrip.SPACED}
     return (
         lab_html.bitstrip_html(bitstrip.rows(START)),
         parts.drawn(lab_plots.spacing(lines)),
-        table_html(lab_html.formats_table(spacing.formats())),
+        table_html(lab_html.formats_table(bitstrip.formats())),
         *_dots(0),
         lab_html.course_html(course.figures("formats", course.FORMATS)),
     )
