@@ -1,16 +1,15 @@
 """The product of float activations and quantized weights; no float copy of the weights exists.
 
-Which way is taken, by the rows of activations :
+Which way is taken:
 
-- up to `cuda.ROWS`, on a GPU, weights are multiplied as they lie by a kernel (`cuda`);
-- few rows, on a CPU: by a loop that is compiled for it, which decodes the weights as it reads them
-  (`cpu`); without it int8 weights whose rows have one scale are multiplied as such (`slices`);
-- else some rows of weights at a time are made floats in memory that is used again and stays in
-  the cache. Up to `_AS_THEY_LIE` packed ones are not put in order before: each panel of 16 rows
-  takes part in one product of many small matrices, and it is the activations whose columns are put
-  in the order of the weights.
+- on a CPU, by loops that are compiled for it and decode weights as they read them (`cpu`);
+- on a GPU, up to `cuda.ROWS` rows of activations, by a kernel that does the same (`cuda`);
+- where there are none, up to `FEW` rows, int8 weights whose rows have one scale are multiplied as
+  such, exactly or by torch's kernel for bf16 (`slices`);
+- else some rows of weights at a time are made floats, in memory that is used again and stays in the
+  cache.
 
-A scale that a whole row shares is applied to the product, which is shorter than the row.
+There a scale that a whole row shares is applied to the product, which is shorter than the row.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from qdemo.compress import cuda, slices
 from qdemo.loops import machine
-from qdemo.numerics.blocks import converted, scratch, tile_size
+from qdemo.numerics.blocks import scratch, tile_size
 from qdemo.numerics.linear import quantize_tensor
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.messages import say
@@ -36,9 +35,6 @@ FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""
 
 _BLOCK = 1 << 20  # weights that are floats, or sums that are integers, at a time
-_AS_THEY_LIE = 96
-"""Rows of activations up to which packed weights are multiplied as they lie, on a CPU; of bf16 they
-never are, as a CPU multiplies many small matrices of that slowly."""
 
 
 def quantized_linear(
@@ -60,12 +56,11 @@ def quantized_linear(
 
 
 def way_of(weight: QTensor) -> str:
-    """How few rows of activations are multiplied with that weight here, in a few words."""
-    loops = _loops() if weight.packed.is_cpu else None
-    here = machine.machine()
+    """How activations are multiplied with that weight on a CPU, in a few words."""
+    loops, here = _loops(), machine.machine()
     if loops is None or here is None or not loops.has_loop(weight):
-        return say("torch's general way")
-    return say("vector loops, {instructions}", instructions=here.name)
+        return say("by torch's general way")
+    return say("by vector loops ({instructions})", instructions=here.name)
 
 
 @cache
@@ -121,12 +116,9 @@ def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:
         return _in_blocks(x.float(), weight).to(x.dtype)
     scaled_last = weight.has_row_scales and _sums_fit(x, weight)
     out = x.new_empty(x.shape[0], weight.shape[0])
-    if stride := _lane_stride(x, weight):
-        _put_lanes(out, x, weight, stride, not scaled_last)
-    else:
-        for rows, part in weight.pieces(_height(x, weight)):
-            floats = _numbers(part, x.dtype) if scaled_last else part.dequantize(x.dtype, scratch)
-            torch.mm(x, floats.t(), out=out[:, rows])
+    for rows, part in weight.pieces(_height(x, weight)):
+        floats = _numbers(part, x.dtype) if scaled_last else part.dequantize(x.dtype, scratch)
+        torch.mm(x, floats.t(), out=out[:, rows])
     return out.mul_(weight.scale) if scaled_last else out
 
 
@@ -134,66 +126,6 @@ def _numbers(part: QTensor, dtype: torch.dtype) -> Tensor:
     """The stored numbers as floats."""
     floats = scratch(part.shape, dtype=dtype, device=part.device)
     return part.grid.decode(part.numbers(scratch), floats)
-
-
-def _lane_stride(x: Tensor, weight: QTensor) -> int | None:
-    """The stride of the order in which packed weights lie; None where they can't be multiplied as
-    they do, as scales of columns or odd groups are in the way, or where that is slower."""
-    if x.is_cpu and (len(x) > _AS_THEY_LIE or x.dtype == torch.bfloat16):
-        return None
-    stride = weight.panels and weight.panels.stride
-    if not stride or weight.scheme.axis not in (0, None) or not weight.shape[1]:
-        return None
-    return None if weight.shape[1] // _groups(weight) % stride else stride
-
-
-def _groups(weight: QTensor) -> int:
-    """Scales of each row."""
-    return weight.scale.shape[1] if weight.scale.ndim == 2 else 1
-
-
-def _put_lanes(out: Tensor, x: Tensor, weight: QTensor, stride: int, scaled: bool) -> None:
-    """Make `out`, (rows, n), the product of x, (rows, length), with packed weights."""
-    assert weight.panels is not None
-    # Number stride · i + j of a row lies at j · length / stride + i.
-    x = x.reshape(len(x), x.shape[1] // stride, stride).transpose(1, 2).reshape(x.shape)
-    for here, numbers in weight.panels.lanes(weight.packed, 2 * _height(x, weight), scratch):
-        count, length, lanes = numbers.shape
-        floats = converted(_floats(numbers, here, weight, stride, scaled, x), x.dtype, "weights")
-        if len(x) == 1:
-            torch.bmm(x.expand(count, 1, length), floats, out=out[0, here].view(count, 1, lanes))
-            continue
-        shape = (count, len(x), lanes)
-        product = scratch(shape, dtype=x.dtype, device=x.device, name="product")
-        torch.bmm(x.expand(count, -1, -1), floats, out=product)
-        out[:, here].view(len(x), count, lanes).copy_(product.transpose(0, 1))
-
-
-def _floats(
-    numbers: Tensor, here: slice, weight: QTensor, stride: int, scaled: bool, x: Tensor
-) -> Tensor:
-    """The values of rows of weights, (panels, length, lanes), as which `numbers` are given; where
-    they are not `scaled` yet, in the dtype of `x`."""
-    dtype = weight.scale.dtype if scaled else x.dtype
-    floats = scratch(tuple(numbers.shape), dtype=dtype, device=x.device, name="lanes")
-    weight.grid.decode(weight.as_codes(numbers), floats)
-    if scaled:
-        count, length, lanes = numbers.shape
-        n_groups = _groups(weight)
-        groups = floats.view(count, stride, n_groups, length // stride // n_groups, lanes)
-        if weight.zero_point is not None:
-            groups -= _by_lane(weight.zero_point, here, groups)
-        groups *= _by_lane(weight.scale, here, groups)
-    return floats
-
-
-def _by_lane(scale: Tensor, here: slice, groups: Tensor) -> Tensor:
-    """Scales of rows beside their weights (panels, stride, groups, length, lanes)."""
-    if not scale.ndim:
-        return scale
-    count, _, n_groups, _, lanes = groups.shape
-    by_lane = scale[here].reshape(count, 1, lanes, n_groups).transpose(2, 3).contiguous()
-    return by_lane[:, :, :, None]  # (panels, 1, groups, 1, lanes)
 
 
 def _sums_fit(x: Tensor, weight: QTensor) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -15,6 +15,8 @@ from qdemo.spec.request import DEVICES
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from qdemo.compress.modules import QLinear
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -93,17 +95,31 @@ def described(device: torch.device) -> str:
 
 
 def computed_on(device: torch.device, model: nn.Module) -> str:
-    """What it is called, and what of `model`, once that has run, did not go the fast way there."""
-    return ", ".join([described(device), *(_slower(model) if device.type == "cuda" else ())])
+    """What it is called, and the way that `model`, once it has run, took there: by which loops the
+    quantized weights were multiplied on a CPU, or what was not the fast way on a GPU."""
+    ways: Iterable[str] = ()
+    if device.type in ("cpu", "cuda"):
+        ways = _ways(model) if device.type == "cpu" else _slower(model)
+    return ", ".join([described(device), *ways])
+
+
+def _quantized(model: nn.Module) -> Iterator[QLinear]:
+    from qdemo.compress.modules import QLinear
+
+    return (one for one in model.modules() if isinstance(one, QLinear) and one.frozen)
+
+
+def _ways(model: nn.Module) -> Iterator[str]:
+    from qdemo.compress.kernels import way_of
+
+    yield from dict.fromkeys(way_of(layer.qweight) for layer in _quantized(model))
 
 
 def _slower(model: nn.Module) -> Iterator[str]:
     from qdemo.compress import cuda
-    from qdemo.compress.modules import QLinear
     from qdemo.models.captured import is_captured
 
-    layers = (one for one in model.modules() if isinstance(one, QLinear) and one.frozen)
-    if not all(cuda.is_used(layer.qweight, layer.compute_dtype) for layer in layers):
+    if not all(cuda.is_used(one.qweight, one.compute_dtype) for one in _quantized(model)):
         yield say("by torch's general way")
     if not is_captured(model):
         yield say("without a CUDA graph")

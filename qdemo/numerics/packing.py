@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import prod
 from typing import Protocol
 
 import torch
 from torch import Tensor
-
-from qdemo.numerics.blocks import scratch
 
 LANES = 16
 """Rows of a panel."""
@@ -129,38 +127,6 @@ class Panels:
         taken = Panels(self.bits, len(numbers), self.length)
         return taken, taken.pack(numbers)
 
-    @property
-    def stride(self) -> int | None:
-        """How many numbers share the bytes of all planes; None where rows are no multiple of it,
-        so that there is no `lanes`.
-
-        >>> Panels(4, 16, 64).stride, Panels(3, 16, 64).stride, Panels(3, 16, 60).stride
-        (2, 8, None)
-        """
-        found = max(plane.per_byte for plane in self.planes)
-        return None if self.length % found else found
-
-    def lanes(self, packed: Tensor, height: int, new: New) -> Iterator[tuple[slice, Tensor]]:
-        """The numbers as they lie, about `height` rows at a time: where these are, and uint8
-        (panels, length, lanes) in memory from `new`, which the next may overwrite.
-
-        Long runs are what a CPU unpacks fast, so along the length come all first numbers of
-        `stride` ones, then all second ones: number stride · i + j is at j · length / stride + i.
-        """
-        stride = self.stride
-        assert stride
-        several = max(1, height // LANES)
-        for views in zip(*(self._panels(packed, plane) for plane in self.planes), strict=True):
-            (first, (total, _, lanes)) = views[0][0], views[0][1].shape
-            for start in range(0, total, several):
-                count = min(several, total - start)
-                shape = (count, stride, self.length // stride, lanes)
-                out = new(shape, dtype=torch.uint8, device=packed.device)
-                for plane, (_, panels) in zip(self.planes, views, strict=True):
-                    _put_lanes(out, panels[start : start + count], plane)
-                row = first + start * lanes
-                yield slice(row, row + count * lanes), out.view(count, self.length, lanes)
-
     def _panels(self, packed: Tensor, plane: _Plane) -> Iterator[tuple[int, Tensor]]:
         """Views of a plane, (panels, n_bytes, lanes): the full panels, and the narrower one; each
         with its first row."""
@@ -234,29 +200,3 @@ def _spread(rows: Tensor, width: int, new: New) -> Tensor:
     for shift, mask in steps:
         wide.bitwise_or_(wide << shift).bitwise_and_(mask)
     return wide.view(torch.uint8)
-
-
-def _put_lanes(out: Tensor, panels: Tensor, plane: _Plane) -> None:
-    """Put a plane, (panels, n_bytes, lanes), into (panels, stride, length / stride, lanes)."""
-    count, stride, times, lanes = out.shape
-    several = stride // plane.per_byte  # bytes of this plane to `stride` numbers
-    held = panels.view(count, times, several, lanes).transpose(1, 2)
-    held = held.contiguous()  # for long runs from here on
-    places = out.view(count, several, plane.per_byte, times, lanes)
-    shifts = _shifts(plane.width, held.device)
-    if plane.per_byte == 2:  # the usual case has a shorter way
-        torch.bitwise_and(held, plane.ones, out=places[:, :, 0])
-        torch.bitwise_right_shift(held, plane.width, out=places[:, :, 1])
-    elif plane.shift == 0:
-        torch.bitwise_right_shift(held[:, :, None], shifts, out=places).bitwise_and_(plane.ones)
-    else:
-        own = scratch(tuple(places.shape), dtype=torch.uint8, device=held.device, name="plane")
-        torch.bitwise_right_shift(held[:, :, None], shifts, out=own).bitwise_and_(plane.ones)
-        places.add_(own, alpha=1 << plane.shift)
-
-
-@lru_cache(maxsize=64)
-def _shifts(width: int, device: torch.device) -> Tensor:
-    """Where in a byte each of its numbers begins, (8 / width, 1, 1)."""
-    with torch.inference_mode(False):
-        return torch.arange(0, 8, width, dtype=torch.uint8, device=device)[:, None, None]

@@ -54,22 +54,6 @@ def test_there_is_no_row_before_the_first_or_after_the_last(bits):
             panels.unpack(packed, rows=torch.tensor([0, row]))
 
 
-@pytest.mark.parametrize("bits", BITS)
-def test_lanes_are_the_numbers_in_their_own_order(bits):
-    for n_rows in ROWS:
-        for length in LENGTHS:
-            panels, numbers, packed = made(bits, n_rows, length)
-            stride = panels.stride
-            if stride is None:
-                continue
-            found = torch.full_like(numbers, 255)
-            for here, lanes in panels.lanes(packed, 20, torch.empty):
-                count, _, width = lanes.shape
-                natural = lanes.view(count, stride, length // stride, width).permute(0, 3, 2, 1)
-                found[here] = natural.reshape(count * width, length)
-            assert torch.equal(found, numbers)
-
-
 def test_whole_panels_of_one_plane_are_not_copied():
     panels, _, packed = made(4, 40, 8)
     for rows in (slice(16, 32), slice(16, None)):
