@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.measure.difference import Difference, sum_of_squares
+from qdemo.measure.fused import Counted, Weights
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import has_fp64, scratch, tile_size, tiles, with_fp64
 from qdemo.numerics.insides import memory_of
@@ -102,11 +103,14 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
             )
         )
     w = w.detach()
-    flat = w.reshape(1, -1)
-    sum_sq = sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))
+    in_loop = Weights.of(w, w_hat)
+    sum_sq = in_loop.sum_of_squares() if in_loop else _sum_of_squares(w)
     if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
         return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
     unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
+    counted = in_loop.counted(unit) if in_loop else None
+    if counted:
+        return _of_counted(counted, w.numel(), sum_sq, w_hat)
     found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in _pieces(w, w_hat))
     return replace(found, sum_sq_weight=sum_sq)
 
@@ -144,6 +148,32 @@ _NOTHING = WeightError(
     LinearHistogram(0, torch.zeros(BINS, dtype=torch.int64)),
     torch.zeros(LOG_BINS, dtype=torch.int64),
 )  # fmt: skip
+
+
+def _sum_of_squares(w: Tensor) -> float:
+    flat = w.reshape(1, -1)
+    return sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))
+
+
+def _of_counted(
+    counted: Counted, numel: int, sum_sq: float, w_hat: Tensor | QTensor
+) -> WeightError:
+    """What a loop found; only integers have even steps."""
+    is_even = isinstance(w_hat, QTensor) and w_hat.scheme.storage.kind == "integer"
+    return WeightError(
+        numel=numel,
+        sum_sq_error=counted.sum_sq_error,
+        sum_sq_weight=sum_sq,
+        max_abs=counted.max_abs,
+        zeroed=counted.zeroed,
+        overflowed=0,
+        saturated=counted.saturated if is_even else 0,
+        exact=counted.exact,
+        stepped=numel if is_even else 0,
+        sum_sq_steps=counted.sum_sq_steps if is_even else 0.0,
+        histogram=counted.histogram,
+        log_histogram=counted.log_histogram,
+    )
 
 
 def _is_shared(a: Tensor, b: Tensor) -> bool:
