@@ -17,12 +17,21 @@ Inputs = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
+class Output:
+    """What a layer makes of its calibration inputs, (rows, out_features), its bias left out."""
+
+    values: Tensor
+    sum_sq: float
+
+
+@dataclass(frozen=True, eq=False)
 class Ran:
     """What a variant did, as a measure finds it.
 
     `tokens` are its own answer, each of which took so many `seconds`; `logits` (T, V) and `span`
     are its own at each position of the reference's answer. The reference has no `reference`.
-    `inputs` collects the calibration inputs, the first time that it is called.
+    `inputs` collects the calibration inputs, the first time that it is called; `outputs` keeps what
+    the layers of a reference make of them, by name, once that is computed.
     """
 
     variant: Variant
@@ -33,6 +42,7 @@ class Ran:
     span: Span | None = None
     reference: Ran | None = None
     inputs: Callable[[], Inputs] = dict
+    outputs: dict[str, Output] = field(default_factory=dict)
 
     @property
     def beside(self) -> Ran:
