@@ -6,10 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
-from qdemo.compress.convert import alias_of, rebuild
+from qdemo.compress.convert import alias_of, tensors
 from qdemo.compress.layers import EMBEDDINGS, QUANTIZED
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.numerics.insides import memory_of
@@ -67,8 +66,16 @@ def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = N
         owner = reference.get_submodule(names[0].rpartition(".")[0])
         why = _why(owner, parameter, names, variant) if quantized else "cast"
         left[_class(owner, names[0]), why].append((names[0], parameter.numel()))
-    halved = footprint(rebuild(reference, torch.bfloat16, "meta")).total
-    return Coverage(total, reached, tuple(_parts(left)), halved)
+    return Coverage(total, reached, tuple(_parts(left)), _halved(reference))
+
+
+def _halved(model: nn.Module) -> int:
+    """The bytes of `model` cast to bf16, without the cast."""
+    held = {
+        (alias_of(tensor), type(tensor)): tensor.numel() * (2 if to_cast else tensor.itemsize)
+        for tensor, to_cast in tensors(model)
+    }
+    return sum(held.values())
 
 
 def _parts(left: dict[tuple[str, str], list[tuple[str, int]]]) -> list[Left]:
