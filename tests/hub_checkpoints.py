@@ -135,9 +135,10 @@ def _write_t5_words(folder, size):
     (folder / "tokenizer.json").write_text(json.dumps(words))
 
 
-def random_t5(name):
-    """A FLAN-T5 of the catalogue with random weights: the output layer has its own matrix."""
-    model = _model(name, decoder_start_token_id=0, tie_word_embeddings=False)
+def random_t5(name, **shape):
+    """A FLAN-T5 of the catalogue with random weights: the output layer has its own matrix. `shape`
+    is what its configuration has instead."""
+    model = _model(name, decoder_start_token_id=0, tie_word_embeddings=False, **shape)
     model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight))
     return _fill(model)
 
@@ -152,7 +153,7 @@ def _model(name, **more):
     entry = CATALOGUE[name]
     build = entry.family.architecture(entry.family.model_types[0]).model
     with BUILDING, no_init_weights():  # random ones of BLIP's would take four seconds
-        model = build(build.config_class(**entry.config, **more))
+        model = build(build.config_class(**(entry.config | more)))
     model.tie_weights()
     return model
 

@@ -15,8 +15,8 @@ MAY_IMPORT = {
     "settings": {"spec"},
     "numerics": {"numerics", "spec"},
     "loops": {"loops", "spec"},
-    "compress": {"compress", "loops", "numerics", "spec"},
-    "measure": {"measure", "compress", "loops", "numerics", "spec"},
+    "compress": {"compress", "numerics", "loops", "spec"},
+    "measure": {"measure", "compress", "numerics", "loops", "spec"},
     "models": {"models", "settings", "spec"},
     "engine": {"engine", "measure", "models", "compress", "numerics", "settings", "spec"},
     "lab": {"lab", "models", "measure", "compress", "numerics", "spec"},
@@ -26,7 +26,13 @@ MAY_IMPORT = {
 }  # fmt: skip
 """From left to right only: what a package may know of the others."""
 
-ONLY_IN = {"transformers": {"models"}, "gradio": {"ui"}, "plotly": {"views"}, "jinja2": {"views"}}
+ONLY_IN = {
+    "transformers": {"models"},
+    "llvmlite": {"loops"},
+    "gradio": {"ui"},
+    "plotly": {"views"},
+    "jinja2": {"views"},
+}
 LAZY = "qdemo/__init__.py"
 """The one module that gives names when they are asked for."""
 

@@ -1,131 +1,256 @@
-"""Products of few rows of activations with int8 weights on a CPU, in integers.
+"""Products of activations on a CPU: by loops that are compiled for it, where they can be.
 
-bf16 goes to torch's packed kernel. fp32 and fp16 are exact until the result is rounded: a row of
-activations is cut into slices of a byte, x = unit · Σ 256^i · slice_i, as many as hold all of its
-bits. Their products with the weights add up in int32 without an error, by instructions that do four
-times as much at once as those for fp32, and the sums of the slices add up in fp64 (Ootomo, Ozaki
-and Yokota, "DGEMM on Integer Matrix Multiplication Unit", 2023, arXiv 2306.11975).
+`loops` writes and compiles a kernel for each way of lying and meaning of the weights (`Form`). This
+is the one place that checks what reaches them, as they trust their caller: a `_Weight` holds the
+numbers and addresses of a weight, which are checked when it is made, and checks the activations
+each time. Whatever no loop is for is left to torch's general ways.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import ctypes
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from qdemo.numerics import insides
+from qdemo.loops import activations, floats, machine, product
+from qdemo.loops.codes import Form, Meaning
+from qdemo.numerics.blocks import scale_shape, scratch
+from qdemo.numerics.grids import grid_of
 from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.formats import Format
 
-COUNTS = (6, 8)
-"""Slices to try: six hold all bits of fp32 values of which the smallest is 2^−22 of the largest,
-eight, the most that an integer of 64 bits has room for, where it is 2^−38."""
+_SHARED_FROM = 1 << 18
+"""Products of two numbers from which on threads share them; below, one is through before another
+has begun."""
 
-LENGTHS = range(2, (1 << 16) + 1)
-"""Of rows that can be multiplied. 255 · 127 · 2^16 fits into int32 (255, as oneDNN adds 128 to one
-side)."""
+_BRIEF = 1 << 22
+"""Products of two numbers up to which other threads of Python wait: so few are over soon."""
+
+_BLOCK = 1 << 18
+"""Weights that are floats at a time: 1 MiB, which a core's own cache holds."""
 
 
-def in_integers(x: Tensor, weight: QTensor, block: int) -> Tensor | None:
-    """x · Ŵᵀ, (rows, n), of weights that are held as int8 and whose rows have one scale, with at
-    most `block` sums of integers at a time. None where that is slow, or can't be done."""
-    if not insides.is_known() or weight.packed.dtype != torch.int8 or not weight.has_row_scales:
+def times(x: Tensor, weight: QTensor, bits: int | None = None) -> Tensor | None:
+    """x · Ŵᵀ, (rows, n), of the dtype of `x`, (rows, length), added up in fp32; with `bits` of 8, x
+    is rounded to integers first. None where there is no loop for it, or where numbers went beyond
+    fp32 on the way."""
+    if not len(x) or type(x) is not Tensor:
         return None
-    if x.dtype == torch.bfloat16:  # the way of every token, so it is the shortest
-        return _packed(x, weight)
-    return _in_slices(x, weight, block) if x.dtype in _IN_FP32 else None
-
-
-_IN_FP32 = (torch.float32, torch.float16)  # whose product is computed in fp32
-
-
-def _packed(x: Tensor, weight: QTensor) -> Tensor | None:
-    """By torch's kernel for few rows of bf16, which has the scales in bf16 too. None where it can't
-    take them, or where its sums are too large for fp32 before they are scaled."""
-    if x.shape[1] % insides.PACKED or not x.numel():
+    try:
+        known = _WEIGHTS[weight]
+    except KeyError:
+        known = _Weight.of(weight)
+        if known is None or known.lies_as(weight):  # a copy would not see what changes in place
+            _WEIGHTS[weight] = known
+    if known is None or not known.takes(x, bits):
         return None
-    out = insides.packed(x, weight.packed, weight.scale)
-    return out if math.isfinite(out.sum().item()) else None
+    if x.dtype not in known.floats:  # fp16 where the CPU does not convert it
+        y = known.times(x.float(), bits)
+        return None if y is None else y.to(x.dtype)
+    return known.times(x.contiguous(), bits)
 
 
-def _in_slices(x: Tensor, weight: QTensor, block: int) -> Tensor | None:
-    """Exactly. None where that is slow, or has no room for every bit."""
-    if x.shape[1] not in LENGTHS or not is_fast():
-        return None
-    sliced = cut(x.float()) if x.shape[0] else None
-    if sliced is None:
-        return None
-    height = max(1, block // len(sliced.slices))
-    parts = [sliced.times(part.packed) for _, part in weight.pieces(height)]
-    product = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-    return product.mul_(weight.scale).to(x.dtype)
+def has_loop(weight: QTensor) -> bool:
+    """Whether there is a loop for that weight on this machine."""
+    return machine.machine() is not None and _form(weight) is not None
+
+
+def prepare() -> None:
+    """Compile the kernels of all usual formats, those of the first choices first."""
+    for form in USUAL if machine.machine() is not None else ():
+        _kernel(product.product, form)
+
+
+USUAL = (
+    Form((), "integer"),
+    Form((4,), "table"),
+    Form((2, 1), "table"),
+    Form((2,), "table"),
+    Form((4,), "table", has_zero_points=True),
+)
+"""int8; int4, nf4, fp4 and e2m1; int3; int2; int4 with zero points."""
+
+_KERNELS: dict[tuple[object, ...], machine.Kernel] = {}
+_COMPILING = Lock()
+
+
+def _kernel(write: Callable[..., machine.Kernel], form: Form, *more: int | bool) -> machine.Kernel:
+    """What `write` makes of weights of that form, compiled the first time."""
+    key = write, form, *more
+    found = _KERNELS.get(key)
+    if found is None:
+        with _COMPILING:
+            if key not in _KERNELS:
+                _KERNELS[key] = write(form, _here(), *more)
+            found = _KERNELS[key]
+    return found
+
+
+def _here() -> machine.Machine:
+    found = machine.machine()
+    assert found is not None
+    return found
 
 
 @cache
-def is_fast() -> bool:
-    """Whether this CPU has instructions for products of bytes; without them it takes longer."""
-    has = torch.cpu.get_capabilities()
-    return any(has.get(name) for name in ("avx512_vnni", "avx_vnni_int8", "amx_int8"))
+def _most() -> int:
+    """Rows of activations up to which weights are decoded anew for each tile. For more, torch's
+    products of floats make up for making the weights floats first; but on AMD's CPUs with wide
+    registers these take twice as long as the loops, however many rows there are."""
+    here = _here()
+    if here.kind != "avx512":
+        return 24
+    return 1 << 30 if here.cpu.startswith("znver") else 64
 
 
-@dataclass(frozen=True, eq=False)
-class Sliced:
-    """Activations x, (rows, length): int8 `slices` (count · rows, length), and what a one in the
-    least of them is worth, a `unit` for each row, (rows, 1) or a number where there is one row."""
+class _Weight:
+    """What kernels are told of a weight; whatever they read is kept by."""
 
-    slices: Tensor
-    unit: Tensor | float
-    count: int
+    @classmethod
+    def of(cls, weight: QTensor) -> _Weight | None:
+        """That of a weight; None where there is no loop for it."""
+        form = _form(weight) if machine.machine() is not None else None
+        return None if form is None else cls(weight, form)
 
-    def times(self, weights: Tensor) -> Tensor:
-        """x · weightsᵀ for int8 `weights` (n, length): (rows, n), fp64."""
-        sums = insides.summed(self.slices, weights).double().view(self.count, -1)
-        product = torch.mm(_PLACES[self.count], sums)
-        return product.view(len(self.slices) // self.count, len(weights)).mul_(self.unit)
+    def __init__(self, weight: QTensor, form: Form) -> None:
+        """Everything that is read is checked here and in `_form`, but for the activations."""
+        self.form = form
+        self.n, self.length = weight.shape
+        self.floats = {_DTYPES[name]: i for i, name in enumerate(activations.floats(_here().kind))}
+        self._codes, self._address = weight.packed, weight.packed.data_ptr()
+        scales, zeros = _by_group(weight.scale), _by_group(weight.zero_point)
+        table = _levels(weight.scheme.storage) if form.meaning == "table" else None
+        self._read = weight.packed.detach(), scales, zeros, table
+        self._numbers = (self.n, self.length, self.length // _groups(weight),
+                         *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
+        chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
+        self._work = machine.work(self.n, chunk, self._numbers)
+        self._product = _kernel(product.product, form)
+
+    def lies_as(self, weight: QTensor) -> bool:
+        """Whether what is read is the memory of `weight` itself, and no copy."""
+        held = weight.packed, weight.scale, weight.zero_point
+        return all(
+            one is None or (own is not None and one.data_ptr() == own.data_ptr())
+            for one, own in zip(held, self._read, strict=False)
+        )
+
+    def takes(self, x: Tensor, bits: int | None) -> bool:
+        """Whether these are activations for it, and its own memory was not exchanged."""
+        if x.ndim != 2 or x.shape[1] != self.length or not x.is_cpu:
+            return False
+        if bits and not product.takes_integers(self.form, self._numbers[2], _here()):
+            return False
+        known = x.dtype in self.floats or x.dtype == torch.float16
+        return known and self._codes.data_ptr() == self._address
+
+    def times(self, x: Tensor, bits: int | None) -> Tensor | None:
+        """x · Ŵᵀ of contiguous memory."""
+        if bits:
+            return self._times(_kernel(product.product, self.form, bits), x)
+        return self._times(self._product, x) if len(x) <= _most() else self._in_blocks(x)
+
+    def _times(self, kernel: machine.Kernel, x: Tensor) -> Tensor | None:
+        rows = len(x)
+        size = rows * self.n * self.length
+        threads = machine.threads(torch.get_num_threads()) if size >= _SHARED_FROM else 1
+        run = kernel.briefly if size <= _BRIEF else kernel.at_length
+        y = x.new_empty(rows, self.n)
+        place, which = ctypes.addressof(self._work), self.floats[x.dtype]
+        return None if run(place, x.data_ptr(), y.data_ptr(), rows, which, threads) else y
+
+    def _in_blocks(self, x: Tensor) -> Tensor:
+        """With the weights made floats, some rows at a time."""
+        dtype = x.dtype if x.dtype == torch.bfloat16 else torch.float32
+        own, y = x.to(dtype), x.new_empty(len(x), self.n)
+        kernel = _kernel(floats.floats, self.form, dtype == torch.bfloat16)
+        height = max(1, _BLOCK // self.length // 64) * 64
+        memory = scratch((height * self.length,), dtype=dtype, device=x.device)
+        threads = machine.threads(torch.get_num_threads())
+        work = machine.work(height, max(16, height // (16 * threads) * 4), self._numbers)
+        for start in range(0, self.n, height):
+            rows = min(height, self.n - start)
+            kernel.at_length(ctypes.addressof(work), memory.data_ptr(), start, rows, 0, threads)
+            values = memory[: rows * self.length]
+            by_column = self.form.planes or ()
+            block = values.view(self.length, rows) if by_column else values.view(rows, -1).t()
+            y[:, start : start + rows] = torch.mm(own, block)
+        return y
 
 
-def cut(x: Tensor) -> Sliced | None:
-    """Cut x, (rows, length), into slices; None where it is not finite, or a row ranges so widely
-    that its bits have no room."""
-    largest = torch.linalg.vector_norm(x, torch.inf, 1)
-    one = largest.item() if len(x) == 1 else None  # a number: arithmetic with it is over sooner
-    if not math.isfinite(largest.max().item() if one is None else one):
+_WEIGHTS: WeakKeyDictionary[QTensor, _Weight | None] = WeakKeyDictionary()
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _form(weight: QTensor) -> Form | None:
+    """How a weight lies and what it means; None where no loop is for that."""
+    if len(weight.shape) != 2 or weight.scheme.axis == 1 or not all(weight.shape):
         return None
-    # The power of two above each row's largest value, (rows, 1).
-    power = torch.frexp(largest)[1].long()[:, None] if one is None else math.frexp(one)[1]
-    exact = x.double()
-    tried = (_cut(exact, power, count) for count in COUNTS)
-    return next((found for found in tried if found is not None), None)
-
-
-def _cut(x: Tensor, power: Tensor | int, count: int) -> Sliced | None:
-    top = 8 * count - 2  # bits of the largest; one more is the sign, one is left for the carry
-    scaled = x * _two_to(top - power)
-    whole = scaled.to(torch.int64, memory_format=torch.contiguous_format)
-    if not torch.equal(whole.double(), scaled):
+    held, scale, zero = weight.packed, weight.scale, weight.zero_point
+    if not (held.is_cpu and held.is_contiguous() and scale.is_cpu) or type(held) is not Tensor:
         return None
-    centre = _CENTRE & (1 << 8 * (count - 1)) - 1
-    whole.add_(centre).bitwise_xor_(centre)
-    by_value = whole.view(torch.int8).view(*x.shape, 8)[..., :count]
-    slices = by_value.movedim(-1, 0).reshape(-1, x.shape[1])
-    return Sliced(slices, _two_to(power - top), count)
+    scheme = weight.scheme
+    outer = scale_shape(weight.shape, scheme.axis, scheme.group_size)
+    if (scale.dtype, tuple(scale.shape)) != (torch.float32, outer):
+        return None
+    if zero is not None and (zero.dtype, zero.shape) != (torch.uint8, scale.shape):
+        return None
+    form = _bytes(weight) if weight.panels is None else _panels(weight)
+    if form is None or weight.shape[1] // _groups(weight) % form.multiple:
+        return None
+    return replace(form, are_shared=scale.ndim == 0)
 
 
-_CENTRE = 0x0080808080808080
-"""Added and taken away by xor: all bytes but the first then count from −128 to 127."""
+def _bytes(weight: QTensor) -> Form | None:
+    """That of numbers that are a byte each, in rows."""
+    held, has_zero_points = weight.packed, weight.zero_point is not None
+    integers = torch.uint8 if has_zero_points else torch.int8
+    meanings: dict[torch.dtype, Meaning] = {
+        integers: "integer", torch.float8_e4m3fn: "fp8_e4m3", torch.float8_e5m2: "fp8_e5m2",
+    }  # fmt: skip
+    if tuple(held.shape) != weight.shape or held.dtype not in meanings:
+        return None
+    return Form((), meanings[held.dtype], has_zero_points=has_zero_points)
 
 
-def _two_to(power: Tensor | int) -> Tensor | float:
-    """2^power, in fp64 exactly, as `exp2` is not everywhere."""
-    if isinstance(power, int):
-        return math.ldexp(1.0, power)
-    return (power + 1023 << 52).view(torch.float64)
+def _panels(weight: QTensor) -> Form | None:
+    """That of numbers below 8 bits, in panels."""
+    panels, grid = weight.panels, weight.grid
+    assert panels is not None
+    held = weight.packed
+    if held.dtype != torch.uint8 or tuple(held.shape) != (panels.n_bytes,):
+        return None
+    widths = tuple(plane.width for plane in panels.planes)
+    has_zero_points = weight.zero_point is not None
+    if grid.bits <= 4:
+        return Form(widths, "table", has_zero_points=has_zero_points)
+    if grid.format.kind != "integer":
+        return None
+    return Form(widths, "integer", grid.offset, has_zero_points)
 
 
-_PLACES = {
-    count: torch.tensor([[2.0 ** (8 * i) for i in range(count)]], dtype=torch.float64)
-    for count in COUNTS
-}
-"""What a one in each slice is worth, in ones of the least."""
+@cache
+def _levels(format: Format) -> Tensor:
+    """The values of a grid's codes as they are packed, again and again up to sixteen."""
+    grid = grid_of(format)
+    with torch.inference_mode(False):
+        codes = torch.arange(1 << grid.bits, dtype=torch.uint8)
+        codes = codes.sub_(grid.offset).view(grid.dtype) if grid.offset else codes
+        return grid.decode(codes).repeat(16 >> grid.bits).contiguous()
+
+
+def _groups(weight: QTensor) -> int:
+    """Scales of each row."""
+    return weight.scale.shape[1] if weight.scale.ndim == 2 else 1
+
+
+def _by_group(scales: Tensor | None) -> Tensor | None:
+    """Scales or zero points as (groups, rows) in memory, as those of a weight lie that is held."""
+    return scales.t().contiguous() if scales is not None and scales.ndim == 2 else scales

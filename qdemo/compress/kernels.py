@@ -1,8 +1,9 @@
 """The product of float activations and quantized weights; no float copy of the weights exists.
 
-Which way is taken, by the rows of activations (measured by `python -m tests.bench.products`):
+Which way is taken, by the rows of activations :
 
-- up to `FEW`, on a CPU, int8 weights whose rows have one scale are multiplied as such (`cpu`);
+- few rows, on a CPU: by a loop that is compiled for it, which decodes the weights as it reads them
+  (`cpu`); without it int8 weights whose rows have one scale are multiplied as such (`slices`);
 - else some rows of weights at a time are made floats in memory that is used again and stays in
   the cache. Up to `_AS_THEY_LIE` packed ones are not put in order before: each panel of 16 rows
   takes part in one product of many small matrices, and it is the activations whose columns are put
@@ -13,15 +14,22 @@ A scale that a whole row shares is applied to the product, which is shorter than
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.compress import cpu
+from qdemo.compress import slices
+from qdemo.loops import machine
 from qdemo.numerics.blocks import converted, scratch, tile_size
+from qdemo.numerics.linear import quantize_tensor
 from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.messages import say
+from qdemo.spec.scheme import Scheme
 
 FEW = 24
 """Rows of activations up to which integers are multiplied as such, on a CPU."""
@@ -32,42 +40,75 @@ _AS_THEY_LIE = 96
 never are, as a CPU multiplies many small matrices of that slowly."""
 
 
-def quantized_linear(x: Tensor, weight: QTensor, bias: Tensor | None) -> Tensor:
+def quantized_linear(
+    x: Tensor, weight: QTensor, bias: Tensor | None, bits: int | None = None
+) -> Tensor:
     """x · dequantize(weight)ᵀ + bias, within the rounding of the dtype of `x`.
 
     `x` is (..., in_features), `weight` (out_features, in_features), the result
-    (..., out_features). The gradient reaches `x` and `bias`.
+    (..., out_features). With `bits` of 8, each row of `x` is rounded to int8 before, with a scale
+    of its own. The gradient reaches `x` and `bias`, and passes that rounding.
     """
     flat = x.flatten(0, -2) if x.ndim > 1 else x[None]
     if x.requires_grad and torch.is_grad_enabled():
-        out: Tensor = _Product.apply(flat, weight)  # type: ignore[no-untyped-call]
+        out: Tensor = _Product.apply(flat, weight, bits)  # type: ignore[no-untyped-call]
     else:
-        out = _product(flat, weight)
+        out = _product(flat, weight, bits)
     out = out.view(*x.shape[:-1], weight.shape[0])
     return out if bias is None else out + bias
+
+
+def way_of(weight: QTensor) -> str:
+    """How few rows of activations are multiplied with that weight here, in a few words."""
+    loops = _loops() if weight.packed.is_cpu else None
+    here = machine.machine()
+    if loops is None or here is None or not loops.has_loop(weight):
+        return say("torch's general way")
+    return say("vector loops, {instructions}", instructions=here.name)
+
+
+@cache
+def _loops() -> ModuleType | None:
+    """The products by loops, where there are any: else not even what writes them is there."""
+    return import_module("qdemo.compress.cpu") if machine.machine() is not None else None
+
+
+def prepare() -> None:
+    """Have the loops of all usual formats compiled, where there are any."""
+    if (loops := _loops()) is not None:
+        loops.prepare()
 
 
 class _Product(torch.autograd.Function):
     """x · Ŵᵀ; for the gradient of `x` the weights are made floats once more."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: QTensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: QTensor, bits: int | None) -> Tensor:
         ctx.weight = weight
-        return _product(x, weight)
+        return _product(x, weight, bits)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         out = grad.new_zeros(len(grad), ctx.weight.shape[1])
         for rows, part in ctx.weight.pieces(_height(grad, ctx.weight)):
             out.addmm_(grad[:, rows], part.dequantize(grad.dtype))
-        return out, None
+        return out, None, None
 
 
-def _product(x: Tensor, weight: QTensor) -> Tensor:
-    few = x.is_cpu and x.shape[0] <= FEW
-    out = cpu.in_integers(x, weight, _BLOCK) if few else None
+def _product(x: Tensor, weight: QTensor, bits: int | None) -> Tensor:
+    loops = _loops() if x.is_cpu else None
+    out: Tensor | None = None if loops is None else loops.times(x, weight, bits)
+    if out is not None:
+        return out
+    if bits:
+        x = quantize_tensor(x, _BY_TOKEN).dequantize(x.dtype)
+    if x.is_cpu and x.shape[0] <= FEW:
+        out = slices.in_integers(x, weight, _BLOCK)
     return _in_blocks(x, weight) if out is None else out
+
+
+_BY_TOKEN = Scheme("int8")
 
 
 def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:

@@ -35,8 +35,10 @@ class QWeight(nn.Module):
         self.scheme, self.shape = held.scheme, held.shape
         self._last: QTensor | None = None  # each token asks for it at every layer
         for role, tensor in held.tensors.items():
-            # Here, once: what is mapped from a file would be copied at each product else.
-            self.register_buffer(role, aligned(tensor))
+            # Here, once: what is mapped from a file would be copied at each product else. Of
+            # groups, kernels read the scales of 16 rows at once, so these lie side by side.
+            by_group = role != "codes" and tensor.ndim == 2
+            self.register_buffer(role, aligned(tensor.t()).t() if by_group else aligned(tensor))
 
     @property
     def tensors(self) -> dict[str, Tensor]:

@@ -20,6 +20,10 @@ from qdemo.loops.emit import F16, F32, I8, I16, I32, LANES, Emitter, Value, i64,
 STEP = 8
 """Numbers of a row that are taken at once out of a panel; rows and groups are multiples of it."""
 
+AHEAD = 2048
+"""How many bytes before they are needed weights are fetched, where a CPU does not foresee them, as
+those of four panels side by side."""
+
 Scales = Literal["fp32", "fp16", "e8m0", "nested"]
 Meaning = Literal["table", "integer", "fp8_e4m3", "fp8_e5m2"]
 
@@ -31,7 +35,7 @@ class Form:
     `planes` are the widths of the planes of a panel, lowest bits first; none where a number is a
     byte of a row. Integers count from `offset`; bytes have their sign. `scales` are fp32, fp16,
     powers of two (e8m0), or `nested`: a signed byte for each group, in units of an fp32 for
-    `several` groups.
+    `several` groups. Where they `are_shared` there is one scale, and zero point, for all.
     """
 
     planes: tuple[int, ...]
@@ -40,6 +44,7 @@ class Form:
     has_zero_points: bool = False
     scales: Scales = "fp32"
     several: int = 1
+    are_shared: bool = False
 
     @property
     def multiple(self) -> int:
@@ -76,8 +81,10 @@ class Weights:
 
     def scale(self, group: Value, row: Value, lanes: int) -> Value:
         """Scales of rows from `row` on, as fp32."""
+        if self.form.are_shared and lanes > 1:
+            return self.e.splat(self.scale(group, row, 1), lanes)
         e, b = self.e, self.e.b
-        place = b.add(b.mul(group, self.n), row)
+        place = self._place(group, row)
         match self.form.scales:
             case "fp32":
                 return e.load(self.scales, vector(F32, lanes), place, align=4)
@@ -91,17 +98,23 @@ class Weights:
                 return b.bitcast(bits, vector(F32, lanes))
             case "nested":
                 own = b.sext(e.load(self.scales, vector(I8, lanes), place), vector(I32, lanes))
-                outer = b.mul(b.udiv(group, i64(self.form.several)), self.n)
-                unit = e.load(self.outer, vector(F32, lanes), b.add(outer, row), align=4)
+                outer = self._place(b.udiv(group, i64(self.form.several)), row)
+                unit = e.load(self.outer, vector(F32, lanes), outer, align=4)
                 return b.fmul(b.sitofp(own, unit.type), unit)
 
     def zero(self, group: Value, row: Value, lanes: int) -> Value | None:
         """Zero points of rows from `row` on, as fp32; None where there are none."""
         if not self.form.has_zero_points:
             return None
-        place = self.e.b.add(self.e.b.mul(group, self.n), row)
-        own = self.e.load(self.zeros, vector(I8, lanes), place)
+        if self.form.are_shared and lanes > 1:
+            return self.e.splat(self.zero(group, row, 1), lanes)
+        own = self.e.load(self.zeros, vector(I8, lanes), self._place(group, row))
         return self.e.b.uitofp(own, vector(F32, lanes))
+
+    def _place(self, group: Value, row: Value) -> Value:
+        """Of what belongs to a group of rows, in the order (groups, rows)."""
+        b = self.e.b
+        return i64(0) if self.form.are_shared else b.add(b.mul(group, self.n), row)
 
     def levels(self, lanes: int) -> Value | None:
         """What `decoded` needs besides, loaded once."""
@@ -115,6 +128,8 @@ class Weights:
         held: list[list[Value]] = []  # of each plane, the bytes that hold STEP numbers
         for place, width in zip(panel.planes, self.form.planes, strict=True):
             at = b.udiv(b.mul(k, i64(width)), i64(8))
+            if panel.lanes > 1:
+                e.prefetch(e.at(place, b.add(b.mul(at, panel.stride), i64(AHEAD))))
             rows = (b.mul(b.add(at, i64(i)), panel.stride) for i in range(width))
             held.append([b.zext(e.load(e.at(place, row), vector(I8, panel.lanes)), wide)
                          for row in rows])  # fmt: skip

@@ -39,6 +39,9 @@ def of(type: Value, value: float | Sequence[float]) -> Value:
     return ir.Constant(type, value)
 
 
+NOWHERE = ir.Constant(POINTER, None)
+
+
 def i64(value: int) -> Value:
     """A constant size or place."""
     return ir.Constant(I64, value)
@@ -47,9 +50,9 @@ def i64(value: int) -> Value:
 class Emitter:
     """Writes one function: `b` is llvmlite's builder, for what needs no words of ours."""
 
-    def __init__(self, function: Value, kind: Kind) -> None:
-        """Begin at the start of `function`."""
-        self.function, self.kind = function, kind
+    def __init__(self, function: Value, kind: Kind, has_dots: bool = False) -> None:
+        """Begin at the start of `function`; whether the CPU has sums of four products of bytes."""
+        self.function, self.kind, self.has_dots = function, kind, has_dots
         self.module = function.module
         self.b = ir.IRBuilder(function.append_basic_block())
 
@@ -77,6 +80,11 @@ class Emitter:
         if index is not None:
             pointer = self.at(pointer, index, getattr(value.type, "element", value.type))
         self.b.store(value, pointer, align=align)
+
+    def prefetch(self, pointer: Value) -> None:
+        """Have what lies there brought nearer; there may be nothing."""
+        read, keep, data = (of(I32, i) for i in (0, 3, 1))
+        self.call("llvm.prefetch.p0", VOID, pointer, read, keep, data)
 
     def argument(self, arguments: Value, place: int) -> Value:
         """The number at a place of an array of 64-bit ones."""

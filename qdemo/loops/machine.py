@@ -50,6 +50,11 @@ class Machine:
     features: str
 
     @property
+    def has_dots(self) -> bool:
+        """Whether it adds up four products of bytes at once in each lane of 512 bits."""
+        return self.kind == "avx512" and "+avx512vnni" in self.features
+
+    @property
     def name(self) -> str:
         """As people call it."""
         return {"avx512": "AVX-512", "avx2": "AVX2"}.get(self.kind, platform.machine())
@@ -185,7 +190,7 @@ def _write(module: Any, body: Body, here: Machine, prepare: Prepare | None) -> N
     def function(name: str, result: Value, *types: Value, inside: bool = True) -> Emitter:
         made = ir.Function(module, ir.FunctionType(result, types), name)
         made.linkage = "internal" if inside else ""
-        return Emitter(made, here.kind)
+        return Emitter(made, here.kind, here.has_dots)
 
     given = [I64] * _GIVEN
     piece = function("piece", I32, POINTER, *given, I64, I64)

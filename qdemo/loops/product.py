@@ -2,78 +2,41 @@
 
 y = x · Ŵᵀ, with ŵ = scale · (number − zero point). In panels a value of x stands beside 16 rows of
 weights at once, and no sum across lanes is ever needed; where weights are bytes, 16 of a row stand
-beside 16 values of x. The products of a group add up without its scale, in blocks of `BLOCK`, whose
-sums are added up and scaled: so the rounding errors of long rows stay small.
+beside 16 values of x.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
-from qdemo.loops.codes import STEP, Form, Panel, Weights, narrowed, widened
-from qdemo.loops.emit import (
-    F16,
-    F32,
-    I16,
-    I32,
-    I64,
-    LANES,
-    POINTER,
-    Emitter,
-    Kind,
-    Value,
-    i64,
-    of,
-    vector,
-)  # fmt: skip
+from qdemo.loops.activations import as_bytes, as_fp32
+from qdemo.loops.codes import AHEAD, STEP, Form, Panel, Weights
+from qdemo.loops.emit import F32, I8, I32, LANES, Emitter, Value, i64, of, vector
 from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
-
-BLOCK = 64
-"""Products that are added up before their sum is added to others."""
-
-FLOATS = ("fp32", "bf16", "fp16")
-"""What x and y may be, by the number that says so; fp16 where the CPU converts it."""
+from qdemo.loops.tiled import BLOCK, ONE, Product, Sums, Tile, tiles
 
 
-@dataclass(frozen=True)
-class Tile:
-    """Panels, or rows, of weights beside rows of x at a time, and how many sums of each are under
-    way at once, as an addition takes a while."""
-
-    weights: int
-    rows: int
-    sums: int
-
-
-Tiled = Callable[[Value, Value, Tile], None]
-"""Writes the product of a tile: of rows of weights from one on, and rows of x from one on."""
-
-_ONE = Tile(1, 1, 2)
-
-
-def tiles(kind: Kind, in_panels: bool) -> tuple[Tile, Tile]:
-    """For one row of x, and for more: as many sums as there are registers for."""
-    if kind == "avx512":
-        return Tile(4, 1, 2), Tile(2, 8, 1)
-    return (Tile(2, 1, 2), Tile(1, 4, 1)) if kind == "avx2" else (_ONE, Tile(1, 2, 1))
-
-
-def product(form: Form, here: Machine) -> Kernel:
+def product(form: Form, here: Machine, bits: int | None = None) -> Kernel:
     """The kernel: it is called with x, y, rows of x, and which of `FLOATS` both are, for weights
     that the work tells of, rows of weights being its items. It returns 1 where any result is
-    infinite or NaN."""
-    writer = _InPanels if form.planes else _InRows
+    infinite or NaN. With `bits` of 8 x is rounded to integers before: see `takes_integers`."""
+    writer: Any = _InPanels if form.planes else _OfIntegers if bits else _InRows
 
     def body(
         e: Emitter, arguments: Value, given: Sequence[Value], first: Value, last: Value
     ) -> Value:
-        weights = Weights.given(e, form, arguments, FIRST_OWN)
-        made = writer(weights, given)
+        made: _InPanels | _InRows = writer(Weights.given(e, form, arguments, FIRST_OWN), given)
         made.write(first, last)
         return e.load(made.flags, I32, align=4)
 
-    return compiled(body, here, _as_fp32)
+    return compiled(body, here, as_bytes if bits else as_fp32)
+
+
+def takes_integers(form: Form, group: int, here: Machine) -> bool:
+    """Whether there is a kernel with `bits` for such weights, in groups of so many."""
+    is_plain = form.meaning == "integer" and not form.planes and not form.has_zero_points
+    return is_plain and group % (4 * LANES if here.has_dots else LANES) == 0
 
 
 def chunk(n: int, threads: int, here: Machine, form: Form) -> int:
@@ -83,140 +46,7 @@ def chunk(n: int, threads: int, here: Machine, form: Form) -> int:
     return min(-(-n // (8 * threads * whole)), max(1, 2048 // whole)) * whole
 
 
-def floats(kind: Kind) -> tuple[str, ...]:
-    """Those of `FLOATS` that the kernels of that kind take."""
-    return FLOATS if _has_fp16(kind) else FLOATS[:2]
-
-
-def _has_fp16(kind: Kind) -> bool:
-    return kind != "portable"
-
-
-def _as_fp32(e: Emitter, arguments: Value, given: Sequence[Value]) -> tuple[list[Value], Value]:
-    """x as fp32, in memory of its own where it is something else."""
-    x, y, rows, floats = given
-    b = e.b
-    size = b.mul(rows, e.argument(arguments, FIRST_OWN + 1))
-    before = b.block
-    with b.if_then(b.icmp_signed("!=", floats, i64(0))):
-        memory = e.call("malloc", POINTER, b.mul(size, i64(4)))
-        for number, type in ((1, I16), (2, F16))[: None if _has_fp16(e.kind) else 1]:
-            with b.if_then(b.icmp_signed("==", floats, i64(number))):
-                _convert(e, b.inttoptr(x, POINTER), type, memory, size)
-        converted, inside = b.ptrtoint(memory, I64), b.block
-    found, to_free = b.phi(I64), b.phi(POINTER)
-    found.add_incoming(x, before)
-    found.add_incoming(converted, inside)
-    to_free.add_incoming(of(POINTER, None), before)
-    to_free.add_incoming(memory, inside)
-    return [found, y, rows, floats], to_free
-
-
-def _convert(e: Emitter, source: Value, type: Value, target: Value, size: Value) -> None:
-    """Vectors at a time, and what is left one by one."""
-    whole = e.b.and_(size, i64(-LANES))
-    for start, stop, lanes in ((i64(0), whole, LANES), (whole, size, 1)):
-        e.loop(start, stop, lanes, lambda i, _, lanes=lanes: e.store(
-            widened(e, e.load(source, vector(type, lanes), i)), target, i, align=4))  # fmt: skip
-
-
-class _Product:
-    """What both ways of lying share."""
-
-    def __init__(self, weights: Weights, given: Sequence[Value]) -> None:
-        self.w, self.e, self.b = weights, weights.e, weights.e.b
-        x, y, self.rows, self.floats = given
-        self.x, self.y = self.b.inttoptr(x, POINTER), self.b.inttoptr(y, POINTER)
-        self.n_groups = self.b.udiv(self.w.length, self.w.group)
-        self.flags = self.b.alloca(I32)
-        self.e.store(of(I32, 0), self.flags, align=4)
-
-    def row(self, m: Value, i: int) -> Value:
-        """m + i; where there is no such row, the last one again."""
-        return self.e.least(self.b.add(m, i64(i)), self.b.sub(self.rows, i64(1))) if i else m
-
-    def x_rows(self, m: Value, count: int) -> list[Value]:
-        """Where rows of x lie."""
-        places = (self.b.mul(self.row(m, i), self.w.length) for i in range(count))
-        return [self.e.at(self.x, place, F32) for place in places]
-
-    def put(self, value: Value, m: Value, row: Value) -> None:
-        """Store results of rows of weights from `row` on, and note where one is not finite."""
-        e, b = self.e, self.b
-        lanes = getattr(value.type, "count", 1)
-        exponent = of(vector(I32, lanes), 0x7F800000)
-        odd = b.icmp_signed("==", b.and_(b.bitcast(value, exponent.type), exponent), exponent)
-        marks = b.zext(odd, exponent.type)
-        mark = e.call(f"llvm.vector.reduce.or.v{lanes}i32", I32, marks) if lanes > 1 else marks
-        e.store(b.or_(e.load(self.flags, I32, align=4), mark), self.flags, align=4)
-        place = b.add(b.mul(m, self.w.n), row)
-        ways = [lambda: value, lambda: narrowed(e, value)]
-        ways += [lambda: b.fptrunc(value, vector(F16, lanes))] if _has_fp16(e.kind) else []
-        for number, made in enumerate(ways):
-            with b.if_then(b.icmp_signed("==", self.floats, i64(number))):
-                e.store(made(), self.y, place, align=2)
-
-    def over_rows(self, first: Value, last: Value, lanes: int, one: Tiled) -> Value:
-        """Write `one` for whole tiles of weights from `first` on, of the tile that fits the rows of
-        x; the first row of weights that is left."""
-        b, done = self.b, self.b.alloca(I64)
-
-        def all_of(tile: Tile) -> None:
-            step = tile.weights * lanes
-            whole = b.sub(last, b.urem(b.sub(last, first), i64(step)))
-            self.e.store(whole, done, align=8)
-            self.e.loop(first, whole, step, lambda n, _: self.each(
-                lambda m: one(n, m, tile), tile.rows))  # fmt: skip
-
-        single, several = tiles(self.e.kind, bool(self.w.form.planes))
-        with b.if_else(b.icmp_signed("==", self.rows, i64(1))) as (alone, together):
-            with alone:
-                all_of(single)
-            with together:
-                all_of(several)
-        return self.e.load(done, I64, align=8)
-
-    def each(self, one: Callable[[Value], None], step: int = 1) -> None:
-        """Write `one` for all rows of x, so many at a time."""
-        self.e.loop(i64(0), self.rows, step, lambda m, _: one(m))
-
-    def over_groups(
-        self,
-        sums: Callable[[Value, Value, Value], list[Value]],
-        scales: Callable[[Value], list[Value]],
-        count: int,
-        lanes: int = LANES,
-        block: int | None = None,
-    ) -> list[Value]:
-        """`count` sums over whole rows of weights. Those of group g between two places come from
-        `sums`, where there is a `block` one after the other; `scales` gives what they are
-        multiplied with, again and again for each row of x."""
-        nothing = [of(vector(F32, lanes), 0.0)] * count
-
-        def group(g: Value, total: list[Value]) -> list[Value]:
-            start = self.b.mul(g, self.w.group)
-            end = self.b.add(start, self.w.group)
-
-            def part(k: Value, so_far: list[Value]) -> list[Value]:
-                found = sums(g, k, self.e.least(self.b.add(k, i64(block or 0)), end))
-                return [self.b.fadd(a, c) for a, c in zip(so_far, found, strict=True)]
-
-            by = scales(g)
-            whole = self.e.loop(start, end, block, part, nothing) if block else sums(g, start, end)
-            return [self.e.multiply_add(one, by[i % len(by)], so_far)
-                    for i, (one, so_far) in enumerate(zip(whole, total, strict=True))]  # fmt: skip
-
-        return self.e.loop(i64(0), self.n_groups, 1, group, nothing)
-
-    def folded(self, sums: list[Value], several: int) -> list[Value]:
-        """Sums of which `several` each are one."""
-        found = sums[::several]
-        for i in range(1, several):
-            found = [self.b.fadd(a, c) for a, c in zip(found, sums[i::several], strict=True)]
-        return found
-
-
-class _InPanels(_Product):
+class _InPanels(Product):
     """16 rows of weights in the lanes, a value of x in all of them."""
 
     def write(self, first: Value, last: Value) -> None:
@@ -224,11 +54,11 @@ class _InPanels(_Product):
         b, full = self.b, self.b.and_(self.w.n, i64(-LANES))
         end = self.e.least(last, full)
         left = self.over_rows(first, end, LANES, self._panels)
-        self.e.loop(left, end, LANES, lambda n, _: self.each(lambda m: self._panels(n, m, _ONE)))
+        self.e.loop(left, end, LANES, lambda n, _: self.each(lambda m: self._panels(n, m, ONE)))
         narrow = Panel.of(self.w, full, 1, b.sub(self.w.n, full))
         start = b.select(b.icmp_signed("<", first, full), full, first)
         self.e.loop(start, last, 1, lambda n, _: self.each(lambda m: self._tile(
-            [narrow.lane(self.e, b.sub(n, full))], [n], m, _ONE)))  # fmt: skip
+            [narrow.lane(self.e, b.sub(n, full))], [n], m, ONE)))  # fmt: skip
 
     def _panels(self, n: Value, m: Value, tile: Tile) -> None:
         firsts = [self.b.add(n, i64(LANES * i)) for i in range(tile.weights)]
@@ -268,23 +98,41 @@ class _InPanels(_Product):
                 self.put(found[r * len(panels) + p], self.row(m, r), first)
 
 
-class _InRows(_Product):
+class _InRows(Product):
     """16 weights of a row in the lanes, beside 16 values of x."""
 
     def write(self, first: Value, last: Value) -> None:
         """Several rows at a time, then row by row."""
         left = self.over_rows(first, last, 1, self._tile)
-        self.e.loop(left, last, 1, lambda n, _: self.each(lambda m: self._tile(n, m, _ONE)))
+        self.e.loop(left, last, 1, lambda n, _: self.each(lambda m: self._tile(n, m, ONE)))
 
     def _tile(self, n: Value, m: Value, tile: Tile) -> None:
         rows = [self.b.add(n, i64(i)) for i in range(tile.weights)]
         places = [self.e.at(self.w.codes, self.b.mul(row, self.w.length)) for row in rows]
+        count = tile.weights * tile.rows
+
+        def scales(g: Value) -> list[Value]:
+            return [self.e.splat(self.w.scale(g, row, 1)) for row in rows]
+
+        found = self.over_groups(self._sums(rows, places, m, tile), scales, count)
+        for r in range(tile.rows):
+            own = found[r * tile.weights : (r + 1) * tile.weights]
+            whole = self._in_lanes([self.e.sum(one) for one in own])
+            self.put(self._in_units(whole, self.row(m, r)), self.row(m, r), n)
+
+    def _in_units(self, value: Value, m: Value) -> Value:
+        """Results for row m of x; here they are what they are."""
+        return value
+
+    def _sums(self, rows: list[Value], places: list[Value], m: Value, tile: Tile) -> Sums:
+        """Those of a tile over a group, before they are scaled."""
         xs, count = self.x_rows(m, tile.rows), tile.weights * tile.rows
 
         def sums(g: Value, start: Value, end: Value) -> list[Value]:
             zeros = [self.w.zero(g, row, 1) for row in rows]
 
             def step(k: Value, sums: list[Value]) -> list[Value]:
+                self._fetch(places, k, tile)
                 values = [self.e.load(x, vector(F32), k, align=4) for x in xs]
                 for p, place in enumerate(places):
                     number = self.w.in_row(place, k)
@@ -300,13 +148,12 @@ class _InRows(_Product):
             nothing = [of(vector(F32), 0.0)] * (count * tile.sums)
             return self.folded(self.e.loop(start, end, LANES, step, nothing), tile.sums)
 
-        def scales(g: Value) -> list[Value]:
-            return [self.e.splat(self.w.scale(g, row, 1)) for row in rows]
+        return sums
 
-        found = self.over_groups(sums, scales, count)
-        for r in range(tile.rows):
-            own = found[r * tile.weights : (r + 1) * tile.weights]
-            self.put(self._in_lanes([self.e.sum(one) for one in own]), self.row(m, r), n)
+    def _fetch(self, places: list[Value], k: Value, tile: Tile) -> None:
+        """Bring what comes later nearer: a CPU foresees eight rows side by side, and not two."""
+        for place in places if tile.rows > 1 else ():
+            self.e.prefetch(self.e.at(place, self.b.add(k, i64(AHEAD))))
 
     def _in_lanes(self, values: list[Value]) -> Value:
         if len(values) == 1:
@@ -315,3 +162,59 @@ class _InRows(_Product):
         for i, value in enumerate(values):
             made = self.b.insert_element(made, value, of(I32, i))
         return made
+
+
+class _OfIntegers(_InRows):
+    """16 or 64 weights of a row beside as many integers of x, whose products add up exactly."""
+
+    def x_rows(self, m: Value, count: int) -> list[Value]:
+        """Where integers of x lie: behind the units of all rows."""
+        integers = self.e.at(self.x, self.b.mul(self.rows, i64(4)))
+        return [
+            self.e.at(integers, self.b.mul(self.row(m, i), self.w.length)) for i in range(count)
+        ]
+
+    def _in_units(self, value: Value, m: Value) -> Value:
+        unit = self.e.load(self.x, F32, m, align=4)
+        lanes = getattr(value.type, "count", 1)
+        return self.b.fmul(value, self.e.splat(unit, lanes))
+
+    def _sums(self, rows: list[Value], places: list[Value], m: Value, tile: Tile) -> Sums:
+        xs, count = self.x_rows(m, tile.rows), tile.weights * tile.rows
+        several = 4 if self.e.has_dots else 1  # products that one lane adds up
+        extra = tile.weights if self.e.has_dots else 0
+
+        def sums(_: Value, start: Value, end: Value) -> list[Value]:
+            def step(k: Value, sums: list[Value]) -> list[Value]:
+                self._fetch(places, k, tile)
+                own = [self._some(place, k, several) for place in places]
+                for r, x in enumerate(xs):
+                    value = self._some(x, k, several)
+                    for p, weights in enumerate(own):
+                        at = r * tile.weights + p
+                        sums[at] = self._dot(sums[at], value, weights)
+                for p in range(extra):  # what the 128 more of each x adds
+                    more = of(vector(I32), -0x7F7F7F80)
+                    sums[count + p] = self._dot(sums[count + p], more, own[p])
+                return sums
+
+            nothing = [of(vector(I32), 0)] * (count + extra)
+            found = self.e.loop(start, end, LANES * several, step, nothing)
+            if extra:
+                found = [self.b.sub(found[i], found[count + i % extra]) for i in range(count)]
+            return [self.b.sitofp(one, vector(F32)) for one in found]
+
+        return sums
+
+    def _some(self, place: Value, k: Value, several: int) -> Value:
+        """64 bytes as 16 integers of 32 bits, or 16 bytes, each an integer of 32 bits."""
+        if several > 1:
+            return self.e.load(self.e.at(place, k), vector(I32))
+        return self.b.sext(self.e.load(self.e.at(place, k), vector(I8)), vector(I32))
+
+    def _dot(self, so_far: Value, x: Value, weights: Value) -> Value:
+        if not self.e.has_dots:
+            return self.b.add(so_far, self.b.mul(x, weights))
+        bytes = vector(I8, 4 * LANES)
+        x, weights = (self.b.bitcast(one, bytes) for one in (x, weights))
+        return self.e.call("llvm.x86.avx512.vpdpbusd.512", so_far.type, so_far, x, weights)

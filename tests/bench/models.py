@@ -16,6 +16,13 @@ from tests.hub_checkpoints import BLIP, FLAN, random_blip, random_t5
 
 PROMPT = 24  # tokens
 TINY, BASE = "t5-tiny", "google/flan-t5-base"
+MIDDLE = "T5 of 160 million"
+SHAPES = {
+    MIDDLE: {
+        "d_model": 640, "d_ff": 1792, "num_layers": 10, "num_decoder_layers": 10, "num_heads": 10,
+    }
+}  # fmt: skip
+"""Shapes that are in no catalogue, beside FLAN-T5-small's."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,19 @@ def subject(name):
     if name == BLIP:
         prompt = _endless({"pixel_values": torch.randn(1, 3, 384, 384)}, start=30522)
         return Subject(name, random_blip(name), _without_words(Captioning), prompt)
-    model = load(CATALOGUE[name]).model if name == TINY else random_t5(name)
+    model = load(CATALOGUE[name]).model if name == TINY else _random(name)
     ids = torch.randint(3, model.config.vocab_size - 100, (1, PROMPT))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     return Subject(name, model, _without_words(Text2Text), _endless(inputs, start=0))
+
+
+def _random(name):
+    return random_t5(FLAN, **SHAPES[name]) if name in SHAPES else random_t5(name)
+
+
+def short(name):
+    """A model's name in a table."""
+    return {FLAN: "FLAN-T5-small", BASE: "FLAN-T5-base"}.get(name, name)
 
 
 def _endless(inputs, start):
@@ -67,4 +83,4 @@ def _without_words(family):
     return made
 
 
-__all__ = ["BASE", "BLIP", "FLAN", "TINY", "Subject", "subject"]
+__all__ = ["BASE", "BLIP", "FLAN", "MIDDLE", "TINY", "Subject", "short", "subject"]

@@ -3,6 +3,8 @@
 import copy
 import importlib.util
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -29,20 +31,24 @@ def torch_dynamic(model):
         quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8, inplace=True)
 
 
+@dataclass(frozen=True)
+class Peer:
+    """Another library: `change` quantizes a model in place."""
+
+    package: str
+    change: Callable[[nn.Module], None]
+
+
+DYNAMIC = "torch quantize_dynamic (activations too)"
 PEERS = {
-    "optimum-quanto qint8": ("optimum", quanto_int8),
-    "torchao Int8WeightOnly": ("torchao", torchao_int8),
-    "torch quantize_dynamic (activations too)": ("torch", torch_dynamic),
+    "optimum-quanto qint8": Peer("optimum", quanto_int8),
+    "torchao Int8WeightOnly": Peer("torchao", torchao_int8),
+    DYNAMIC: Peer("torch", torch_dynamic),
 }
 
 
-def installed():
-    """What can be measured here, by name: each changes a model in place."""
-    return {
-        name: change
-        for name, (package, change) in PEERS.items()
-        if importlib.util.find_spec(package) is not None
-    }
+def is_installed(peer):
+    return importlib.util.find_spec(peer.package) is not None
 
 
 def changed(model, change):

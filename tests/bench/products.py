@@ -1,54 +1,50 @@
-"""Where the ways of multiplying by int8 weights cross: python -m tests.bench.products.
+"""One product of a layer, ours and torch's fp32: python -m tests.bench.products.
 
-One product in microseconds, the weights not in the cache. `qdemo.compress.kernels.FEW` is where
-multiplying integers stops being the fastest.
+Each way goes once through as many matrices of a shape as hold the weights that each token of
+FLAN-T5-small reads, so that they lie where a model's do: fp32 in memory, 4 bits perhaps in a cache.
 """
 
 import torch
 from torch.nn.functional import linear
 
 from qdemo import Scheme, quantize_tensor
-from qdemo.compress import kernels
-from tests.bench.timing import medians
+from qdemo.compress.kernels import quantized_linear
+from tests.bench.table import Growth, number
+from tests.bench.timing import interleaved
 
-SHAPES = ((384, 512), (1024, 512), (3072, 768), (32128, 512))
-ROWS = (1, 4, 8, 16, 24, 32, 64, 200)
-CACHED = 64 << 20  # bytes that caches may hold
-
-
-def main():
-    print(f"{'weights':>12}{'rows':>6}{'dtype':>7}{'float':>9}{'integers':>10}{'blocks':>9}  µs")
-    for shape in SHAPES:
-        several = 1 + CACHED // (shape[0] * shape[1])
-        weights = [torch.randn(shape) for _ in range(several)]
-        held = [quantize_tensor(w, Scheme("int8")) for w in weights]
-        for dtype in (torch.float32, torch.bfloat16):
-            floats = [w.to(dtype) for w in weights]
-            for rows in ROWS:
-                x = torch.randn(rows, shape[1]).to(dtype)
-                found = medians(ways(x, floats, held), rounds=3)
-                told = "".join(f"{1e6 * found[way] / several:10.0f}" for way in found)
-                print(f"{shape[0]:6} × {shape[1]:3}{rows:6}{str(dtype)[6:10]:>7}{told}", flush=True)
+SHAPES = ((512, 512), (1024, 512), (512, 1024), (32128, 512), (2048, 2048), (8192, 2048))
+ROWS = (1, 2, 4, 8, 16, 24, 32, 64, 200)
+FORMATS = ("int8", "int4-g64", "nf4-g64", "int3-g64", "int2-g64")
+WEIGHTS = 40_000_000
 
 
-def ways(x, floats, held):
+@torch.inference_mode()
+def by_rows(rounds, shapes=SHAPES, rows=ROWS):
+    """For each shape: fp32 in microseconds, then each format's ratio to it."""
+    cells = [row for shape in shapes for row in _shape(shape, rows, rounds)]
+    title = "With the rows of activations (one product; fp32 in µs, then the ratio to it)"
+    return Growth(title, ("weights", "format", *map(str, rows)), tuple(cells))
+
+
+def _shape(shape, rows, rounds):
+    count = max(1, WEIGHTS // (shape[0] * shape[1]))
+    floats = [torch.randn(shape) for _ in range(count)]
+    held = {text: [quantize_tensor(w, Scheme.parse(text)) for w in floats] for text in FORMATS}
+    found = [interleaved(_ways(torch.randn(n, shape[1]), floats, held), rounds) for n in rows]
+    named = f"{shape[0]} × {shape[1]}"
+    yield named, "fp32", *(number(1e6 * each.median("fp32") / count) for each in found)
+    for text in FORMATS:
+        yield named, text, *(f"{each.ratio(text, 'fp32').median:.2f}" for each in found)
+
+
+def _ways(x, floats, held):
     """Each goes once through all weights."""
-
-    def with_few(few):
-        def product():
-            kernels.FEW = few
-            for weight in held:
-                kernels.quantized_linear(x, weight, None)
-
-        return product
-
-    return {
-        "float": lambda: [linear(x, w) for w in floats],
-        "integers": with_few(1 << 30),
-        "blocks": with_few(-1),
+    ours = {
+        text: lambda every=every: [quantized_linear(x, w, None) for w in every]
+        for text, every in held.items()
     }
+    return {"fp32": lambda: [linear(x, w) for w in floats]} | ours
 
 
 if __name__ == "__main__":
-    with torch.inference_mode():
-        main()
+    print(by_rows(rounds=5))

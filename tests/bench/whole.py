@@ -17,9 +17,9 @@ from qdemo.models.catalogue import CATALOGUE
 from qdemo.models.loading import Loaded
 from qdemo.ui import charts, held
 from tests.bench.memory import memory_of
-from tests.bench.models import BLIP, FLAN, subject
-from tests.bench.table import Line
-from tests.bench.timing import medians
+from tests.bench.models import BLIP, FLAN, short, subject
+from tests.bench.table import Goal, Growth, Line, number
+from tests.bench.timing import interleaved
 
 FORMATS = ("fp16", "bf16", "int8")
 TOKENS = 32
@@ -37,23 +37,35 @@ def comparison(rounds):
             given.generate(model, TOKENS)
             given.score(model, tokens)
 
-    found = medians({"bare": bare, "whole": lambda: whole(given, variants)}, rounds)
+    found = interleaved({"bare": bare, "whole": lambda: whole(given, variants)}, rounds)
     task = f"fp32, fp16, bf16 and int8, {TOKENS} tokens"
-    yield Line(task, "the four generations and scoring passes alone", found["bare"], 1.0)
-    ratio = found["whole"] / found["bare"]
-    yield Line(task, "qdemo, the whole comparison", found["whole"], ratio, goal="ratio 1.25")
+    yield Line(task, "generating and scoring alone", found.median("bare"), 1.0)
+    spread = found.ratio("whole", "bare")
+    yield Line(task, "qdemo, the whole comparison", found.median("whole"), spread.median,
+               goal=Goal.parse("≤ 1.20"), spread=spread)  # fmt: skip
 
 
-def formats(rounds):
+def by_formats(rounds):
     """How a comparison grows with the number of formats."""
     given = subject(FLAN)
     names = ("bf16", "int8", "fp16", "int8@bf16", "int4-g64", "int4", "int3", "int2")
-    several = {n: [Variant.parse(name) for name in names[:n]] for n in (1, 2, 4, 8)}
-    ways = {n: lambda v=variants: whole(given, v) for n, variants in several.items()}
-    found = medians(ways, min(rounds, 3))
-    for count, took in found.items():
-        task = f"fp32 and {count} more, {TOKENS} tokens"
-        yield Line(task, "qdemo, the whole comparison", took, took / found[1])
+    counts = (1, 2, 4, 8)
+    ways = {}
+    for count in counts:
+        variants = [Variant.parse(name) for name in names[:count]]
+        ways[count] = lambda v=variants: whole(given, v)
+    found = interleaved(ways, rounds)
+    rows = tuple(
+        (
+            ", ".join(names[:n]),
+            str(n),
+            number(1000 * found.median(n)),
+            "1.00" if n == 1 else str(found.ratio(n, 1)),
+        )
+        for n in counts
+    )
+    title = f"With the number of formats (a whole comparison, {TOKENS} tokens, {short(FLAN)})"
+    return Growth(title, ("beside fp32", "formats", "ms", "ratio to one (quartiles)"), rows)
 
 
 def whole(given, variants):
@@ -97,7 +109,9 @@ def loading():
                 out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
                 took, more, size = map(float, out.split()[-3:])
                 task = f"load {name.rpartition('/')[2]}, first token"
-                yield Line(task, how, took, more / size, int(more), goal="ratio: memory / weights")
+                # Of memory there is a ratio too, to the weights: it goes with the way.
+                told = f"{how}, {more / size:.2f} × the weights in memory"
+                yield Line(task, told, took, held=int(more))
 
 
 def first_answer(folder, name, how):

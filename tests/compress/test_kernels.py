@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import linear
 
 from qdemo import Scheme, quantize_tensor
-from qdemo.compress import cpu, kernels
+from qdemo.compress import kernels, slices
 from qdemo.numerics import insides
 
 SCHEMES = [
@@ -16,7 +16,7 @@ SCHEMES = [
     "int3-affine", "int3", "int2-tensor", "fp8_e4m3", "fp8_e5m2-g4", "nf4-g8", "nf4-tensor",
     "nf3-g24", "fp4bnb-g4", "e2m1", "e2m1-g8", "int4-tensor-affine", "int5-g8-affine", "int7-g6",
 ]  # fmt: skip
-LONGEST = max(cpu.LENGTHS)
+LONGEST = max(slices.LENGTHS)
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 
 
@@ -40,14 +40,18 @@ def assert_is_the_product(ours, x, weight):
     assert ((ours.double() - wanted).abs() <= bound(x, weight)).all()
 
 
-@pytest.fixture(params=["as it is", "without integers", "in small blocks", "slow integers"])
+@pytest.fixture(
+    params=["as it is", "without loops", "without integers", "in small blocks", "slow integers"]
+)
 def _ways(request, monkeypatch):
+    if request.param != "as it is":
+        monkeypatch.setattr(kernels, "_loops", lambda: None)
     if request.param == "without integers":
         monkeypatch.setattr(kernels, "FEW", -1)
     if request.param == "in small blocks":
         monkeypatch.setattr(kernels, "_BLOCK", 200)  # several, the last one shorter
     if request.param == "slow integers":
-        monkeypatch.setattr(cpu, "is_fast", lambda: False)
+        monkeypatch.setattr(slices, "is_fast", lambda: False)
 
 
 @pytest.mark.usefixtures("_ways")
@@ -148,15 +152,15 @@ def test_in_slices_the_product_is_exact_up_to_one_rounding():
     for rows in (1, 8):
         x = torch.randn(rows, 512)
         exact = x.double() @ weight.numbers().double().t() * weight.scale.double()
-        assert torch.equal(cpu.cut(x).times(weight.packed) * weight.scale, exact)
+        assert torch.equal(slices.cut(x).times(weight.packed) * weight.scale, exact)
 
 
 @pytest.mark.parametrize("smallest", [2.0**-21, 2.0**-37])
 def test_slices_hold_every_bit_or_are_not_taken(smallest):
     x = torch.tensor([[1 - 2.0**-24, (1 + 2.0**-23) * smallest, 0.0]])
     weight = torch.tensor([[1, 1, 5], [127, -127, 0]], dtype=torch.int8)
-    assert torch.equal(cpu.cut(x).times(weight), x.double() @ weight.double().t())
-    assert cpu.cut(x * torch.tensor([1, 2.0**-40, 1])) is None
+    assert torch.equal(slices.cut(x).times(weight), x.double() @ weight.double().t())
+    assert slices.cut(x * torch.tensor([1, 2.0**-40, 1])) is None
 
 
 def test_the_largest_integers_do_not_overflow():

@@ -1,0 +1,98 @@
+"""Quantized weights made floats, some rows at a time, for products that torch computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdemo.loops.codes import STEP, Form, Panel, Weights, narrowed
+from qdemo.loops.emit import LANES, POINTER, Emitter, Value, i64
+from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
+
+
+def floats(form: Form, here: Machine, as_bf16: bool = False) -> Kernel:
+    """The kernel: it is called with memory for the values, the first row and the number of rows, of
+    weights that the work tells of, whose items are rows from that first one on.
+
+    The values, scale · (number − zero point), are fp32 or bf16: those of bytes row by row, those of
+    panels (length, rows), as they come out of them.
+    """
+    write = _panels if form.planes else _rows
+
+    def body(
+        e: Emitter, arguments: Value, given: Sequence[Value], first: Value, last: Value
+    ) -> None:
+        weights = Weights.given(e, form, arguments, FIRST_OWN)
+        out, start, rows, _ = given
+        end = e.least(last, rows)
+        to = _Target(weights, e.b.inttoptr(out, POINTER), start, rows, as_bf16)
+        write(to, e.b.add(start, first), e.b.add(start, end))
+
+    return compiled(body, here)
+
+
+class _Target:
+    """Where values go."""
+
+    def __init__(
+        self, weights: Weights, out: Value, start: Value, rows: Value, as_bf16: bool
+    ) -> None:
+        self.w, self.out, self.start, self.rows, self.as_bf16 = weights, out, start, rows, as_bf16
+        self.e, self.b = weights.e, weights.e.b
+
+    def put(self, value: Value, place: Value) -> None:
+        """Store a vector there, in the unit of values."""
+        self.e.store(narrowed(self.e, value) if self.as_bf16 else value, self.out, place, align=2)
+
+    def value(self, number: Value, zero: Value | None, scale: Value) -> Value:
+        """scale · (number − zero point)."""
+        return self.b.fmul(number if zero is None else self.b.fsub(number, zero), scale)
+
+
+def _rows(to: _Target, first: Value, last: Value) -> None:
+    e, b, w = to.e, to.b, to.w
+
+    def row(n: Value, _: list[Value]) -> None:
+        source = e.at(w.codes, b.mul(n, w.length))
+        target = b.mul(b.sub(n, to.start), w.length)
+
+        def group(g: Value, _: list[Value]) -> None:
+            scale = e.splat(w.scale(g, n, 1))
+            zero = e.splat(w.zero(g, n, 1)) if w.form.has_zero_points else None
+            begin = b.mul(g, w.group)
+
+            def some(k: Value, _: list[Value]) -> None:
+                to.put(to.value(w.in_row(source, k), zero, scale), b.add(target, k))
+
+            e.loop(begin, b.add(begin, w.group), LANES, some)
+
+        e.loop(i64(0), b.udiv(w.length, w.group), 1, group)
+
+    e.loop(first, last, 1, row)
+
+
+def _panels(to: _Target, first: Value, last: Value) -> None:
+    e, b, w = to.e, to.b, to.w
+    full = b.and_(w.n, i64(-LANES))
+    end = e.least(last, full)
+
+    def of_rows(panel: Panel, n: Value) -> None:
+        lanes = panel.lanes
+        levels, target = w.levels(lanes), b.sub(n, to.start)
+
+        def group(g: Value, _: list[Value]) -> None:
+            scale, zero, begin = w.scale(g, n, lanes), w.zero(g, n, lanes), b.mul(g, w.group)
+
+            def some(k: Value, _: list[Value]) -> None:
+                number = w.step(panel, k, levels)
+                for i in range(STEP):
+                    place = b.mul(b.add(k, i64(i)), to.rows)
+                    to.put(to.value(number(i), zero, scale), b.add(place, target))
+
+            e.loop(begin, b.add(begin, w.group), STEP, some)
+
+        e.loop(i64(0), b.udiv(w.length, w.group), 1, group)
+
+    e.loop(first, end, LANES, lambda n, _: of_rows(Panel.of(w, n, LANES, i64(LANES)), n))
+    narrow = Panel.of(w, full, 1, b.sub(w.n, full))
+    start = b.select(b.icmp_signed("<", first, full), full, first)
+    e.loop(start, last, 1, lambda n, _: of_rows(narrow.lane(e, b.sub(n, full)), n))
