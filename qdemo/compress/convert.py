@@ -84,8 +84,8 @@ def rebuild(
 
 
 def _empty(model: nn.Module) -> Iterator[Any]:
-    """Dicts in which nothing is, such as a module has a dozen of for hooks: `deepcopy` takes most of
-    its time for them."""
+    """Dicts in which nothing is, such as a module has a dozen of for hooks: they took most of the
+    time of `deepcopy`."""
     for module in model.modules():
         for held in vars(module).values():
             if type(held) in (dict, OrderedDict) and not held:

@@ -170,11 +170,9 @@ class Weights:
         squares, steps = head.view(np.float64)[:, :2].sum(0).tolist()
         beyond, zeroed, exact = head.view(np.int64)[:, 2:5].sum(0).tolist()
         exact -= self._filled
-        counts = self._slots[:, 8 * len(HEAD) :].view(np.uint32).sum(0, dtype=np.int64)
-        counts[0] -= counts.sum() - (self._w.numel() - exact)  # zeros, in vectors with others
-        linear, log = map(
-            torch.from_numpy, (cells.linear(counts, power), cells.logarithmic(counts))
-        )
+        counts = self._slots[:, 8 * len(HEAD) :].view(np.uint32).sum(0, dtype=np.uint32)
+        nonzero = self._w.numel() - exact
+        linear, log = map(torch.from_numpy, cells.histograms(counts, nonzero, power))
         histogram = LinearHistogram(power, linear)
         return Counted(squares, steps, largest, beyond, zeroed, exact, histogram, log)
 
