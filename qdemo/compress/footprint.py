@@ -37,17 +37,19 @@ def footprint(model: nn.Module) -> Footprint:
     return Footprint(sum(by_kind.values()), by_kind, dict(by_module), tuple(_split_ties(model)))
 
 
-def bits_per_weight(model: nn.Module) -> float | None:
+def bits_per_weight(model: nn.Module, held: Footprint | None = None) -> float | None:
     """Bits that a quantized weight costs, its share of scales and all else that is held beside the
-    codes counted; None where nothing is frozen.
+    codes counted; None where nothing is frozen. `held` is its footprint, where that is known.
 
     >>> from qdemo import Variant
     >>> bits_per_weight(Variant.parse("int4-g8").build(nn.Sequential(nn.Linear(16, 4))))
     8.0
     """
     weights = sum(math.prod(m.shape) for m in model.modules() if isinstance(m, QWeight))
-    held = footprint(model).by_kind
-    return 8 * (held[_WEIGHTS] + held[_SCALES]) / weights if weights else None
+    if not weights:
+        return None
+    by_kind = (held or footprint(model)).by_kind
+    return 8 * (by_kind[_WEIGHTS] + by_kind[_SCALES]) / weights
 
 
 def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = None) -> Coverage:

@@ -31,7 +31,8 @@ class Ran:
     `tokens` are its own answer, each of which took so many `seconds`; `logits` (T, V) and `span`
     are its own at each position of the reference's answer. The reference has no `reference`.
     `inputs` collects the calibration inputs, the first time that it is called; `outputs` keeps what
-    the layers of a reference make of them, by name, once that is computed.
+    the layers of a reference make of them, and `sums_of_squares` those of its parameters, by name,
+    once they are computed.
     """
 
     variant: Variant
@@ -43,6 +44,7 @@ class Ran:
     reference: Ran | None = None
     inputs: Callable[[], Inputs] = dict
     outputs: dict[str, Output] = field(default_factory=dict)
+    sums_of_squares: dict[str, float] = field(default_factory=dict)
 
     @property
     def beside(self) -> Ran:

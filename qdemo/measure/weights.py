@@ -94,17 +94,15 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     Raises:
         ValueError: the shapes differ.
     """
-    if tuple(w.shape) != tuple(w_hat.shape):
-        raise ValueError(
-            say(
-                "shapes differ: {reference} and {other}",
-                reference=tuple(w.shape),
-                other=tuple(w_hat.shape),
-            )
-        )
-    w = w.detach()
+    return _error(w.detach(), w_hat, None)
+
+
+def _error(w: Tensor, w_hat: Tensor | QTensor, sum_sq: float | None) -> WeightError:
+    """The same, where Σw² may be known already."""
+    _check_shapes(w, w_hat)
     in_loop = Weights.of(w, w_hat)
-    sum_sq = in_loop.sum_of_squares() if in_loop else _sum_of_squares(w)
+    if sum_sq is None:
+        sum_sq = in_loop.sum_of_squares() if in_loop else _sum_of_squares(w)
     if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
         return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
     unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
@@ -115,10 +113,22 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     return replace(found, sum_sq_weight=sum_sq)
 
 
+def _check_shapes(w: Tensor, w_hat: Tensor | QTensor) -> None:
+    if tuple(w.shape) != tuple(w_hat.shape):
+        raise ValueError(
+            say(
+                "shapes differ: {reference} and {other}",
+                reference=tuple(w.shape),
+                other=tuple(w_hat.shape),
+            )
+        )
+
+
 def model_weight_errors(
-    reference: nn.Module, variant: nn.Module
+    reference: nn.Module, variant: nn.Module, known: dict[str, float] | None = None
 ) -> Iterator[tuple[str, WeightError]]:
-    """The error of each parameter of `reference` in `variant`, by name, one tensor at a time.
+    """The error of each parameter of `reference` in `variant`, by name, one tensor at a time. What
+    is `known` of Σw², by name, is not computed again; what is computed is added.
 
     A weight that still trains in quantized form is measured as it would be rounded now. A tied
     weight is measured once, and once more where the variant holds it in another form.
@@ -126,13 +136,16 @@ def model_weight_errors(
     Raises:
         AttributeError: the variant has no such parameter.
     """
+    known = {} if known is None else known
     seen: set[tuple[int, object]] = set()
     for name, w in reference.named_parameters(remove_duplicate=False):
         held = _held(variant, name)
         pair = id(w), memory_of(held.packed if isinstance(held, QTensor) else held)
         if pair not in seen:
             seen.add(pair)
-            yield name, weight_error(w, held)
+            error = _error(w.detach(), held, known.get(name))
+            known[name] = error.sum_sq_weight
+            yield name, error
 
 
 def _held(model: nn.Module, name: str) -> Tensor | QTensor:
