@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -51,8 +50,6 @@ _LEAST, _PIECES = 1 << 15, 4
 _MOST = 1 << 31
 """Weights that can be counted in 32 bits."""
 
-_COMPILING = Lock()
-
 
 @dataclass(frozen=True)
 class Counted:
@@ -78,8 +75,7 @@ def prepare() -> None:
 def _kernel(here: machine.Machine) -> machine.Kernel:
     from qdemo.loops.errors import errors
 
-    with _COMPILING:  # once, however many ask for it
-        return errors(here)
+    return errors(here)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The loop over vectors and torch find the same, on every CPU that the loop is written for."""
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -116,6 +118,26 @@ def test_large_weights_are_measured_by_several_threads(monkeypatch):
             error, in_loop = by_loop(w, w_hat)
             assert in_loop
             assert_equal(error, expected)
+
+
+def test_several_threads_of_python_measure_at_once():
+    cases = [torch.randn(200, 600, generator=torch.Generator().manual_seed(i)) for i in range(6)]
+    wanted = [weight_error(w, w.bfloat16()) for w in cases]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda w: weight_error(w, w.bfloat16()), cases * 5))
+    for ours, theirs in zip(found, wanted * 5, strict=True):
+        assert_equal(ours, theirs)
+
+
+def test_a_fork_computes_alone():
+    """It has none of its parent's threads, and would wait for them for ever."""
+    w = torch.randn(600, 1000, generator=torch.Generator().manual_seed(7))
+    w_hat = w.bfloat16()
+    wanted = weight_error(w, w_hat).max_abs
+    child = os.fork()
+    if not child:
+        os._exit(0 if weight_error(w, w_hat).max_abs == wanted else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_unaligned_memory_is_read():
