@@ -184,9 +184,14 @@ def _own(name: str, size: int) -> Tensor:
     return scratch((size,), dtype=torch.uint8, device=torch.device("cpu"), name=f"errors {name}")
 
 
+def _is_there(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether its memory on the CPU has its very values."""
+    return x.dtype == dtype and x.is_cpu and x.layout == torch.strided and not x.is_neg()
+
+
 def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether its values lie one behind the other on the CPU."""
-    return x.dtype == dtype and x.is_cpu and x.is_contiguous() and not x.is_neg()
+    """Whether they lie there one behind the other."""
+    return _is_there(x, dtype) and x.is_contiguous()
 
 
 def _of_floats(w_hat: Tensor) -> _Form | None:
@@ -212,9 +217,9 @@ def _groups(q: QTensor) -> tuple[int, dict[str, int]] | None:
     """The length of a group, and how far on the scale of the next row and group is; None where
     there is not one for each row and group, or row, or for all."""
     scale, zero = q.scale, q.zero_point
-    if len(q.shape) != 2 or q.scheme.axis == 1 or not _is_plain(scale, torch.float32):
+    if len(q.shape) != 2 or q.scheme.axis == 1 or not _is_there(scale, torch.float32):
         return None
-    if zero is not None and not (_is_plain(zero, torch.uint8) and zero.shape == scale.shape):
+    if zero is not None and not (_is_there(zero, torch.uint8) and _lie_alike(zero, scale)):
         return None
     n, length = q.shape
     if scale.shape == ():
@@ -222,7 +227,12 @@ def _groups(q: QTensor) -> tuple[int, dict[str, int]] | None:
     per_row = scale.shape[1] if scale.ndim == 2 else 1
     if scale.ndim > 2 or scale.shape[0] != n or not per_row or length % per_row:
         return None
-    return length // per_row, {"next_row": per_row, "next_group": 1}
+    next_row, next_group = (*scale.stride(), 0)[:2]
+    return length // per_row, {"next_row": next_row, "next_group": next_group}
+
+
+def _lie_alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.stride() == b.stride()
 
 
 def _meaning(q: QTensor) -> tuple[str, Tensor | None] | None:

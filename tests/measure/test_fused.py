@@ -10,8 +10,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from qdemo import Scheme, quantize_tensor
+from qdemo import Scheme, Variant, quantize_tensor
 from qdemo.loops import machine as loops
 from qdemo.loops.cells import EDGES
 from qdemo.measure import fused, weights
@@ -106,6 +107,34 @@ def test_the_loop_takes_all_usual_schemes_and_casts(text, which):
             is_fp16 = dtype == torch.float16
             assert in_loop or (which.kind == "portable" and is_fp16)
             assert_equal(error, by_torch(w, w_hat))
+
+
+@pytest.mark.parametrize("text", ["int8", "int4-g64", "int4-g64-affine", "nf4-g64@bf16"])
+def test_the_loop_takes_what_layers_hold(text):
+    """They keep scales of groups as their own kernels read them."""
+    reference = nn.Sequential(nn.Linear(192, 40, bias=False))
+    layer = Variant.parse(text).build(reference)[0]
+    error, in_loop = by_loop(reference[0].weight, layer.qweight)
+    assert in_loop
+    assert_equal(error, by_torch(reference[0].weight, layer.qweight))
+
+
+def test_scales_and_zero_points_that_lie_otherwise_are_read_where_they_are():
+    w = torch.randn(40, 192, generator=torch.Generator().manual_seed(8))
+    q = quantize_tensor(w, Scheme.parse("int4-g8-affine"))
+    assert q.zero_point is not None
+    turned = {role: q.tensors[role].t().contiguous().t() for role in ("scale", "zero_point")}
+    every_other = {role: torch.stack([q.tensors[role], 1 + 0 * q.tensors[role]], 2)[..., 0]
+                   for role in turned}  # fmt: skip
+    wanted = by_torch(w, q)
+    for changed in (turned, every_other):
+        error, in_loop = by_loop(w, replace(q, tensors={**q.tensors, **changed}))
+        assert in_loop
+        assert_equal(error, wanted)
+    one = replace(q, tensors={**q.tensors, "scale": turned["scale"]})
+    error, in_loop = by_loop(w, one)
+    assert not in_loop
+    assert_equal(error, wanted)
 
 
 def test_large_weights_are_measured_by_several_threads(monkeypatch):
