@@ -20,7 +20,7 @@ from qdemo.loops.emit import (
     of,
     vector,
 )
-from qdemo.loops.held import Held, Told, filled
+from qdemo.loops.held import Held, Told, ahead, filled
 from qdemo.loops.machine import CHUNK, Kernel, Machine, compiled
 from qdemo.loops.work import HEAD, PIECE, SLOT, SQUARES
 
@@ -101,6 +101,7 @@ class _Rows:
 
         def measure(i: Value, carried: list[Value]) -> list[Value]:
             squares, zeroed, exact, largest, kept = carried
+            ahead(e, w, b.add(i, i64(PIECE)), i64(4))
             x, own = e.load(values, vector(F32), i, 4), e.load(w, vector(F32), i)
             error = b.fsub(x, own)
             wide = b.fpext(error, vector(F64))
