@@ -298,6 +298,7 @@ def test_the_command_prints_the_figures_of_the_document(told):
         "times_smaller": "{:.2f}×".format,
         "first_token_ms": three_digits,
         "token_ms": three_digits,
+        "outside_ms": three_digits,
         "logit_mean_abs": three_digits,
         "logit_max_abs": three_digits,
         "logit_kl_mean": three_digits,

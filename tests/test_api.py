@@ -58,7 +58,7 @@ def leaves(document, path=()):
     for key, value in inner:
         if isinstance(value, dict | list | tuple):
             yield from leaves(value, (*path, key))
-        elif not {"machine", "computed", "first_token_ms", "token_ms"} & {*path, key}:
+        elif not {"machine", "computed"} & {*path, key} and not str(key).endswith("_ms"):
             yield (*path, key), value
 
 

@@ -6,6 +6,7 @@ import copy
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from qdemo.numerics.insides import memory_of
 from qdemo.spec.formats import FORMATS, Format, get_format
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
+from qdemo.spec.step import Activations
 from qdemo.spec.variant import Variant
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -159,7 +161,7 @@ def build(reference: Model, variant: Variant) -> Model:
     plan, compute = layers.plan(reference, variant), FORMATS[variant.compute]
     if plan.schemes:
         built = rebuild(reference)
-        _swap(built, plan.schemes)
+        _swap(built, plan.schemes, plan.activations)
         freeze(built)
         built = built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
     else:
@@ -227,13 +229,18 @@ def _patterns(patterns: str | Sequence[str] | None) -> list[str]:
     return [patterns] if isinstance(patterns, str) else list(patterns or [])
 
 
-def _swap(model: nn.Module, schemes: Mapping[str, Scheme]) -> None:
+def _swap(
+    model: nn.Module,
+    schemes: Mapping[str, Scheme],
+    activations: Mapping[str, Activations] = MappingProxyType({}),
+) -> None:
     """Swap the layers of those names, in place; none where one does not fit its scheme."""
     swaps: dict[int, QModule] = {}
     for name, scheme in schemes.items():
         module = model.get_submodule(name)
         with naming(name):
-            swaps[id(module)] = layers.take_over(module, scheme)
+            made = swaps[id(module)] = layers.take_over(module, scheme)
+        made.activations = activations.get(name, made.activations)
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children() skips a second use
             if id(child) in swaps:

@@ -99,11 +99,10 @@ def _here() -> machine.Machine:
 
 
 @cache
-def _most() -> int:
+def _most(here: machine.Machine) -> int:
     """Rows of activations up to which weights are decoded anew for each tile. For more, torch's
     products of floats make up for making the weights floats first; but on AMD's CPUs with wide
     registers these take twice as long as the loops, however many rows there are."""
-    here = _here()
     if here.kind != "avx512":
         return 24
     return 1 << 30 if here.cpu.startswith("znver") else 64
@@ -154,7 +153,7 @@ class _Weight:
         """x · Ŵᵀ of contiguous memory."""
         if bits:
             return self._times(_kernel(product.product, self.form, bits), x)
-        return self._times(self._product, x) if len(x) <= _most() else self._in_blocks(x)
+        return self._times(self._product, x) if len(x) <= _most(_here()) else self._in_blocks(x)
 
     def _times(self, kernel: machine.Kernel, x: Tensor) -> Tensor | None:
         rows = len(x)

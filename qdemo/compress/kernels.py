@@ -102,13 +102,14 @@ def _product(x: Tensor, weight: QTensor, bits: int | None) -> Tensor:
     if out is not None:
         return out
     if bits:
-        x = quantize_tensor(x, _BY_TOKEN).dequantize(x.dtype)
+        return _product(quantize_tensor(x.float(), BY_TOKEN).dequantize(), weight, None).to(x.dtype)
     if x.is_cpu and x.shape[0] <= FEW:
         out = slices.in_integers(x, weight, _BLOCK)
     return _in_blocks(x, weight) if out is None else out
 
 
-_BY_TOKEN = Scheme("int8")
+BY_TOKEN = Scheme("int8")
+"""What activations become that are rounded: the scale of a token is its own largest size / 127."""
 
 
 def _in_blocks(x: Tensor, weight: QTensor) -> Tensor:

@@ -14,13 +14,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from qdemo.compress.kernels import quantized_linear
+from qdemo.compress.kernels import BY_TOKEN, quantized_linear
 from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.insides import aligned
 from qdemo.numerics.linear import fake_quantize, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
+from qdemo.spec.step import Activations, Step
 
 
 class QWeight(nn.Module):
@@ -72,6 +73,7 @@ class QModule(nn.Module):
 
     `compute_dtype` is what a frozen one computes in, and returns, whatever its input has.
     `tied_with` names the float weights that this one was tied to before it was quantized alone.
+    `activations` is what the input of a layer that multiplies becomes.
     """
 
     scheme: Scheme
@@ -80,6 +82,7 @@ class QModule(nn.Module):
     weight: Any  # an nn.Parameter; a QTensor once frozen
     quantized: QWeight  # once frozen
     tied_with: tuple[str, ...] = ()
+    activations: Activations = Activations()
 
     @property
     def frozen(self) -> bool:
@@ -103,7 +106,8 @@ class QModule(nn.Module):
     def extra_repr(self) -> str:
         """Shape, scheme and state, for print(model)."""
         rows, columns = self.weight_shape
-        return f"{rows} x {columns}, {self.scheme}, {'frozen' if self.frozen else 'trainable'}"
+        state = "frozen" if self.frozen else "trainable"
+        return f"{rows} x {columns}, {Step(self.scheme, activations=self.activations)}, {state}"
 
     def _hold(self, module: nn.Module, scheme: Scheme) -> None:
         """Take over the weight of `module`, and its hooks.
@@ -150,8 +154,10 @@ class QLinear(QModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
+        bits = self.activations.bits
         if self.frozen:
-            return quantized_linear(x.to(self.compute_dtype), self.qweight, self.bias)
+            return quantized_linear(x.to(self.compute_dtype), self.qweight, self.bias, bits)
+        x = fake_quantize(x.flatten(0, -2), BY_TOKEN).view(x.shape) if bits else x
         return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
 
 

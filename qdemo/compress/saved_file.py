@@ -14,6 +14,7 @@ from qdemo.compress.convert import naming
 from qdemo.numerics.casting import float_format
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
+from qdemo.spec.step import Activations, Step
 
 KEY = "qdemo"
 VERSION = 2
@@ -22,9 +23,10 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Held:
-    """How a file holds the weight of one layer."""
+    """How a file holds the weight of one layer, and what it makes of its input."""
 
     scheme: Scheme
+    activations: Activations
     compute: torch.dtype
 
 
@@ -100,4 +102,13 @@ def _as_held(name: str, scheme: str, compute: str) -> Held:
         found = float_format(compute)
         if found.bits < 16:
             raise ValueError(say("torch computes nothing in {format}", format=found))
-        return Held(Scheme.parse(scheme), found.dtype)
+        return Held(*_weights_and_activations(scheme), found.dtype)
+
+
+def _weights_and_activations(text: str) -> tuple[Scheme, Activations]:
+    if not text.partition("-")[0].endswith("a8"):
+        return Scheme.parse(text), Activations()
+    step = Step.parse(text)
+    if step.scheme is None or step.missing:
+        raise ValueError(say("{scheme!r} is no scheme", scheme=text))
+    return step.scheme, step.activations

@@ -21,6 +21,7 @@ from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.formats import get_format
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
+from qdemo.spec.step import Step
 
 
 def save_quantized(model: nn.Module, path: str | Path) -> None:
@@ -36,7 +37,8 @@ def save_quantized(model: nn.Module, path: str | Path) -> None:
                 raise ValueError(
                     say("{name} is not frozen; call freeze(model) before saving", name=name)
                 )
-            modules[name] = [str(module.scheme), get_format(module.compute_dtype).name]
+            step = Step(module.scheme, activations=module.activations)
+            modules[name] = [str(step), get_format(module.compute_dtype).name]
     tensors, same_as = _unshared(dict(_named_tensors(model)))
     told = {"version": VERSION, "modules": modules, "same_as": same_as}
     about = json.dumps(told | {"casts": mixed.casts_of(model)})
@@ -71,7 +73,7 @@ def load_quantized(model: nn.Module, path: str | Path) -> None:
     for name, how in held.items():
         module = model.get_submodule(name)
         assert isinstance(module, QModule)
-        module.compute_dtype = how.compute
+        module.compute_dtype, module.activations = how.compute, how.activations
         module.freeze(weights[name])
     _assign(model, tensors)
     if file.casts:

@@ -22,7 +22,8 @@ from qdemo.measure import FIGURES, MEASURES
 from qdemo.measure.logits import likeliest
 from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
 from qdemo.measure.overflow import watching
-from qdemo.models.decoding import generate, score
+from qdemo.measure.step import FEWEST, look_into
+from qdemo.models.decoding import generate, scored
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
@@ -188,15 +189,16 @@ class _Comparison:
     def _ran(self, variant: Variant, model: nn.Module) -> Generator[Event, None, tuple[Ran, Trial]]:
         family, prompt = self.loaded.family, self.prompt
         # The first pass pays for pages and caches; no token's time should have that in it.
-        logits, span = None, None
+        logits, steps, span = None, None, None
         if self.reference is None:
             next(generate(family, model, prompt, 1))
         else:
-            logits, span = self._scored(variant, model, self.reference.tokens)
+            logits, steps, span = self._scored(variant, model, self.reference.tokens)
         tokens, seconds = yield from self._generated(variant, model, span)
-        if logits is None:
-            logits = score(family, model, prompt, tokens)
-        ran = Ran(variant, model, tokens, seconds, logits, span, self.reference, self.inputs)
+        if logits is None or steps is None:
+            logits, steps = scored(family, model, prompt, tokens)
+        step = look_into(model, steps, self.device) if len(tokens) >= FEWEST else None
+        ran = Ran(variant, model, tokens, seconds, logits, span, self.reference, self.inputs, step)
         return ran, Trial(
             format=str(variant),
             output=family.decode(tokens),
@@ -227,14 +229,15 @@ class _Comparison:
 
     def _scored(
         self, variant: Variant, model: nn.Module, tokens: Sequence[int]
-    ) -> tuple[Tensor, Span | None]:
-        """The logits; and how far numbers go inside the model, where they may go too far."""
+    ) -> tuple[Tensor, Iterator[Tensor], Span | None]:
+        """The logits, and the steps after them; and how far numbers go inside the model, where they
+        may go too far."""
         family, prompt = self.loaded.family, self.prompt
         computed = {variant.compute, *(step.cast for _, step in variant.exceptions)}
         if computed.isdisjoint(WATCHED):
-            return score(family, model, prompt, tokens), None
+            return *scored(family, model, prompt, tokens), None
         with watching(model) as seen:
-            return score(family, model, prompt, tokens), seen.span
+            return *scored(family, model, prompt, tokens), seen.span
 
     def _measured(self, name: str, ran: Ran) -> Found:
         known = self.known.per_model.get(name)

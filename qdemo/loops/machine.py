@@ -84,11 +84,18 @@ NARROWER = {"avx2": Machine("avx2", "x86-64-v3", ""), "portable": Machine("porta
 @cache
 def why_not() -> str:
     """Why loops can't run here, in a sentence; empty where they can."""
-    if find_spec("llvmlite") is None:
+    if _is_missing("llvmlite"):
         return say("llvmlite is not installed")
     if ctypes.sizeof(ctypes.c_void_p) != 8:
         return say("this is no 64-bit Python")
     return "" if _parallel() else say("torch brings no libgomp here")
+
+
+def _is_missing(package: str) -> bool:
+    try:
+        return find_spec(package) is None
+    except ValueError:  # what stands in its place was never found
+        return True
 
 
 @cache

@@ -14,7 +14,7 @@ from qdemo.loops.activations import as_bytes, as_fp32
 from qdemo.loops.codes import AHEAD, STEP, Form, Panel, Weights
 from qdemo.loops.emit import F32, I8, I32, LANES, Emitter, Value, i64, of, vector
 from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
-from qdemo.loops.tiled import BLOCK, ONE, Product, Sums, Tile, tiles
+from qdemo.loops.tiled import CHAIN, ONE, Product, Sums, Tile, tiles
 
 
 def product(form: Form, here: Machine, bits: int | None = None) -> Kernel:
@@ -92,7 +92,7 @@ class _InPanels(Product):
         def scales(g: Value) -> list[Value]:
             return [self.w.scale(g, first, lanes) for first in firsts]
 
-        found = self.over_groups(sums, scales, count, lanes, BLOCK)
+        found = self.over_groups(sums, scales, count, lanes, CHAIN * tile.sums)
         for r in range(tile.rows):
             for p, first in enumerate(firsts):
                 self.put(found[r * len(panels) + p], self.row(m, r), first)
@@ -114,7 +114,8 @@ class _InRows(Product):
         def scales(g: Value) -> list[Value]:
             return [self.e.splat(self.w.scale(g, row, 1)) for row in rows]
 
-        found = self.over_groups(self._sums(rows, places, m, tile), scales, count)
+        sums = self._sums(rows, places, m, tile)
+        found = self.over_groups(sums, scales, count, LANES, LANES * CHAIN * tile.sums)
         for r in range(tile.rows):
             own = found[r * tile.weights : (r + 1) * tile.weights]
             whole = self._in_lanes([self.e.sum(one) for one in own])

@@ -1,7 +1,7 @@
 """What products of a few rows of floats and quantized weights share, however these lie.
 
-Products of a group add up without its scale, in blocks of `BLOCK` where one lane adds them all up,
-and the sums of blocks are added up and scaled: so the rounding errors of long rows stay small.
+Products of a group add up without its scale, `CHAIN` of them at a time, whose sums are added up and
+scaled: so the rounding errors of long rows stay small, and few come after a loud activation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from qdemo.loops.emit import (
     F32,
     I32,
     I64,
-    LANES,
     POINTER,
     Kind,
     Value,
@@ -25,8 +24,8 @@ from qdemo.loops.emit import (
     vector,
 )  # fmt: skip
 
-BLOCK = 64
-"""Products that are added up before their sum is added to others."""
+CHAIN = 16
+"""Products that a lane adds up before their sum is added to others."""
 
 FLOATS = ("fp32", "bf16", "fp16")
 """What x and y may be, by the number that says so; fp16 where the CPU converts it."""
@@ -54,7 +53,7 @@ ONE = Tile(1, 1, 2)
 def tiles(kind: Kind, in_panels: bool) -> tuple[Tile, Tile]:
     """For one row of x, and for more: as many sums as there are registers for."""
     if kind == "avx512":
-        return (Tile(4, 1, 2) if in_panels else Tile(8, 1, 1)), Tile(2, 8, 1)
+        return (Tile(4, 1, 2), Tile(2, 8, 1)) if in_panels else (Tile(8, 1, 1), Tile(4, 4, 1))
     return (Tile(2, 1, 2), Tile(1, 4, 1)) if kind == "avx2" else (ONE, Tile(1, 2, 1))
 
 
@@ -124,12 +123,12 @@ class Product:
         sums: Sums,
         scales: Callable[[Value], list[Value]],
         count: int,
-        lanes: int = LANES,
-        block: int | None = None,
+        lanes: int,
+        block: int,
     ) -> list[Value]:
         """`count` sums over whole rows of weights. Those of group g between two places come from
-        `sums`, where there is a `block` one after the other; `scales` gives what they are
-        multiplied with, again and again for each row of x."""
+        `sums`, one `block` after the other; `scales` gives what they are multiplied with, again and
+        again for each row of x."""
         nothing = [of(vector(F32, lanes), 0.0)] * count
 
         def group(g: Value, total: list[Value]) -> list[Value]:
@@ -137,11 +136,11 @@ class Product:
             end = self.b.add(start, self.w.group)
 
             def part(k: Value, so_far: list[Value]) -> list[Value]:
-                found = sums(g, k, self.e.least(self.b.add(k, i64(block or 0)), end))
+                found = sums(g, k, self.e.least(self.b.add(k, i64(block)), end))
                 return [self.b.fadd(a, c) for a, c in zip(so_far, found, strict=True)]
 
             by = scales(g)
-            whole = self.e.loop(start, end, block, part, nothing) if block else sums(g, start, end)
+            whole = self.e.loop(start, end, block, part, nothing)
             return [self.e.multiply_add(one, by[i % len(by)], so_far)
                     for i, (one, so_far) in enumerate(zip(whole, total, strict=True))]  # fmt: skip
 

@@ -10,6 +10,7 @@ from torch import nn
 from qdemo.compress.convert import build, rebuild
 from qdemo.compress.footprint import bits_per_weight, footprint
 from qdemo.measure.measure import Found, Measure, Ran
+from qdemo.measure.step import bandwidth
 from qdemo.spec.figure import Figure
 from qdemo.spec.variant import Variant
 
@@ -46,7 +47,22 @@ _BYTES: WeakKeyDictionary[nn.Module, dict[Variant, int]] = WeakKeyDictionary()
 def _time(ran: Ran) -> Found:
     first, *further = ran.seconds
     each = 1000 * sum(further) / len(further) if further else None
-    return Found({"first_token_ms": 1000 * first, "token_ms": each})
+    return Found({"first_token_ms": 1000 * first, "token_ms": each} | _split(ran, each))
+
+
+def _split(ran: Ran, token_ms: float | None) -> dict[str, int | float | None]:
+    """The time of a token as its three parts; none where no step was looked into."""
+    if ran.step is None or token_ms is None:
+        return {}
+    read = ran.step.bytes
+    reading = 1000 * read / bandwidth(read, ran.logits.device)
+    kernels = ran.step.kernels_ms(token_ms)
+    return {
+        "read_bytes": read,
+        "reading_ms": reading,
+        "kernels_ms": max(0.0, kernels - reading),
+        "outside_ms": token_ms - kernels,
+    }
 
 
 SIZE = Measure(
@@ -87,6 +103,32 @@ TIME = Measure(
             "Milliseconds for each further token of the answer, after a warm-up.",
             unit="ms", better="low", alone=True,
             heads=(("card", "each further"), ("summary", "a token")),
+        ),
+        Figure(
+            "read_bytes", "read a token",
+            "Bytes of weights that a further token reads: of the modules that run in its step, of "
+            "a table of embeddings the rows that are taken.",
+            unit="bytes", better="low", form="bytes", alone=True,
+        ),
+        Figure(
+            "reading_ms", "reading the weights",
+            "The least that a further token can take: those bytes, divided by the bandwidth at "
+            "which this machine reads a block of about that size, measured once.",
+            unit="ms", better="low", alone=True, heads=(("bar", "weights"),),
+        ),
+        Figure(
+            "kernels_ms", "other time of kernels",
+            "Milliseconds of each further token in layers that hold matrices and in torch's other "
+            "operators, less those for reading the weights; their share was measured in two "
+            "more steps.",
+            unit="ms", better="low", alone=True, heads=(("bar", "kernels"),),
+        ),
+        Figure(
+            "outside_ms", "outside of kernels",
+            "Milliseconds of each further token outside of all kernels: Python, transformers' and "
+            "ours, and the way from there to each kernel.",
+            unit="ms", better="low", alone=True,
+            heads=(("bar", "Python"), ("summary", "of it Python")),
         ),
     ),
     of=_time, alone=True,

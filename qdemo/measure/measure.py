@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
+from qdemo.measure.step import Step
 from qdemo.spec.figure import Figures
 from qdemo.spec.report import Parameter, Span, Values
 from qdemo.spec.variant import Variant
@@ -30,9 +31,9 @@ class Ran:
 
     `tokens` are its own answer, each of which took so many `seconds`; `logits` (T, V) and `span`
     are its own at each position of the reference's answer. The reference has no `reference`.
-    `inputs` collects the calibration inputs, the first time that it is called; `outputs` keeps what
-    the layers of a reference make of them, and `sums_of_squares` those of its parameters, by name,
-    once they are computed.
+    `inputs` collects the calibration inputs, the first time that it is called. `step` is what was
+    seen in a step beside the timed ones. `outputs` keeps what the layers of a reference make of the
+    inputs, and `sums_of_squares` those of its parameters, by name, once they are computed.
     """
 
     variant: Variant
@@ -43,6 +44,7 @@ class Ran:
     span: Span | None = None
     reference: Ran | None = None
     inputs: Callable[[], Inputs] = dict
+    step: Step | None = None
     outputs: dict[str, Output] = field(default_factory=dict)
     sums_of_squares: dict[str, float] = field(default_factory=dict)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from qdemo.models.families.base import Family, Prompt, device_of, row
+from qdemo.models.families.base import Family, Prompt, State, device_of
 from qdemo.spec.messages import say
 
 
@@ -21,15 +23,28 @@ def generate(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) 
         ArithmeticError: the logits are not finite, as after an overflow of fp16.
     """
     logits, state = family.prefill(model, prompt.to(device_of(model)))
+    token = _most_likely(logits[-1])
+    steps = going_on(family, model, state, token)
     for left in reversed(range(min(max_tokens, prompt.longest))):
-        token = _most_likely(logits[-1])
-        yield token
-        if token in prompt.ends or not left:
+        yield (chosen := int(token))
+        if chosen in prompt.ends or not left:
             return
-        logits, state = family.step(model, state, row(model, [token]))
+        token = next(steps)
 
 
 @torch.inference_mode()
+def going_on(family: Family, model: nn.Module, state: State, token: Tensor) -> Iterator[Tensor]:
+    """The most likely token, (), after `token`, and so on from `state`: a step each, without end.
+
+    Raises:
+        ArithmeticError: the logits are not finite, as after an overflow of fp16.
+    """
+    while True:
+        logits, state = family.step(model, state, token.view(1, 1))
+        token = _most_likely(logits[-1])
+        yield token
+
+
 def score(family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
     """Logits (T, V) from which each of the T `tokens` would be chosen, all of them given, in one
     pass; on the model's device.
@@ -37,17 +52,34 @@ def score(family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int
     Raises:
         ValueError: there are no tokens.
     """
+    return scored(family, model, prompt, tokens)[0]
+
+
+@torch.inference_mode()
+def scored(
+    family: Family, model: nn.Module, prompt: Prompt, tokens: Sequence[int]
+) -> tuple[Tensor, Iterator[Tensor]]:
+    """The same, and the steps that would follow `tokens`, as far as the model has room for them.
+
+    Raises:
+        ValueError: there are no tokens.
+    """
     if not tokens:
         raise ValueError(say("there are no tokens to score"))
-    return family.prefill(model, prompt.to(device_of(model)), tokens[:-1])[0]
+    logits, state = family.prefill(model, prompt.to(device_of(model)), tokens[:-1])
+    last = torch.tensor(tokens[-1], device=logits.device)
+    return logits, islice(going_on(family, model, state, last), prompt.longest - len(tokens))
 
 
-def _most_likely(logits: Tensor) -> int:
-    if not torch.isfinite(logits).all():
+def _most_likely(logits: Tensor) -> Tensor:
+    """The first of the most likely. Their extremes tell whether all of (V,) are finite: torch takes
+    NaN for the larger one."""
+    largest, token = logits.max(0)
+    if not math.isfinite(largest.item() - logits.amin().item()):
         raise ArithmeticError(
             say(
                 "the logits are not finite: a number was too large for the format, or a weight "
                 "is NaN"
             )
         )
-    return int(logits.argmax())
+    return token

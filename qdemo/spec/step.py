@@ -237,5 +237,3 @@ def _missing(step: Step) -> Iterator[str]:
     yield from (f"-{part}" for part in step.recipe.parts)
     if step.activations.threshold is not None:
         yield "llm.int8"
-    elif step.activations.bits:
-        yield f"a{step.activations.bits}"

@@ -11,6 +11,7 @@ from qdemo.spec.report import Report, Trial
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.plots import colours
+from qdemo.views.split import Split, split
 from qdemo.views.wording import covers, differing_words, joined, too_far, written
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -34,6 +35,7 @@ class Card:
     smaller: str = ""
     share: str = ""
     figures: tuple[tuple[str, str], ...] = ()
+    split: Split | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -84,6 +86,7 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         else say("{times} smaller", times=times(whole / size)),
         share=f"{100 * size / whole:.0f}%",
         figures=tuple(_figures(report, trial)),
+        split=split(report, trial),
         warnings=tuple(_warnings(trial)),
         notes=tuple(_notes(trial, report.kept_wide)),
     )

@@ -39,6 +39,9 @@ def _step(step: Step) -> str:
         what = say("{bits}-bit floats", bits=grid.bits)
     elif what is None:
         what = say("{bits}-bit codes", bits=grid.bits)
+    if step.activations.bits:
+        return say("{what}, {scales}; activations in 8 bits, one scale a token",
+                   what=what, scales=_scales(step.scheme))  # fmt: skip
     return f"{what}, {_scales(step.scheme)}"
 
 

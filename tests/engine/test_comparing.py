@@ -50,7 +50,8 @@ def test_every_figure_is_that_of_a_plain_computation():
     reference, *others = finished(run(parrot, VARIANTS, max_tokens=6)).results
     assert reference.tokens == answer(parrot, parrot.model, 6)
     assert {key for key, value in reference.figures.items() if value is not None} == {
-        "bytes", "times_smaller", "first_token_ms", "token_ms",
+        "bytes", "times_smaller", "first_token_ms", "token_ms", "read_bytes", "reading_ms",
+        "kernels_ms", "outside_ms",
     }  # fmt: skip
     assert (reference.by_position, reference.weights) == ({}, {})
     prompt = parrot.encode(None)
@@ -84,6 +85,29 @@ def test_times_are_positive_and_leave_the_listener_out():
     assert reference.figures["first_token_ms"] > 0
     assert reference.figures["token_ms"] > 0
     assert finished(run(Parrot(), [], max_tokens=1)).results[0].figures["token_ms"] is None
+
+
+PARTS = ("reading_ms", "kernels_ms", "outside_ms")
+
+
+def test_the_time_of_a_token_is_told_in_parts():
+    parrot = Parrot()
+    reference, bf16, int8 = finished(run(parrot, VARIANTS[:2], max_tokens=6)).results
+    for trial in (reference, bf16, int8):
+        reading, kernels, outside = (trial.figures[key] for key in PARTS)
+        assert min(reading, kernels, outside) >= 0
+        assert max(kernels, outside) <= trial.figures["token_ms"]
+        assert reading + kernels + outside >= trial.figures["token_ms"] * (1 - 1e-9)
+    row = 24  # of the table; the layer has 12 of them, and a bias
+    assert reference.figures["read_bytes"] == 4 * (row + 12 * row + 12)
+    assert bf16.figures["read_bytes"] == 2 * (row + 12 * row + 12)
+    assert int8.figures["read_bytes"] == 4 * row + (12 * row + 4 * 12) + 4 * 12
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_few_tokens_have_no_parts(length):
+    reference = finished(run(Parrot(), [], max_tokens=length)).results[0]
+    assert [reference.figures[key] for key in (*PARTS, "read_bytes")] == [None] * 4
 
 
 def test_a_variant_that_fails_leaves_the_others_alive():

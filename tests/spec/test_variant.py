@@ -184,7 +184,7 @@ def test_the_longest_text():
         ("int4-g64-mse", "-mse"),
         ("mxfp4", "mxfp4"),
         ("nf4-dq", "-dq"),
-        ("int8a8", "a8"),
+        ("int8a8-sq0.5", "-sq0.5"),
         ("llm.int8", "llm.int8"),
         ("int8+kv8", r"\+kv8"),
         ("bf16~a=int4-awq", "-awq"),

@@ -9,12 +9,14 @@ from qdemo.views.wording import NONE, megabytes, percent
 from tests.views.documents import compared, overflowing, without_reference
 
 SUMMARY = (
-    "format", "memory", "smaller", "first token, ms", "a token, ms", "mean |Δlogit|",
-    "max |Δlogit|", "KL, nats", "same top token", "diverges at token", "SQNR, dB", "output error",
+    "format", "memory", "smaller", "first token, ms", "a token, ms", "of it Python, ms",
+    "mean |Δlogit|", "max |Δlogit|", "KL, nats", "same top token", "diverges at token", "SQNR, dB",
+    "output error",
 )  # fmt: skip
 PLAIN = {
     "first token, ms": "first_token_ms",
     "a token, ms": "token_ms",
+    "of it Python, ms": "outside_ms",
     "mean |Δlogit|": "logit_mean_abs",
     "max |Δlogit|": "logit_max_abs",
     "KL, nats": "logit_kl_mean",

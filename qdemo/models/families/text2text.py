@@ -113,22 +113,26 @@ class Text2Text(Family):
     ) -> tuple[Tensor, State]:
         """The encoder reads the prompt; the decoder the start token and what is forced."""
         encoder: Any = model.encoder
-        memory = {
-            "hidden": encoder(**prompt.inputs).last_hidden_state,
-            "attention_mask": prompt.inputs["attention_mask"],
-        }
+        memory = {"hidden": encoder(**prompt.inputs).last_hidden_state}
         return self.step(model, State(memory, None), row(model, (*prompt.prefix, *forced)))
 
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
-        """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
-        out = model(
-            decoder_input_ids=tokens,
-            encoder_outputs=(state.memory["hidden"],),
-            attention_mask=state.memory["attention_mask"],
+        """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from.
+
+        The decoder and the head are called, as the model around them makes and checks at each token
+        what stays the same; one prompt has no padding, so the decoder needs no mask of it.
+        """
+        decoder, head, config = model.decoder, model.lm_head, model.config  # type: Any, Any, Any
+        out = decoder(
+            input_ids=tokens,
+            encoder_hidden_states=state.memory["hidden"],
             past_key_values=state.past,
             use_cache=True,
         )
-        return out.logits[0], State(state.memory, out.past_key_values)
+        hidden = out.last_hidden_state
+        if config.scale_decoder_outputs:
+            hidden = hidden * config.d_model**-0.5
+        return head(hidden)[0], State(state.memory, out.past_key_values)
 
     def calibration_batch(self, pairs: Sequence[tuple[object, str]]) -> Batch:
         """Prompts and answers; masks (B, S) of the encoder, then of the decoder.

@@ -1,0 +1,93 @@
+"""Where the time of a token goes: a bar of three parts, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qdemo.spec.messages import say, say_counted
+from qdemo.spec.report import Report, Trial
+from qdemo.views.numbers import megabytes, percent, significant
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the bar: the figure's `key`, its word, its time with the unit, its share of the
+    widest bar in per cent, and what it means."""
+
+    key: str
+    word: str
+    time: str
+    width: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """A token's time in parts, of which the first ends at the `limit`, in per cent of the widest
+    bar, or before it where kernels are faster than that; `told` is all of it in words, and
+    `sentence` what to take from it."""
+
+    parts: tuple[Part, ...]
+    limit: float
+    told: str
+    sentence: str
+
+
+def split(report: Report, trial: Trial) -> Split | None:
+    """The time of a token of that result; None where it was not measured."""
+    if any(trial.figures.get(key) is None for key in _NEEDED):
+        return None
+    widest = max(one.figures.get("token_ms") or 0 for one in report.results)
+    if not widest or not (parts := tuple(_parts(report, trial, widest))):
+        return None
+    limit = 100 * _ms(trial, "reading_ms") / widest
+    return Split(parts, min(100.0, limit), _told(parts), _sentence(report, trial))
+
+
+_NEEDED = ("token_ms", "read_bytes", "reading_ms", "kernels_ms", "outside_ms")
+
+
+def _parts(report: Report, trial: Trial, widest: float) -> Iterator[Part]:
+    """Together they are a token's time."""
+    for f in report.figures:
+        if head := f.head("bar"):
+            ms = _ms(trial, f.key)
+            if f.key == "reading_ms":
+                others = _ms(trial, "kernels_ms") + _ms(trial, "outside_ms")
+                ms = min(ms, max(0.0, _ms(trial, "token_ms") - others))
+            time = say("{time} ms", time=significant(ms, 2))
+            yield Part(f.key, say(head), time, 100 * ms / widest, say(f.definition))
+
+
+def _ms(trial: Trial, key: str) -> float:
+    return float(trial.figures[key] or 0)
+
+
+def _told(parts: tuple[Part, ...]) -> str:
+    """For who does not see the bar."""
+    return say(
+        "Each further token: {parts}. The line is the limit: the weights read once.",
+        parts=", ".join(f"{part.word} {part.time}" for part in parts),
+    )
+
+
+def _sentence(report: Report, trial: Trial) -> str:
+    """What a token reads, what of its time is Python, and of how many tokens it is the mean."""
+    further = len(trial.tokens) - 1
+    python = say_counted(
+        "{python} of its {time} ms are Python, measured on {count} token.",
+        "{python} of its {time} ms are Python, measured on {count} tokens.",
+        further,
+        python=significant(_ms(trial, "outside_ms"), 2),
+        time=significant(_ms(trial, "token_ms"), 2),
+        count=further,
+    )
+    return f"{_reads(report, trial)} {python}"
+
+
+def _reads(report: Report, trial: Trial) -> str:
+    read, whole = trial.figures["read_bytes"], report.results[0].figures.get("read_bytes")
+    if trial is report.reference or not whole or read is None:
+        return say("Each token reads {size} of weights.", size=megabytes(read))
+    return say("Each token reads {share} of fp32's bytes.", share=percent(read / whole))

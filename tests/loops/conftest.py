@@ -1,0 +1,3 @@
+from tests.loops.machines import here
+
+__all__ = ["here"]

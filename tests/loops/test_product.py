@@ -1,0 +1,264 @@
+"""Every emitted kernel, for each kind of machine, against the product in fp64."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qdemo import Scheme, quantize_tensor
+from qdemo.compress import cpu, kernels
+from qdemo.loops import machine
+from qdemo.numerics.qtensor import QTensor
+from tests.compress.test_kernels import assert_is_the_product
+from tests.loops.machines import MACHINES, become
+
+EPS = {torch.float32: 0.0, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
+UNIT = 2.0**-23  # of fp32
+SCHEMES = (
+    "int8", "int8-tensor", "int8-affine", "int8-tensor-affine", "int8-g16", "int8-g32-affine",
+    "fp8_e4m3", "fp8_e5m2", "fp8_e4m3-g16", "int7", "int7-g8", "int6", "int6-affine", "int5",
+    "int5-g24-affine", "int4", "int4-tensor", "int4-g8", "int4-g64", "int4-g8-affine", "int3",
+    "int3-g8", "int3-affine", "int2", "int2-g64-affine", "nf4-g64", "nf4-tensor", "nf3-g24", "nf2",
+    "fp4bnb-g16", "e2m1-g32", "int4-tensor-affine",
+)  # fmt: skip
+
+
+def weights(text, n, length, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return quantize_tensor(torch.randn(n, length, generator=generator), Scheme.parse(text))
+
+
+def fits(text, length):
+    size = Scheme.parse(text).group_size
+    return size is None or length <= size or length % size == 0
+
+
+def exactly(weight):
+    """Its values in fp64, in which scale · (number − zero point) is not rounded."""
+    numbers = weight.grid.decode(weight.numbers(), torch.empty(weight.shape)).double()
+    groups = weight.scale.shape[1] if weight.scale.ndim == 2 else 1
+    blocks = numbers.view(weight.shape[0], groups, -1)
+    outer = (*blocks.shape[:2], 1) if weight.scale.ndim else ()
+    if weight.zero_point is not None:
+        blocks = blocks - weight.zero_point.double().reshape(outer)
+    return (blocks * weight.scale.double().reshape(outer)).view(weight.shape)
+
+
+def assert_near(y, x, weight):
+    """Within four units of fp32 of the largest partial sum that there is in any order (that of all
+    terms of one sign), and the rounding of y's dtype."""
+    terms = x.double()[:, None] * exactly(weight)  # (rows, n, length)
+    wanted, largest = terms.sum(2), torch.maximum(terms.relu().sum(2), (-terms).relu().sum(2))
+    bound = 4 * UNIT * largest + EPS[y.dtype] * wanted.abs() + torch.finfo(y.dtype).smallest_normal
+    assert ((y.double() - wanted).abs() <= bound).all()
+
+
+@pytest.mark.parametrize("text", SCHEMES)
+def test_every_form_is_the_product(text, here):
+    for n, length in ((1, 192), (15, 96), (16, 48), (70, 192), (150, 576)):
+        if not fits(text, length) or not cpu.has_loop(weight := weights(text, n, length)):
+            continue
+        for rows in (1, 2, 3, 7, 8, 9, 24):
+            x = torch.randn(rows, length)
+            for dtype in EPS:
+                y = cpu.times(x.to(dtype), weight)
+                assert y.dtype == dtype
+                assert_near(y, x.to(dtype), weight)
+
+
+def test_each_scheme_has_a_loop_for_usual_shapes(here):
+    assert all(cpu.has_loop(weights(text, 40, 576)) for text in SCHEMES if fits(text, 576))
+
+
+@given(
+    text=st.sampled_from(SCHEMES),
+    name=st.sampled_from(list(MACHINES)),
+    n=st.integers(1, 90),
+    groups=st.integers(1, 5),
+    rows=st.integers(1, 24),
+    dtype=st.sampled_from(list(EPS)),
+    loud=st.sampled_from((1.0, 1e3, 1e6, 1e20)),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_shape_and_loudness(text, name, n, groups, rows, dtype, loud, seed):
+    length = (Scheme.parse(text).group_size or 48) * groups
+    loud = min(loud, 1e3) if dtype == torch.float16 else loud
+    with pytest.MonkeyPatch.context() as patch:
+        become(name, patch)
+        weight = weights(text, n, length, seed)
+        x = torch.randn(rows, length, generator=torch.Generator().manual_seed(seed))
+        x[:, seed % length] *= loud
+        y = cpu.times(x.to(dtype), weight)
+        if y is None:
+            assert not cpu.has_loop(weight)
+        else:
+            assert_is_the_product(y, x.to(dtype), weight)
+
+
+@pytest.mark.parametrize("text", ["int8", "int4-g64", "int3", "int5", "int8-affine", "fp8_e4m3"])
+@pytest.mark.parametrize("dtype", list(EPS))
+def test_above_a_few_rows_weights_are_made_floats(text, dtype, here, monkeypatch):
+    monkeypatch.setattr(cpu, "_most", lambda here: 2)
+    monkeypatch.setattr(cpu, "_BLOCK", 64 * 192)  # several blocks, the last one shorter
+    for n in (1, 63, 64, 150):
+        weight = weights(text, n, 192)
+        x = torch.randn(30, 192).to(dtype)
+        assert_is_the_product(cpu.times(x, weight), x, weight)
+
+
+def test_long_rows_lose_little(here):
+    for text in ("int8", "int4", "int4-g64"):
+        weight = weights(text, 40, 8192)
+        x = torch.randn(2, 8192)
+        assert_near(cpu.times(x, weight), x, weight)
+
+
+@pytest.mark.parametrize("text", ["int8", "int8-g64", "int8-tensor"])
+@pytest.mark.parametrize("dtype", list(EPS))
+def test_activations_in_eight_bits_are_exact(text, dtype, here):
+    for n, length in ((1, 64), (33, 192), (70, 512)):
+        weight = weights(text, n, length)
+        for rows in (1, 2, 9, 30):
+            x = torch.randn(rows, length).to(dtype)
+            x[0] = 0
+            rounded = quantize_tensor(x.float(), Scheme("int8")).dequantize()
+            y = kernels.quantized_linear(x, weight, None, bits=8)
+            assert_near(y, rounded, weight)
+
+
+def test_lengths_that_no_dot_product_has_are_rounded_all_the_same(here):
+    for length in (7, 16, 80):
+        weight, x = weights("int8", 20, length), torch.randn(3, length)
+        rounded = quantize_tensor(x, Scheme("int8")).dequantize()
+        y = kernels.quantized_linear(x, weight, None, bits=8)
+        assert torch.allclose(y, rounded @ weight.dequantize().t(), atol=1e-5)
+
+
+@pytest.mark.parametrize("odd", [torch.inf, -torch.inf, torch.nan, 3e38])
+def test_what_is_not_finite_is_left_to_others(odd, here):
+    """They know what is infinite before it is scaled, and what is after."""
+    for text in ("int8", "int4-g64"):
+        x = torch.ones(2, 64)
+        x[1, 3] = odd
+        x[1, 5] = odd
+        assert cpu.times(x, weights(text, 20, 64)) is None
+
+
+def test_nothing_that_does_not_fit_reaches_a_kernel(here):
+    weight, x = weights("int4-g64", 40, 128), torch.randn(2, 128)
+    held = weight.tensors
+    damaged = (
+        {"codes": held["codes"][:-1]}, {"codes": held["codes"].view(torch.int8)},
+        {"scale": held["scale"][:, :1]}, {"scale": held["scale"].double()},
+        {"scale": held["scale"].half()}, {"codes": held["codes"].repeat(2)[::2]},
+        {"scale": held["scale"][:20]}, {"codes": held["codes"].to("meta")},
+    )  # fmt: skip
+    for tensors in damaged:
+        bad = QTensor(weight.scheme, weight.shape, {**held, **tensors})
+        assert cpu.times(x, bad) is None
+    for other in (x[:, :64], x.double(), x.to("meta"), x[None], x[:0]):
+        assert cpu.times(other, weight) is None
+
+
+def test_any_layout_of_activations_and_scales(here):
+    weight = weights("int4-g8", 40, 64)
+    wide = torch.randn(64, 90).t()
+    by_rows = replace(weight, tensors={**weight.tensors, "scale": weight.scale.contiguous()})
+    by_groups = replace(
+        weight, tensors={**weight.tensors, "scale": weight.scale.t().contiguous().t()}
+    )
+    for x in (wide[:3], wide[::5], wide[:1].expand(4, 64), torch.randn(6, 128)[:, ::2]):
+        for held in (by_rows, by_groups):
+            assert_near(cpu.times(x, held), x, held)
+
+
+def test_what_changes_in_place_is_seen(here):
+    """Where scales had to be copied, as where they lie, and where memory was exchanged."""
+    x = torch.randn(2, 64)
+    for text in ("int4-g8", "int8", "int8-tensor"):
+        weight = weights(text, 40, 64)
+        first = cpu.times(x, weight)
+        weight.scale.mul_(2)
+        assert torch.allclose(cpu.times(x, weight), 2 * first)
+    weight = weights("int8", 40, 64)
+    cpu.times(x, weight)
+    weight.packed.data = torch.zeros_like(weight.packed)
+    assert not kernels.quantized_linear(x, weight, None).any()
+
+
+def test_several_threads_at_once_and_one_alone(here):
+    made = [(weights(text, 700, 192), torch.randn(3, 192)) for text in ("int8", "int4-g64") * 4]
+    wanted = [x @ weight.dequantize().t() for weight, x in made]
+
+    def repeat(weight, x):
+        torch.set_num_threads(1 if len(x) % 2 else 2)
+        return [cpu.times(x, weight) for _ in range(30)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(repeat, *zip(*made, strict=True)))
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert all(torch.allclose(one, theirs, atol=1e-4) for one in ours)
+
+
+FORK = """
+import os, torch
+from qdemo import Scheme, quantize_tensor
+from qdemo.compress import cpu
+torch.set_num_threads(2)
+weight = quantize_tensor(torch.randn(4096, 512), Scheme("int8"))
+x = torch.randn(1, 512)
+y = cpu.times(x, weight)
+child = os.fork()
+if not child:
+    os._exit(0 if torch.equal(cpu.times(x, weight), y) else 3)
+assert os.waitpid(child, 0)[1] == 0
+print("the same in a fork")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_fork_computes_alone():
+    ran = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "the same in a fork\n", ran.stderr[-500:]
+
+
+WITHOUT = """
+import sys
+sys.modules["llvmlite"] = None
+import importlib.util
+import torch
+from qdemo import Scheme, quantize_tensor
+from qdemo.compress import kernels
+from qdemo.loops import machine
+weight = quantize_tensor(torch.randn(40, 64), Scheme.parse("int4-g8"))
+x = torch.randn(2, 64)
+wanted = x @ weight.dequantize().t()
+assert torch.allclose(kernels.quantized_linear(x, weight, None), wanted, atol=1e-5)
+print(machine.why_not(), "|", kernels.way_of(weight))
+"""
+
+
+def test_without_llvmlite_torch_computes_and_says_so():
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60
+    )
+    assert ran.stdout == "llvmlite is not installed | torch's general way\n", ran.stderr[-500:]
+
+
+def test_without_libgomp_torch_computes_and_says_so(monkeypatch):
+    monkeypatch.setattr(machine, "_parallel", lambda: 0)
+    machine.why_not.cache_clear()
+    assert machine.why_not() == "torch brings no libgomp here"
+    machine.why_not.cache_clear()
+
+
+def test_the_way_is_told(here):
+    assert kernels.way_of(weights("int8", 4, 64)) == f"vector loops, {here.name}"
+    assert kernels.way_of(weights("int8-axis1", 4, 64)) == "torch's general way"
