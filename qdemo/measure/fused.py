@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from qdemo.loops import machine
 from qdemo.loops.cells import Cells
@@ -185,8 +186,10 @@ def _own(name: str, size: int) -> Tensor:
 
 
 def _is_there(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether its memory on the CPU has its very values."""
-    return x.dtype == dtype and x.is_cpu and x.layout == torch.strided and not x.is_neg()
+    """Whether its memory on the CPU has its very values, as that of a tensor of a class of its own
+    need not."""
+    is_usual = type(x) in (Tensor, Parameter) and x.layout == torch.strided and not x.is_neg()
+    return is_usual and x.is_cpu and x.dtype == dtype
 
 
 def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:

@@ -186,6 +186,10 @@ def test_unaligned_memory_is_read():
     assert_equal(error, by_torch(w, q))
 
 
+class Own(torch.Tensor):
+    """A tensor of a class of its own."""
+
+
 @pytest.mark.parametrize("change", [
     lambda w, q: (w.double(), q),
     lambda w, q: (w.t().contiguous().t(), q),
@@ -196,6 +200,9 @@ def test_unaligned_memory_is_read():
     lambda w, q: (w, replace(q, tensors={**q.tensors, "scale": q.scale.double()})),
     lambda w, q: (w, replace(q, tensors={**q.tensors, "codes": q.packed.t().contiguous().t()})),
     lambda w, q: (torch.zeros(0, 4), torch.zeros(0, 4)),
+    lambda w, q: (w.as_subclass(Own), q),
+    lambda w, q: (w, q.dequantize().as_subclass(Own)),
+    lambda w, q: (torch._neg_view(w), q),
 ])  # fmt: skip
 def test_what_the_loop_would_misread_is_left_to_torch(change):
     w = torch.randn(32, 24, generator=torch.Generator().manual_seed(4))
