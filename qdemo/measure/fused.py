@@ -104,10 +104,10 @@ class Weights:
     """Weights that the loop takes, and what they became. They hold until this thread makes the next
     ones."""
 
-    def __init__(self, w: Tensor, form: _Form, here: machine.Machine) -> None:
+    def __init__(self, w: Tensor, form: _Form, here: machine.Machine, threads: int) -> None:
         """Only `of` makes them, which checks."""
         self._w, self._form, self._kernel = w, form, _kernel(here)
-        threads = machine.threads(torch.get_num_threads())
+        threads = machine.threads(threads)
         rows = max(-(-form.n // (_PIECES * threads)), -(-_LEAST // form.length))
         chunk = -(-rows // VECTOR) * VECTOR
         pieces = -(-form.n // chunk)
@@ -118,15 +118,16 @@ class Weights:
         self._numbers = self._told(chunk, {"w": w, "slots": slots, "scratch": panels})
 
     @classmethod
-    def of(cls, w: Tensor, w_hat: Tensor | QTensor) -> Weights | None:
-        """Those, of one shape; None where the loop can't take them."""
+    def of(cls, w: Tensor, w_hat: Tensor | QTensor, threads: int) -> Weights | None:
+        """Those, of one shape, for so many of torch's threads; None where the loop can't take
+        them."""
         here = machine.machine()
         if here is None or not 0 < w.numel() < _MOST or not _is_plain(w, torch.float32):
             return None
         form = _of_floats(w_hat) if isinstance(w_hat, Tensor) else _of_codes(w_hat)
         if form is None or ("fp16" in (form.kind, form.rounded) and not takes_fp16(here.kind)):
             return None
-        return cls(w, form, here)
+        return cls(w, form, here, threads)
 
     def _told(self, chunk: int, memory: dict[str, Tensor]) -> Any:
         form = self._form

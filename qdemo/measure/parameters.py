@@ -6,7 +6,8 @@ from torch import Tensor
 
 from qdemo.measure.histogram import BINS, LOG_BINS, LOG_RANGE
 from qdemo.measure.measure import Found, Measure, Ran, finite
-from qdemo.measure.weights import WeightError, model_weight_errors, pool
+from qdemo.measure.models import model_weight_errors
+from qdemo.measure.weights import WeightError, pool
 from qdemo.spec.figure import Figure
 from qdemo.spec.report import WHOLE_MODEL, Histogram, Parameter
 

@@ -9,13 +9,12 @@ from functools import reduce
 from operator import add
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qdemo.measure.difference import Difference, sum_of_squares
 from qdemo.measure.fused import Counted, Weights
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import has_fp64, scratch, tile_size, tiles, with_fp64
-from qdemo.numerics.insides import memory_of
 from qdemo.numerics.qtensor import QTensor, blocks_of
 from qdemo.spec.messages import say
 
@@ -94,66 +93,64 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     Raises:
         ValueError: the shapes differ.
     """
-    return _error(w.detach(), w_hat, None)
+    pair = Pair("", w.detach(), w_hat, None)
+    return pair.in_loop(torch.get_num_threads()) or pair.by_torch()
 
 
-def _error(w: Tensor, w_hat: Tensor | QTensor, sum_sq: float | None) -> WeightError:
-    """The same, where Σw² may be known already."""
-    _check_shapes(w, w_hat)
-    in_loop = Weights.of(w, w_hat)
-    if sum_sq is None:
-        sum_sq = in_loop.sum_of_squares() if in_loop else _sum_of_squares(w)
-    if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
-        return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
-    unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
-    counted = in_loop.counted(unit) if in_loop else None
-    if counted:
-        return _of_counted(counted, w.numel(), sum_sq, w_hat)
-    found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in _pieces(w, w_hat))
-    return replace(found, sum_sq_weight=sum_sq)
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Weights of that name, what they became, and Σw² where it is known already."""
 
+    name: str
+    w: Tensor
+    w_hat: Tensor | QTensor
+    sum_sq: float | None
 
-def _check_shapes(w: Tensor, w_hat: Tensor | QTensor) -> None:
-    if tuple(w.shape) != tuple(w_hat.shape):
-        raise ValueError(
-            say(
-                "shapes differ: {reference} and {other}",
-                reference=tuple(w.shape),
-                other=tuple(w_hat.shape),
+    def __post_init__(self) -> None:
+        """Refuse what can't be compared.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if tuple(self.w.shape) != tuple(self.w_hat.shape):
+            raise ValueError(
+                say(
+                    "shapes differ: {reference} and {other}",
+                    reference=tuple(self.w.shape),
+                    other=tuple(self.w_hat.shape),
+                )
             )
-        )
 
+    def in_loop(self, threads: int) -> WeightError | None:
+        """The error by one loop over vectors; None where that can't take them."""
+        weights = Weights.of(self.w, self.w_hat, threads)
+        if weights is None:
+            return None
+        sum_sq = weights.sum_of_squares() if self.sum_sq is None else self.sum_sq
+        if self._is_shared:
+            return self._without_error(sum_sq)
+        counted = weights.counted(self._unit(sum_sq))
+        return None if counted is None else _of_counted(counted, self.w.numel(), sum_sq, self.w_hat)
 
-def model_weight_errors(
-    reference: nn.Module, variant: nn.Module, known: dict[str, float] | None = None
-) -> Iterator[tuple[str, WeightError]]:
-    """The error of each parameter of `reference` in `variant`, by name, one tensor at a time. What
-    is `known` of Σw², by name, is not computed again; what is computed is added.
+    def by_torch(self) -> WeightError:
+        """The same by many operations of torch, which take all."""
+        sum_sq = _sum_of_squares(self.w) if self.sum_sq is None else self.sum_sq
+        if self._is_shared:
+            return self._without_error(sum_sq)
+        unit, pieces = self._unit(sum_sq), _pieces(self.w, self.w_hat)
+        found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in pieces)
+        return replace(found, sum_sq_weight=sum_sq)
 
-    A weight that still trains in quantized form is measured as it would be rounded now. A tied
-    weight is measured once, and once more where the variant holds it in another form.
+    @property
+    def _is_shared(self) -> bool:
+        return isinstance(self.w_hat, Tensor) and _is_shared(self.w, self.w_hat)
 
-    Raises:
-        AttributeError: the variant has no such parameter.
-    """
-    known = {} if known is None else known
-    seen: set[tuple[int, object]] = set()
-    for name, w in reference.named_parameters(remove_duplicate=False):
-        held = _held(variant, name)
-        pair = id(w), memory_of(held.packed if isinstance(held, QTensor) else held)
-        if pair not in seen:
-            seen.add(pair)
-            error = _error(w.detach(), held, known.get(name))
-            known[name] = error.sum_sq_weight
-            yield name, error
+    def _without_error(self, sum_sq: float) -> WeightError:
+        numel = self.w.numel()
+        return replace(_NOTHING, numel=numel, sum_sq_weight=sum_sq, exact=numel)
 
-
-def _held(model: nn.Module, name: str) -> Tensor | QTensor:
-    owner, _, key = name.rpartition(".")
-    module = model.get_submodule(owner)
-    quantized = key == "weight" and hasattr(type(module), "qweight")
-    held: Tensor | QTensor = getattr(module, "qweight" if quantized else key)
-    return held
+    def _unit(self, sum_sq: float) -> float:
+        return math.sqrt(sum_sq / max(1, self.w.numel())) or 1.0
 
 
 _NOTHING = WeightError(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from qdemo import Scheme, Variant, quantize_tensor
+from qdemo import Scheme, Variant, model_weight_errors, quantize_tensor
 from qdemo.loops import machine as loops
 from qdemo.loops.cells import EDGES
-from qdemo.measure import fused, weights
+from qdemo.measure import fused, models
 from qdemo.measure.histogram import log_counts, log_edges_of
 from qdemo.measure.weights import weight_error
 from qdemo.spec.formats import GRIDS
@@ -43,7 +43,7 @@ def by_loop(w, w_hat, which=here):
     """The error, and whether the loop measured it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loops, "machine", lambda: which)
-        found = fused.Weights.of(w, w_hat)
+        found = fused.Weights.of(w, w_hat, torch.get_num_threads())
         unit = found and (math.sqrt(found.sum_of_squares() / w.numel()) or 1.0)
         return weight_error(w, w_hat), bool(found) and found.counted(unit) is not None
 
@@ -207,7 +207,7 @@ class Own(torch.Tensor):
 def test_what_the_loop_would_misread_is_left_to_torch(change):
     w = torch.randn(32, 24, generator=torch.Generator().manual_seed(4))
     w, w_hat = change(w, quantize_tensor(w, Scheme("int8")))
-    assert fused.Weights.of(w, w_hat) is None
+    assert fused.Weights.of(w, w_hat, torch.get_num_threads()) is None
     assert weight_error(w, w_hat).numel == w.numel()
 
 
@@ -215,9 +215,9 @@ def test_what_the_loop_would_misread_is_left_to_torch(change):
 def test_tensors_of_another_size_are_not_read(role):
     w = torch.randn(32, 24, generator=torch.Generator().manual_seed(5))
     q = quantize_tensor(w, Scheme.parse("int4-g8-affine"))
-    assert fused.Weights.of(w, q) is not None
+    assert fused.Weights.of(w, q, torch.get_num_threads()) is not None
     short = q.tensors[role].flatten()[:-1].clone()
-    assert fused.Weights.of(w, replace(q, tensors={**q.tensors, role: short})) is None
+    assert fused.Weights.of(w, replace(q, tensors={**q.tensors, role: short}), 1) is None
 
 
 @pytest.mark.parametrize("odd", [math.inf, math.nan, -1e38, 1e30])
@@ -260,8 +260,28 @@ def test_logarithmic_bins_are_those_of_a_search_in_fp64(unit, seed):
     assert torch.equal(log_counts(sizes.double(), unit), wanted)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_model_is_measured_tensor_by_tensor_whatever_threads_do(threads, monkeypatch):
+    """Some by a loop alone, some by one that threads share, some by torch; in order."""
+    layers = [nn.Linear(24, 3 + n % 5) for n in range(30)]
+    reference = nn.Sequential(*layers, nn.Linear(64, 80), nn.Linear(8, 8).double())
+    variant = Variant.parse("int4-g8").build(reference)
+    monkeypatch.setattr(models, "_LARGE", 5000)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    known = {}
+    found = dict(model_weight_errors(reference, variant, known))
+    assert list(found) == [name for name, _ in reference.named_parameters()]
+    again = dict(model_weight_errors(reference, variant, known))
+    for name, w in reference.named_parameters():
+        module = variant.get_submodule(name.rpartition(".")[0])
+        held = module.qweight if name.endswith("weight") else module.bias
+        for each in (found, again):
+            assert_equal(each[name], by_torch(w, held))
+        assert known[name] == found[name].sum_sq_weight
+
+
 def test_without_loops_there_is_one_way(monkeypatch):
     monkeypatch.setattr(loops, "machine", lambda: None)
     w = torch.randn(8, 8)
-    assert fused.Weights.of(w, w.half()) is None
-    assert weights.weight_error(w, w.half()).sum_sq_error > 0
+    assert fused.Weights.of(w, w.half(), 1) is None
+    assert weight_error(w, w.half()).sum_sq_error > 0
