@@ -10,8 +10,9 @@ _WHERE = {
     "qdemo.compress.saving": ("load_quantized", "save_quantized"),
     "qdemo.engine.engine": ("compare",),
     "qdemo.measure.logits": ("LogitDifference", "logit_difference"),
+    "qdemo.measure.models": ("model_weight_errors",),
     "qdemo.measure.outputs": ("first_divergence",),
-    "qdemo.measure.weights": ("WeightError", "model_weight_errors", "pool", "weight_error"),
+    "qdemo.measure.weights": ("WeightError", "pool", "weight_error"),
     "qdemo.numerics.bits": ("Bits", "from_pattern", "from_value"),
     "qdemo.numerics.casting": ("CastCount", "cast_tensor", "count_cast"),
     "qdemo.numerics.linear": ("choose_qparams", "quantize_tensor"),
@@ -65,8 +66,9 @@ if TYPE_CHECKING:  # so that editors and mypy know the names
     from qdemo.compress.saving import load_quantized, save_quantized
     from qdemo.engine.engine import compare
     from qdemo.measure.logits import LogitDifference, logit_difference
+    from qdemo.measure.models import model_weight_errors
     from qdemo.measure.outputs import first_divergence
-    from qdemo.measure.weights import WeightError, model_weight_errors, pool, weight_error
+    from qdemo.measure.weights import WeightError, pool, weight_error
     from qdemo.numerics.bits import Bits, from_pattern, from_value
     from qdemo.numerics.casting import CastCount, cast_tensor, count_cast
     from qdemo.numerics.linear import choose_qparams, quantize_tensor

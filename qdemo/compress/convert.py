@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ def rebuild(
     Tensors that stay what and where they are share the model's memory, unless `copies`. On
     `device="meta"` it has all shapes and no memory.
     """
-    memo: dict[int, Tensor] = {}
+    memo: dict[int, Any] = {id(held): type(held)() for held in _empty(model)}
     seen: dict[object, Tensor] = {}
     for tensor, to_cast in tensors(model):
         alias = alias_of(tensor), type(tensor)
@@ -83,6 +83,15 @@ def rebuild(
         if isinstance(module, QModule):
             module.compute_dtype = dtype or module.compute_dtype
     return rebuilt
+
+
+def _empty(model: nn.Module) -> Iterator[Any]:
+    """Dicts in which nothing is, such as a module has a dozen of for hooks: they took most of the
+    time of `deepcopy`."""
+    for module in model.modules():
+        for held in vars(module).values():
+            if type(held) in (dict, OrderedDict) and not held:
+                yield held
 
 
 def alias_of(tensor: Tensor) -> object:

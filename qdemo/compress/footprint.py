@@ -6,10 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
-from qdemo.compress.convert import alias_of, rebuild
+from qdemo.compress.convert import alias_of, tensors
 from qdemo.compress.layers import EMBEDDINGS, QUANTIZED
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.numerics.insides import memory_of
@@ -38,17 +37,19 @@ def footprint(model: nn.Module) -> Footprint:
     return Footprint(sum(by_kind.values()), by_kind, dict(by_module), tuple(_split_ties(model)))
 
 
-def bits_per_weight(model: nn.Module) -> float | None:
+def bits_per_weight(model: nn.Module, held: Footprint | None = None) -> float | None:
     """Bits that a quantized weight costs, its share of scales and all else that is held beside the
-    codes counted; None where nothing is frozen.
+    codes counted; None where nothing is frozen. `held` is its footprint, where that is known.
 
     >>> from qdemo import Variant
     >>> bits_per_weight(Variant.parse("int4-g8").build(nn.Sequential(nn.Linear(16, 4))))
     8.0
     """
     weights = sum(math.prod(m.shape) for m in model.modules() if isinstance(m, QWeight))
-    held = footprint(model).by_kind
-    return 8 * (held[_WEIGHTS] + held[_SCALES]) / weights if weights else None
+    if not weights:
+        return None
+    by_kind = (held or footprint(model)).by_kind
+    return 8 * (by_kind[_WEIGHTS] + by_kind[_SCALES]) / weights
 
 
 def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = None) -> Coverage:
@@ -67,8 +68,16 @@ def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = N
         owner = reference.get_submodule(names[0].rpartition(".")[0])
         why = _why(owner, parameter, names, variant) if quantized else "cast"
         left[_class(owner, names[0]), why].append((names[0], parameter.numel()))
-    halved = footprint(rebuild(reference, torch.bfloat16, "meta")).total
-    return Coverage(total, reached, tuple(_parts(left)), halved)
+    return Coverage(total, reached, tuple(_parts(left)), _halved(reference))
+
+
+def _halved(model: nn.Module) -> int:
+    """The bytes of `model` cast to bf16, without the cast."""
+    held = {
+        (alias_of(tensor), type(tensor)): tensor.numel() * (2 if to_cast else tensor.itemsize)
+        for tensor, to_cast in tensors(model)
+    }
+    return sum(held.values())
 
 
 def _parts(left: dict[tuple[str, str], list[tuple[str, int]]]) -> list[Left]:

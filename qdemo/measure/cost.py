@@ -16,13 +16,13 @@ from qdemo.spec.variant import Variant
 
 
 def _size(ran: Ran) -> Found:
-    held = footprint(ran.model).total
-    reference = held if ran.reference is None else footprint(ran.reference.model).total
+    held = footprint(ran.model)
+    reference = held if ran.reference is None else footprint(ran.reference.model)
     return Found(
         {
-            "bytes": held,
-            "times_smaller": reference / held,
-            "bits_per_weight": bits_per_weight(ran.model),
+            "bytes": held.total,
+            "times_smaller": reference.total / held.total,
+            "bits_per_weight": bits_per_weight(ran.model, held),
             "bytes_with_embeddings": None
             if ran.reference is None
             else _bytes_with_embeddings(ran.reference.model, ran.variant),

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from qdemo.numerics.blocks import converted, scratch_like
 
+IN_FP32 = (2.0**-40, 2.0**60)
+"""Between these a largest error is computed with in fp32: squares and bins stay in its range."""
+
 
 @dataclass(frozen=True, eq=False)
 class Difference:
@@ -31,7 +34,7 @@ class Difference:
         if torch.float64 not in (w_hat.dtype, w.dtype):
             found = cls._between(w_hat, w, torch.float32)
             largest = found.max_abs
-            if largest == 0 or 2.0**-40 < largest < 2.0**60:
+            if largest == 0 or IN_FP32[0] < largest < IN_FP32[1]:
                 return found
         return cls._between(w_hat, w, torch.float64)
 
@@ -43,10 +46,9 @@ class Difference:
     @classmethod
     def _of(cls, values: Tensor) -> Difference:
         sizes = torch.abs(values, out=scratch_like(values, "sizes"))
-        squares = torch.mul(values, values, out=scratch_like(values, "passing"))
-        # In two steps, as the sum's own `dtype` would make a new copy.
-        sum_sq = converted(squares, torch.float64, "passing").sum(1)
-        return cls(values, sizes, sizes.amax(1), sum_sq)
+        wide = converted(values, torch.float64, "wide")  # in which squares of fp32 are exact
+        squares = torch.mul(wide, wide, out=scratch_like(wide, "passing"))
+        return cls(values, sizes, sizes.amax(1), squares.sum(1))
 
     @property
     def max_abs(self) -> float:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qdemo.numerics.blocks import converted, scratch_like
@@ -73,15 +76,54 @@ def log_counts(sizes: Tensor, unit: float, zeros: int | None = None) -> Tensor:
     """Counts of log10(size / unit), (LOG_BINS,) over LOG_RANGE; sizes of zero are left out.
 
     The end bins take what is beyond. On this axis fp16, bf16, int8 and int4 are all readable in
-    one picture. In fp32 about one size in a million falls into the bin beside its own.
+    one picture. Each size is in its own bin exactly, whatever the rounding of a logarithm.
     """
     zeros = sizes.numel() - nonzero(sizes) if zeros is None else zeros
-    low, high = LOG_RANGE
-    decades = torch.log10(sizes, out=scratch_like(sizes, "passing")).sub_(math.log10(unit) + low)
-    places = decades.mul_(LOG_BINS / (high - low)).clamp_(0, LOG_BINS - 1)
+    edges = log_edges_of(unit, sizes.dtype)
+    is_usual = sizes.dtype == torch.float32 and edges[0] >= _SMALLEST and edges[-1] <= _LARGEST
+    if is_usual and sizes.is_cpu:
+        places = _looked_up(sizes, edges)
+    else:
+        borders = torch.from_numpy(edges).to(sizes.device)
+        places = torch.bucketize(sizes, borders, right=True, out_int32=True)
     counts = _count(places)[:LOG_BINS]
-    counts[0] -= zeros  # log10(0) fell below
+    counts[0] -= zeros
     return counts
+
+
+_SMALLEST, _LARGEST = (getattr(torch.finfo(torch.float32), name) for name in ("tiny", "max"))
+_CELL = 20  # bits below those that tell a cell: eight to an octave, so at most one edge is in one
+
+
+def _looked_up(sizes: Tensor, edges: NDArray[Any]) -> Tensor:
+    """The bins of sizes, int32, from the bits of both. A cell has an offset: the bin of its lowest
+    size, and what makes those from an edge on carry over. (Far faster than `bucketize`.)"""
+    bits = edges.view(np.int32)
+    cut = bits >> _CELL
+    offsets = np.zeros(1 << 31 - _CELL, np.int32)
+    offsets[cut + 1] = 1
+    offsets = np.cumsum(offsets, dtype=np.int32) << _CELL
+    offsets[cut] += (cut + 1 << _CELL) - bits
+    ours = sizes.reshape(-1).view(torch.int32)
+    cells = torch.bitwise_right_shift(ours, _CELL, out=scratch_like(ours, "cells"))
+    index = converted(cells, torch.int64, "index")
+    places = torch.index_select(torch.from_numpy(offsets), 0, index, out=cells)
+    own = torch.bitwise_and(ours, (1 << _CELL) - 1, out=scratch_like(ours, "own"))
+    return places.add_(own).bitwise_right_shift_(_CELL)
+
+
+def log_edges_of(unit: float, dtype: torch.dtype = torch.float32) -> NDArray[Any]:
+    """Where all bins of `log_counts` but the first begin, (LOG_BINS − 1,): the smallest numbers of
+    fp32 or fp64 that are not below unit · 10^k / 10."""
+    exact = unit * _DECADES
+    if dtype == torch.float64:
+        return exact
+    with np.errstate(over="ignore"):
+        edges = exact.astype(np.float32)
+    return np.where(edges < exact, np.nextafter(edges, np.float32(np.inf)), edges)
+
+
+_DECADES = 10.0 ** np.linspace(*LOG_RANGE, LOG_BINS + 1)[1:-1]
 
 
 def log_edges() -> Tensor:

@@ -9,34 +9,43 @@ and the smaller one of outputs (Frantar et al., "GPTQ", 2023, arXiv 2210.17323).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from qdemo.compress.modules import QModule
-from qdemo.measure.measure import Found, Measure, Ran, finite
+from qdemo.measure.difference import sum_of_squares
+from qdemo.measure.measure import Found, Measure, Output, Ran, finite
+from qdemo.numerics.blocks import with_fp64
 from qdemo.spec.figure import Figure
 from qdemo.spec.report import WHOLE_MODEL
 
 
 @torch.inference_mode()
 def output_errors(
-    reference: nn.Module, variant: nn.Module, inputs: dict[str, Tensor]
+    reference: nn.Module,
+    variant: nn.Module,
+    inputs: Mapping[str, Tensor],
+    known: dict[str, Output] | None = None,
 ) -> Iterator[tuple[str, float, float]]:
-    """Σ(Y − XWᵀ)² and Σ(XWᵀ)² of each layer that is quantized or cast, by name.
+    """Σ(Y − XWᵀ)² and Σ(XWᵀ)² of each layer that is quantized or cast, by name. What is `known` of
+    XWᵀ, on the same inputs, is not computed again; what is computed is added.
 
     >>> model = nn.Sequential(nn.Linear(4, 2))
     >>> list(output_errors(model, model, {"0": torch.ones(3, 4)}))  # nothing is quantized
     []
     """
+    known = {} if known is None else known
     for name, x in inputs.items():
         layer = variant.get_submodule(name)
         own = reference.get_submodule(name)
         if isinstance(layer, QModule) or _dtype(layer) != _dtype(own):
-            wanted = _without_bias(own, x)
-            given = _without_bias(layer, x)
-            yield name, _squares(given - wanted), _squares(wanted)
+            if name not in known:
+                wanted = _without_bias(own, x)
+                known[name] = Output(wanted, sum_of_squares(with_fp64(wanted)))
+            error = _without_bias(layer, x) - known[name].values
+            yield name, sum_of_squares(with_fp64(error)), known[name].sum_sq
 
 
 def relative(error: float, size: float) -> float | None:
@@ -58,13 +67,9 @@ def _dtype(layer: nn.Module) -> torch.dtype:
     return dtype
 
 
-def _squares(x: Tensor) -> float:
-    x = x.cpu() if x.is_mps else x  # which has no fp64
-    return x.double().square().sum().item()
-
-
 def _of(ran: Ran) -> Found:
-    sums = list(output_errors(ran.beside.model, ran.model, dict(ran.inputs())))
+    beside = ran.beside
+    sums = list(output_errors(beside.model, ran.model, ran.inputs(), beside.outputs))
     errors = {f"{name}.weight": relative(error, size) for name, error, size in sums}
     whole = relative(sum(error for _, error, _ in sums), sum(size for *_, size in sums))
     errors[WHOLE_MODEL] = whole if sums else None

@@ -18,13 +18,22 @@ Inputs = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
+class Output:
+    """What a layer makes of its calibration inputs, (rows, out_features), its bias left out."""
+
+    values: Tensor
+    sum_sq: float
+
+
+@dataclass(frozen=True, eq=False)
 class Ran:
     """What a variant did, as a measure finds it.
 
     `tokens` are its own answer, each of which took so many `seconds`; `logits` (T, V) and `span`
     are its own at each position of the reference's answer. The reference has no `reference`.
     `inputs` collects the calibration inputs, the first time that it is called. `step` is what was
-    seen in a step beside the timed ones.
+    seen in a step beside the timed ones. `outputs` keeps what the layers of a reference make of the
+    inputs, and `sums_of_squares` those of its parameters, by name, once they are computed.
     """
 
     variant: Variant
@@ -36,6 +45,8 @@ class Ran:
     reference: Ran | None = None
     inputs: Callable[[], Inputs] = dict
     step: Step | None = None
+    outputs: dict[str, Output] = field(default_factory=dict)
+    sums_of_squares: dict[str, float] = field(default_factory=dict)
 
     @property
     def beside(self) -> Ran:

@@ -6,15 +6,17 @@ from torch import Tensor
 
 from qdemo.measure.histogram import BINS, LOG_BINS, LOG_RANGE
 from qdemo.measure.measure import Found, Measure, Ran, finite
-from qdemo.measure.weights import WeightError, model_weight_errors, pool
+from qdemo.measure.models import model_weight_errors
+from qdemo.measure.weights import WeightError, pool
 from qdemo.spec.figure import Figure
 from qdemo.spec.report import WHOLE_MODEL, Histogram, Parameter
 
 
 def _of(ran: Ran) -> Found:
-    errors = dict(model_weight_errors(ran.beside.model, ran.model))
+    beside = ran.beside
+    errors = dict(model_weight_errors(beside.model, ran.model, beside.sums_of_squares))
     pooled = pool(errors.values())
-    shapes = {name: tuple(w.shape) for name, w in ran.beside.model.named_parameters()}
+    shapes = {name: tuple(w.shape) for name, w in beside.model.named_parameters()}
     told = {name: _told(error, shapes.get(name)) for name, error in errors.items()}
     figures = {f"weight_{key}": value for key, value in _figures(pooled).items()}
     return Found(figures, parameters={WHOLE_MODEL: _told(pooled, None), **told})

@@ -9,12 +9,12 @@ from functools import reduce
 from operator import add
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qdemo.measure.difference import Difference, sum_of_squares
+from qdemo.measure.fused import Counted, Weights
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import has_fp64, scratch, tile_size, tiles, with_fp64
-from qdemo.numerics.insides import memory_of
 from qdemo.numerics.qtensor import QTensor, blocks_of
 from qdemo.spec.messages import say
 
@@ -93,50 +93,64 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     Raises:
         ValueError: the shapes differ.
     """
-    if tuple(w.shape) != tuple(w_hat.shape):
-        raise ValueError(
-            say(
-                "shapes differ: {reference} and {other}",
-                reference=tuple(w.shape),
-                other=tuple(w_hat.shape),
+    pair = Pair("", w.detach(), w_hat, None)
+    return pair.in_loop(torch.get_num_threads()) or pair.by_torch()
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Weights of that name, what they became, and Σw² where it is known already."""
+
+    name: str
+    w: Tensor
+    w_hat: Tensor | QTensor
+    sum_sq: float | None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be compared.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if tuple(self.w.shape) != tuple(self.w_hat.shape):
+            raise ValueError(
+                say(
+                    "shapes differ: {reference} and {other}",
+                    reference=tuple(self.w.shape),
+                    other=tuple(self.w_hat.shape),
+                )
             )
-        )
-    w = w.detach()
-    flat = w.reshape(1, -1)
-    sum_sq = sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))
-    if isinstance(w_hat, Tensor) and _is_shared(w, w_hat):
-        return replace(_NOTHING, numel=w.numel(), sum_sq_weight=sum_sq, exact=w.numel())
-    unit = math.sqrt(sum_sq / max(1, w.numel())) or 1.0
-    found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in _pieces(w, w_hat))
-    return replace(found, sum_sq_weight=sum_sq)
 
+    def in_loop(self, threads: int) -> WeightError | None:
+        """The error by one loop over vectors; None where that can't take them."""
+        weights = Weights.of(self.w, self.w_hat, threads)
+        if weights is None:
+            return None
+        sum_sq = weights.sum_of_squares() if self.sum_sq is None else self.sum_sq
+        if self._is_shared:
+            return self._without_error(sum_sq)
+        counted = weights.counted(self._unit(sum_sq))
+        return None if counted is None else _of_counted(counted, self.w.numel(), sum_sq, self.w_hat)
 
-def model_weight_errors(
-    reference: nn.Module, variant: nn.Module
-) -> Iterator[tuple[str, WeightError]]:
-    """The error of each parameter of `reference` in `variant`, by name, one tensor at a time.
+    def by_torch(self) -> WeightError:
+        """The same by many operations of torch, which take all."""
+        sum_sq = _sum_of_squares(self.w) if self.sum_sq is None else self.sum_sq
+        if self._is_shared:
+            return self._without_error(sum_sq)
+        unit, pieces = self._unit(sum_sq), _pieces(self.w, self.w_hat)
+        found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in pieces)
+        return replace(found, sum_sq_weight=sum_sq)
 
-    A weight that still trains in quantized form is measured as it would be rounded now. A tied
-    weight is measured once, and once more where the variant holds it in another form.
+    @property
+    def _is_shared(self) -> bool:
+        return isinstance(self.w_hat, Tensor) and _is_shared(self.w, self.w_hat)
 
-    Raises:
-        AttributeError: the variant has no such parameter.
-    """
-    seen: set[tuple[int, object]] = set()
-    for name, w in reference.named_parameters(remove_duplicate=False):
-        held = _held(variant, name)
-        pair = id(w), memory_of(held.packed if isinstance(held, QTensor) else held)
-        if pair not in seen:
-            seen.add(pair)
-            yield name, weight_error(w, held)
+    def _without_error(self, sum_sq: float) -> WeightError:
+        numel = self.w.numel()
+        return replace(_NOTHING, numel=numel, sum_sq_weight=sum_sq, exact=numel)
 
-
-def _held(model: nn.Module, name: str) -> Tensor | QTensor:
-    owner, _, key = name.rpartition(".")
-    module = model.get_submodule(owner)
-    quantized = key == "weight" and hasattr(type(module), "qweight")
-    held: Tensor | QTensor = getattr(module, "qweight" if quantized else key)
-    return held
+    def _unit(self, sum_sq: float) -> float:
+        return math.sqrt(sum_sq / max(1, self.w.numel())) or 1.0
 
 
 _NOTHING = WeightError(
@@ -144,6 +158,32 @@ _NOTHING = WeightError(
     LinearHistogram(0, torch.zeros(BINS, dtype=torch.int64)),
     torch.zeros(LOG_BINS, dtype=torch.int64),
 )  # fmt: skip
+
+
+def _sum_of_squares(w: Tensor) -> float:
+    flat = w.reshape(1, -1)
+    return sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))
+
+
+def _of_counted(
+    counted: Counted, numel: int, sum_sq: float, w_hat: Tensor | QTensor
+) -> WeightError:
+    """What a loop found; only integers have even steps."""
+    is_even = isinstance(w_hat, QTensor) and w_hat.scheme.storage.kind == "integer"
+    return WeightError(
+        numel=numel,
+        sum_sq_error=counted.sum_sq_error,
+        sum_sq_weight=sum_sq,
+        max_abs=counted.max_abs,
+        zeroed=counted.zeroed,
+        overflowed=0,
+        saturated=counted.saturated if is_even else 0,
+        exact=counted.exact,
+        stepped=numel if is_even else 0,
+        sum_sq_steps=counted.sum_sq_steps if is_even else 0.0,
+        histogram=counted.histogram,
+        log_histogram=counted.log_histogram,
+    )
 
 
 def _is_shared(a: Tensor, b: Tensor) -> bool:

@@ -74,6 +74,24 @@ def test_it_is_a_plain_computation(format, seed):
     assert [name for name, *_ in output_errors(reference, variant, inputs)] == ["0", "2"]
 
 
+def test_what_the_reference_returns_is_computed_once():
+    reference, inputs = model(), rows()
+    seen = []
+    reference[0].register_forward_hook(lambda *_: seen.append(1))
+    beside = Ran(Variant(), reference, (1,), (), None)
+    told = []
+    for format in ("int8", "bf16", "int8"):
+        variant = build(reference, Variant.parse(format))
+        variant[0]._forward_hooks.clear()
+        ran = Ran(Variant.parse(format), variant, (1,), (), None, None, beside, lambda: inputs)
+        told.append(MEASURE.of(ran).figures)
+        alone = found(reference, variant, inputs, format)
+        seen.pop()
+        assert told[-1] == alone.figures
+    assert seen == [1]
+    assert told[0] == told[2] != told[1]
+
+
 @pytest.fixture(scope="module")
 def tiny():
     loaded = load(get_entry("t5-tiny"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from qdemo.measure import FIGURES
-from qdemo.measure.weights import model_weight_errors
+from qdemo.measure.models import model_weight_errors
 from qdemo.models.decoding import score
 from qdemo.spec.document import SCHEMA, as_json, as_text
 from qdemo.spec.report import WHOLE_MODEL
