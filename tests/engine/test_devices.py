@@ -8,6 +8,7 @@ from qdemo import Variant
 from qdemo.compress import cuda
 from qdemo.engine import devices
 from qdemo.engine.devices import is_lent, on_gpu
+from qdemo.loops import machine
 from qdemo.models import captured
 
 
@@ -89,4 +90,16 @@ def test_what_goes_slowly_on_a_gpu_is_told(monkeypatch):
     monkeypatch.setattr(captured, "is_captured", lambda model: False)
     assert list(devices._slower(model)) == ["by torch's general way", "without a CUDA graph"]
     assert list(devices._slower(torch.nn.Linear(2, 2))) == ["without a CUDA graph"]
-    assert devices.computed_on(torch.device("cpu"), model) == "cpu"
+
+
+def test_the_way_on_a_cpu_is_told():
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Linear(32, 7))
+    here = machine.machine()
+    loops = f"by vector loops ({here.name})" if here else "by torch's general way"
+    told = {
+        text: devices.computed_on(torch.device("cpu"), Variant.parse(text).build(model))
+        for text in ("bf16", "int8", "int8-axis1")
+    }
+    assert told == {
+        "bf16": "cpu", "int8": f"cpu, {loops}", "int8-axis1": "cpu, by torch's general way",
+    }  # fmt: skip

@@ -62,7 +62,8 @@ def test_large_blocks_are_shared_among_threads(monkeypatch):
 @pytest.mark.parametrize(
     "blocks",
     [torch.randn(4, 24), torch.randn(4, 32).double(), torch.randn(4, 64)[:, ::2],
-     torch.randn(0, 32), torch.randn(4, 32).half(), torch.randn(4, 32, device="meta"), torch.randn(32)],
+     torch.randn(0, 32), torch.randn(4, 32).half(), torch.randn(32),
+     torch.randn(4, 32, device="meta")],
 )  # fmt: skip
 def test_what_does_not_fit_reaches_no_loop(blocks):
     assert fast.ranges(blocks) is None
