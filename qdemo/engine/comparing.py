@@ -194,7 +194,10 @@ class _Comparison:
         tokens, seconds = yield from self._generated(variant, model, span)
         if logits is None or steps is None:
             logits, steps = scored(family, model, prompt, tokens)
-        step = look_into(model, steps, self.device) if len(tokens) >= FEWEST else None
+        step = None
+        if len(tokens) >= FEWEST:
+            reference = self.loaded.model
+            step = look_into(model, steps, self.device, reference, variant.compute)
         ran = Ran(variant, model, tokens, seconds, logits, span, self.reference, self.inputs, step)
         return ran, Trial(
             format=str(variant),

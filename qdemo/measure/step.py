@@ -1,10 +1,12 @@
 """A decode step that is looked into: which weights it reads, and how long kernels take of it.
 
-Two steps are, beside those that are timed. On a CPU the first one reads a clock before and after
-each layer that holds a matrix, which takes about 1 µs a layer; in the second, torch's operators
-outside of these layers are timed one by one, which takes longer than they do. What an operator
-takes that only makes a view is no kernel's time but the way to one, and is left out of the others'.
-On a GPU a pause is put before a step, until all of it waits in line: then it runs without a gap.
+On a CPU one step is, beside those that are timed, which reads a clock before and after each layer
+that holds a matrix: that takes about 1 µs a layer. What is the same for all variants of a model is
+found in one more step, once for the model and what it computes in: which modules run, and what
+torch's operators take outside of those layers, timed one by one, which takes longer than they do.
+What an operator takes that only makes a view is no kernel's time but the way to one, and is left
+out of the others'. On a GPU a pause is put before a step, until all of it waits in line: then it
+runs without a gap.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from statistics import median
 from time import perf_counter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -52,37 +55,65 @@ class Step:
         return min(1.0, share) * token_ms
 
 
-def look_into(model: nn.Module, steps: Iterator[Tensor], device: torch.device) -> Step | None:
-    """Two of the `steps` of `model`, which is on `device`; None where there is no room for them,
-    where numbers go too far in them, or where kernels can't be timed."""
-    way = {"cpu": _on_cpu, "cuda": _on_cuda}.get(device.type)
+def look_into(
+    model: nn.Module,
+    steps: Iterator[Tensor],
+    device: torch.device,
+    reference: nn.Module | None = None,
+    compute: str = "",
+) -> Step | None:
+    """One or two of the `steps` of `model`, which is on `device`; None where there is no room for
+    them, where numbers go too far in them, or where kernels can't be timed.
+
+    What is known of the `reference`, whose variant the model is, and of other variants that compute
+    in the same format, is not looked for again.
+    """
+    of = _MODELS.setdefault(model if reference is None else reference, _Known())
     try:
-        return None if way is None else way(model, steps)
+        if device.type == "cpu":
+            return _on_cpu(model, steps, of, compute)
+        return _on_cuda(model, steps, of) if device.type == "cuda" else None
     except (StopIteration, ArithmeticError):
         return None
 
 
-def _on_cpu(model: nn.Module, steps: Iterator[Tensor]) -> Step:
-    seen, modules = _Seen(), list(model.modules())
-    with _hooked(filter(_is_product, modules), seen.enter, seen.leave):
+@dataclass(eq=False)
+class _Known:
+    """What is the same for all variants of a model: the modules that run in a step, by name, and of
+    tables the share that is read; and seconds of operators outside of layers, by what is computed
+    in."""
+
+    ran: dict[str, float] = field(default_factory=dict)
+    others: dict[str, float] = field(default_factory=dict)
+
+
+_MODELS: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
+
+
+def _on_cpu(model: nn.Module, steps: Iterator[Tensor], of: _Known, compute: str) -> Step:
+    seen = _Seen()
+    with _hooked(filter(_is_product, model.modules()), seen.enter, seen.leave):
         start = perf_counter()
         next(steps)
         whole, in_layers = perf_counter() - start, seen.in_layers
-        with _reading(modules) as read, seen.operators():
-            next(steps)
-    return Step(sum(read.values()), in_layers + seen.in_others, whole)
+        if compute not in of.others:
+            with _running(model) as ran, seen.operators():
+                next(steps)
+            of.ran, of.others[compute] = ran, seen.in_others
+    return Step(_read(model, of.ran), in_layers + of.others[compute], whole)
 
 
-def _on_cuda(model: nn.Module, steps: Iterator[Tensor]) -> Step | None:
+def _on_cuda(model: nn.Module, steps: Iterator[Tensor], of: _Known) -> Step | None:
     """The last layer that holds a matrix is the head, after which a token is chosen, and waited
     for. None where the pause was over before all kernels were in line."""
-    modules = list(model.modules())
-    with _reading(modules) as read:
-        next(steps)
+    if not of.ran:
+        with _running(model) as ran:
+            next(steps)
+        of.ran = ran
     line = _Line()
-    with _hooked(filter(_is_product, modules), None, line.note):
+    with _hooked(filter(_is_product, model.modules()), None, line.note):
         next(steps)
-    return Step(sum(read.values()), line.seconds, None) if line.was_long_enough else None
+    return Step(_read(model, of.ran), line.seconds, None) if line.was_long_enough else None
 
 
 class _Seen(TorchDispatchMode):
@@ -184,20 +215,30 @@ def _hooked(
 
 
 @contextmanager
-def _reading(modules: Iterable[nn.Module]) -> Iterator[dict[object, int]]:
-    """The bytes that are read meanwhile of each memory that weights lie in: of a module that runs,
-    all that it holds itself."""
-    read: dict[object, int] = defaultdict(int)
+def _running(model: nn.Module) -> Iterator[dict[str, float]]:
+    """The modules with weights that run meanwhile, by name, and the share of them that is read: of
+    a table the rows that are taken."""
+    ran: dict[str, float] = defaultdict(float)
+    names = {module: name for name, module in model.named_modules() if _weights(module)}
 
     def note(module: nn.Module, args: tuple[Any, ...], _: object) -> None:
-        for weight in _weights(module):
-            memory, size = memory_of(weight), weight.nbytes
-            if isinstance(module, nn.Embedding | QEmbedding):
-                size = size * args[0].numel() // module.num_embeddings
-            read[memory] = max(read[memory], size)
+        share = 1.0
+        if isinstance(module, nn.Embedding | QEmbedding):
+            share = args[0].numel() / module.num_embeddings
+        ran[names[module]] = max(ran[names[module]], share)
 
-    with _hooked(filter(_weights, modules), None, note):
-        yield read
+    with _hooked(names, None, note):
+        yield ran
+
+
+def _read(model: nn.Module, ran: Mapping[str, float]) -> int:
+    """The bytes that these modules read of each memory that weights lie in, added up."""
+    read: dict[object, int] = defaultdict(int)
+    for name, share in ran.items():
+        for weight in _weights(model.get_submodule(name)):
+            memory = memory_of(weight)
+            read[memory] = max(read[memory], round(share * weight.nbytes))
+    return sum(read.values())
 
 
 def _weights(module: nn.Module) -> list[Tensor]:

@@ -85,6 +85,7 @@ def test_the_weights_that_run_are_read_and_of_a_table_the_rows_taken(clock):
     model = Model()
     layers = (4 * 4 + 4) + 4 * 4
     assert look_into(model, steps(model), CPU).bytes == 4 * (4 + layers + 2 * 4)
+    model = Model()
     assert look_into(model, steps(model, [7, 1, 7]), CPU).bytes == 4 * (3 * 4 + layers + 2 * 4)
 
 
@@ -239,3 +240,24 @@ def test_kernels_that_are_faster_than_the_limit_have_no_more_time(monkeypatch):
 def test_what_was_not_looked_into_has_no_parts():
     assert set(figures(None)) == {"first_token_ms", "token_ms"}
     assert set(figures(Step(7, 3.0, 5.0), seconds=(0.5,))) == {"first_token_ms", "token_ms"}
+
+
+def test_what_all_variants_share_is_looked_for_once(clock):
+    """One more step for the first that computes in a format; for others none."""
+    reference, taken = Model(), []
+
+    def of(model, compute):
+        going_on = (taken.append(x) or x for x in steps(model))
+        found = look_into(model, going_on, CPU, reference, compute)
+        count = len(taken)
+        taken.clear()
+        return found, count
+
+    first, count = of(reference, "fp32")
+    assert count == 2
+    other = Model()
+    again, count = of(other, "fp32")
+    assert (again.bytes, count) == (first.bytes, 1)
+    halves = Model().bfloat16()
+    assert of(halves, "bf16")[1] == 2
+    assert of(Model().bfloat16(), "bf16")[0].bytes == first.bytes // 2
