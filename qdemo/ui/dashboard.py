@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or the server asks the outside
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")  # what it remembers of calls, and
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**31))  # sums up after each: never
 os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails behind a proxy
 
 import gradio as gr

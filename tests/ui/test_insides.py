@@ -20,6 +20,8 @@ GRADIO = {"gr", "gradio"}
 TARGETS = [
     (processing_utils, "async_ssrf_protected_download"),
     (SessionState, "_update_value_in_config"),
+    (SessionState, "_update_config"),
+    (state_holder, "SessionState"),
     (queueing, "traceback"),
     (routes, "traceback"),
     (mcp.GradioMCPServer, "get_tool_to_endpoint"),
@@ -109,13 +111,18 @@ def test_nor_where_a_part_is_gone_that_it_is_made_of(monkeypatch):
 
 @pytest.mark.usefixtures("_as_it_was")
 def test_gradio_keeps_no_visitor_s_inputs_and_outputs(monkeypatch):
-    monkeypatch.setattr(SessionState, "_update_value_in_config", lambda *_: 1 / 0)
+    for name in ("_update_value_in_config", "_update_config"):
+        monkeypatch.setattr(SessionState, name, lambda *_: 1 / 0)
     insides.remember_nothing()
     with gr.Blocks() as blocks:
         box = gr.Textbox("first")
-    state = SessionState(blocks)
+    held = state_holder.StateHolder()
+    held.set_blocks(blocks)
+    state = held["a visitor"]
     state._update_value_in_config(box._id, "what a visitor wrote")
-    assert state.config_values[box._id]["props"]["value"] == "first"
+    state._update_config(box._id)
+    assert state.config_values == {}
+    assert state[box._id] is box
 
 
 @pytest.mark.usefixtures("_as_it_was")
