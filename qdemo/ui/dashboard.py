@@ -58,7 +58,9 @@ def build() -> gr.Blocks:
     for page in others:
         with dashboard.route(page.title, page.path):
             _lay_out(dashboard, page.build)
-    return dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
+    dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
+    insides.look_less(dashboard)
+    return dashboard
 
 
 def _lay_out(dashboard: gr.Blocks, page: Callable[[gr.Blocks], None]) -> None:

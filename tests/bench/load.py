@@ -158,13 +158,6 @@ def gradio_client(server):
     return Client(server.url, verbose=False, httpx_kwargs=DIRECT, analytics_enabled=False)
 
 
-def warm(server, tally):
-    """As many visitors come as will in the load, so that what the app remembers of each is there
-    before."""
-    for job in jobs(CLIENTS, seed=1):
-        compare(Visitor(server.url), job, tally)
-
-
 def alone(server, tally, work):
     """Comparisons a second of one client."""
     one = Visitor(server.url)
@@ -182,10 +175,9 @@ ROLES = (
 )
 
 
-def together(server, tally, seed):
+def together(server, tally, work):
     """The same of all clients at once, who have opened the page before."""
     roles = [(role, come(server)) for role, count, come in ROLES for _ in range(count)]
-    work = jobs(CLIENTS * ROUNDS, seed)
     threads = [
         threading.Thread(target=role, args=(one, work[i * ROUNDS : (i + 1) * ROUNDS], tally))
         for i, (role, one) in enumerate(roles)
@@ -214,12 +206,12 @@ class Found:
         return self.together / self.alone
 
 
-def measured(server, tally, number):
+def measured(server, tally, work):
     """One client alone, and all of them at once."""
-    before = alone(server, tally, jobs(ALONE, seed=100 + number))
-    speed = together(server, tally, seed=number)
+    before = alone(server, tally, work[:ALONE])
+    speed = together(server, tally, work)
     found = Found(before, speed, server.settled())
-    print(f"run {number}: {before:.2f}, {speed:.2f} ({found.share:.2f})", flush=True)
+    print(f"a run: {before:.2f}, {speed:.2f} ({found.share:.2f})", flush=True)
     return found
 
 
@@ -233,12 +225,12 @@ def spread(values):
 
 
 def main(count=RUNS):
-    tally = Tally()
+    tally, work = Tally(), jobs(CLIENTS * ROUNDS, seed=1)
     with serving(QDEMO_RESULT_CACHE_MB="3") as server:
-        warm(server, tally)
+        alone(server, tally, work[:ALONE])
         at_first, files = server.settled(), server.files()
-        runs = [measured(server, tally, number) for number in range(1, count + 1)]
-        compare(Visitor(server.url), jobs(1, seed=99)[0], tally)  # it still does
+        runs = [measured(server, tally, work) for _ in range(count)]
+        compare(Visitor(server.url), work[0], tally)  # it still does
         line("clients at once", CLIENTS)
         for what, counted in sorted(tally.counts.items()):
             line(what, counted)

@@ -9,7 +9,9 @@ import gradio as gr
 import pytest
 from gradio import mcp, processing_utils, queueing, routes, state_holder
 from gradio.data_classes import ImageData
+from gradio.server_messages import ProcessCompletedMessage
 from gradio.state_holder import SessionState
+from gradio_client import utils as client_utils
 
 from qdemo.ui import assistants, dashboard, insides
 
@@ -123,6 +125,34 @@ def test_gradio_keeps_no_visitor_s_inputs_and_outputs(monkeypatch):
     state._update_config(box._id)
     assert state.config_values == {}
     assert state[box._id] is box
+
+
+def test_gradio_looks_less_often_for_what_there_is_to_do():
+    with gr.Blocks() as blocks:
+        pass
+    before = {name: getattr(blocks._queue, name) for name in insides._LOOKS_S}
+    insides.look_less(blocks)
+    for name, seconds in before.items():
+        assert getattr(blocks._queue, name) > seconds
+    del blocks._queue.sleep_when_free
+    with pytest.raises(RuntimeError, match=r"Queue has no 'sleep_when_free' any more"):
+        insides.look_less(blocks)
+
+
+def test_a_document_is_sent_as_any_json_is():
+    """And gradio looks at none of its numbers."""
+    written = {"a": [1, 2.5, None, "ü", {"b": [True]}], "c": {}}
+    output, plain = insides.DocumentOutput(render=False), gr.JSON(render=False)
+    document = output.postprocess(insides.Document(written))
+    looked_at = []
+    client_utils.traverse([document], None, looked_at.append)
+    assert looked_at == [[document], document]
+    sent = [
+        ProcessCompletedMessage(output={"data": [value]}, success=True).model_dump()["output"]
+        for value in (document, plain.postprocess(written).model_dump())
+    ]
+    assert sent[0] == sent[1] == {"data": [written]}
+    assert output.postprocess(written).model_dump() == written
 
 
 @pytest.mark.usefixtures("_as_it_was")
