@@ -97,7 +97,7 @@ def test_a_full_line_is_told_and_the_page_stays_of_use(tabs, site):
         before = cards(second)
         start(second)
         expect(status(second)).to_have_text(
-            re.compile(r"^All 16 places are taken; try again in about \d+ s\.$")
+            re.compile(r"All 16 places are taken; try again in about \d+ s\.")
         )
         assert cards(second) == before
         expect(second.locator("#compare")).to_be_enabled()
