@@ -3,9 +3,9 @@
 Most ask for comparisons and check that each answer is that of their own input, computed alone
 beforehand; some cancel, some hang up, some send garbage. Who is refused, as the line is full,
 comes again when the app said. Printed is what came of it, beside one client alone on the same
-server just before; of all runs the median, the least and the most. What the app may keep of results
-is set so low that this is full before. Threads and buffers of the first load stay with the app, and
-the others have to add no more than their visitors' state.
+server just before and after; of all runs the median, the least and the most. What the app may keep
+of results is set so low that this is full before. Threads and buffers of the first load stay with
+the app, and the others have to add no more than their visitors' state.
 
 The clients share the app's cores, so most are of `visitor.py`, which cost little; those who cancel
 and those who send garbage are gradio's own.
@@ -159,12 +159,12 @@ def gradio_client(server):
 
 
 def alone(server, tally, work):
-    """Comparisons a second of one client."""
+    """The seconds of one client."""
     one = Visitor(server.url)
     start = time.monotonic()
     for job in work:
         compare(one, job, tally)
-    return len(work) / (time.monotonic() - start)
+    return time.monotonic() - start
 
 
 ROLES = (
@@ -207,11 +207,14 @@ class Found:
 
 
 def measured(server, tally, work):
-    """One client alone, and all of them at once."""
-    before = alone(server, tally, work[:ALONE])
+    """All clients at once, and one client alone: half before and half after, so that a machine that
+    grows slower is none of the load's doing."""
+    first, second = work[: ALONE // 2], work[ALONE // 2 : ALONE]
+    before = alone(server, tally, first)
     speed = together(server, tally, work)
-    found = Found(before, speed, server.settled())
-    print(f"a run: {before:.2f}, {speed:.2f} ({found.share:.2f})", flush=True)
+    one = ALONE / (before + alone(server, tally, second))
+    found = Found(one, speed, server.settled())
+    print(f"a run: {one:.2f}, {speed:.2f} ({found.share:.2f})", flush=True)
     return found
 
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 _API = "/gradio_api"
 _WAIT_S = 300
 _SHORT = 10_000  # bytes; a report is longer, and comes twice
+_NEWS, _END = b"process_generating", b"process_completed"
+_KIND = re.compile(rb'data: \{"msg":"(\w+)"')
 _COME_AGAIN = re.compile(r"try again in about (\d+) s")
 
 
@@ -49,17 +51,16 @@ class Visitor:
         """
         ended = b""
         for line in self._asked(asked):
-            kind = line[:60]
-            if b"process_generating" in kind and len(line) < _SHORT:
+            if _kind(line) == _NEWS and len(line) < _SHORT:
                 yield _told(line)
-            elif b"process_completed" in kind:
+            elif _kind(line) == _END:
                 ended = line
         yield _last(ended)
 
     def hang_up(self, asked):
-        """Ask, and leave at the first word."""
+        """Ask, and leave at the first word of an answer: a place in the line, or a refusal."""
         lines = self._asked(asked)
-        next(line for line in lines if line.startswith(b"data:"))
+        next(line for line in lines if _kind(line) in (_NEWS, _END))
         lines.close()
 
     def _asked(self, asked):
@@ -81,6 +82,11 @@ class Visitor:
         if answer.status != 200:
             raise RefusedError(said.decode())
         return said
+
+
+def _kind(line):
+    found = _KIND.match(line)
+    return found and found[1]
 
 
 def _told(line):
