@@ -143,12 +143,19 @@ class Engine(Shelf):
             FullError: too many wait.
         """
         libraries()
+        last: Report | None = None
         try:
             with run.turn_in(self.computing) as waiting:
                 yield from waiting
                 if not run.is_stopped:
                     events = self.run(request, run.stop, self.settings.deadline_s)
-                    yield from _now_and_then(events)
+                    for known in _now_and_then(events):
+                        if known.finished:
+                            last = known
+                        else:
+                            yield known
+            if last is not None:  # once the next one computes: to send it all takes a while
+                yield last
         finally:
             heap.collect()
 

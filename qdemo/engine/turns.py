@@ -3,27 +3,36 @@ the runs that somebody has asked for, each of which can be stopped, be it waitin
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Condition, Event
+from threading import Event, Lock
 
 from qdemo.spec.messages import say
 
 _STOPS: dict[str, Event] = {}
-_SECONDS_APART = 0.1  # between two looks at a line that has not moved
-_LOOKS = 20  # of which one is told
+_LOOKED_UP_S = 0.25  # between two looks at whether to stop
+_TOLD_S = 1.0  # between two times that a place is told: each is a message to a browser
+_NEWEST = 0.2  # what the last turn counts for in how long one takes
 
 
 class FullError(Exception):
-    """All `places` are taken."""
+    """All `places` are taken; about half of them won't be in so many seconds."""
 
-    def __init__(self, places: int) -> None:
-        """Say it, and that they are not for long."""
-        super().__init__(say("all {places} places are taken; try again in a moment", places=places))
+    def __init__(self, places: int, seconds: int) -> None:
+        """Say it, and when to come again."""
+        super().__init__(
+            say(
+                "all {places} places are taken; try again in about {seconds} s",
+                places=places,
+                seconds=seconds,
+            )
+        )
         self.places = places
+        self.seconds = seconds
 
 
 class Line:
@@ -39,7 +48,9 @@ class Line:
         """Begin empty."""
         self._places = places
         self._line: list[Place] = []
-        self._moved = Condition()
+        self._lock = Lock()
+        self._turn_s = 1.0  # how long one takes, more or less
+        self._turn_began = 0.0
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -49,40 +60,52 @@ class Line:
             FullError: as many wait as there are places.
         """
         place = Place(self)
-        with self._moved:
+        with self._lock:
             if len(self._line) > self._places:
-                raise FullError(self._places)
+                raise FullError(self._places, self._half_s())
             self._line.append(place)
+            if self._line[0] is place:
+                self._begin(place)
         try:
             yield place
         finally:
-            with self._moved:
-                self._line.remove(place)
-                self._moved.notify_all()
+            with self._lock:
+                self._leave(place)
 
-    def _ahead(self, place: Place, known: int, seconds: float) -> int:
-        until = time.monotonic() + seconds
-        with self._moved:
-            while (ahead := self._line.index(place)) == known:
-                left = until - time.monotonic()
-                if left <= 0 or not self._moved.wait(left):
-                    return self._line.index(place)
-            return ahead
+    def _begin(self, place: Place) -> None:
+        self._turn_began = time.monotonic()
+        place.turn.set()
+
+    def _leave(self, place: Place) -> None:
+        was_its_turn = self._line[0] is place
+        self._line.remove(place)
+        if was_its_turn:
+            took = time.monotonic() - self._turn_began
+            self._turn_s += _NEWEST * (took - self._turn_s)
+            if self._line:
+                self._begin(self._line[0])
+
+    def _half_s(self) -> int:
+        """Seconds until about half of those who wait have had their turn: who comes again then
+        finds a place, and the line has not run empty."""
+        return max(1, math.ceil(self._places / 2 * self._turn_s))
+
+    def _ahead(self, place: Place) -> int:
+        with self._lock:
+            return self._line.index(place)
 
 
 class Place:
-    """One's place in a line."""
+    """One's place in a line; `turn` is set when it is one's turn."""
 
     def __init__(self, line: Line) -> None:
         """`Line.place` makes it."""
         self._line = line
+        self.turn = Event()
 
-    def ahead(self, known: int = -1, seconds: float = 0) -> int:
-        """How many are served before; 0 when it is one's turn.
-
-        Where it is as `known`, it may change within so many seconds, which are waited for.
-        """
-        return self._line._ahead(self, known, seconds)
+    def ahead(self) -> int:
+        """How many are served before; 0 when it is one's turn."""
+        return self._line._ahead(self)
 
 
 @dataclass(frozen=True)
@@ -119,13 +142,13 @@ class Run:
             yield self._until_its_turn(place)
 
     def _until_its_turn(self, place: Place) -> Iterator[Waiting]:
-        """Now and then also where nothing has moved: who has left is found out by telling."""
-        looks, told = 0, -1
-        while (ahead := place.ahead(told, _SECONDS_APART)) and not self.is_stopped:
-            looks += 1
-            if ahead != told or looks % _LOOKS == 0:
+        """Now and then, also where nothing has moved: who has left is found out by telling."""
+        tell_at = 0.0
+        while (ahead := place.ahead()) and not self.is_stopped:
+            if time.monotonic() >= tell_at:
                 yield Waiting(ahead)
-            told = ahead
+                tell_at = time.monotonic() + _TOLD_S
+            place.turn.wait(_LOOKED_UP_S)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from qdemo.spec.document import Json, as_json
 from qdemo.spec.given import Field
 from qdemo.spec.report import Report
 from qdemo.spec.request import DEFAULT_TOKENS, InputError, parse_formats
-from qdemo.ui.insides import Api, uploaded
+from qdemo.ui.insides import Api, Document, DocumentOutput, uploaded
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
@@ -38,8 +38,8 @@ def build() -> None:
         ]
         compare.__signature__ = _of_arguments(asked)  # type: ignore[attr-defined]
         gr.Button().click(
-            compare, asked, gr.JSON(label="report"), api_name="compare", show_progress="hidden",
-            concurrency_limit=None,  # they wait in a line of ours
+            compare, asked, DocumentOutput(label="report"), api_name="compare",
+            show_progress="hidden", concurrency_limit=None,  # they wait in a line of ours
         )  # fmt: skip
     gr.api(models, api_name="models", queue=False)
     gr.api(download, api_name="download", concurrency_limit=None)
@@ -60,7 +60,7 @@ def _of_arguments(asked: list[Api]) -> Signature:
     return Signature([Parameter(str(part.label), either, default=None) for part in asked])
 
 
-def compare(model: str, formats: list[str], *rest: object) -> Iterator[Json]:
+def compare(model: str, formats: list[str], *rest: object) -> Iterator[Json | Document]:
     """Compare a model's formats; yields {"ahead": …} while it waits for its turn, {"running": …}
     while it runs, and last the whole report.
 
@@ -104,10 +104,10 @@ def refusing() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from None
 
 
-def _plain(told: Waiting | Report) -> Json:
+def _plain(told: Waiting | Report) -> Json | Document:
     if isinstance(told, Waiting):
         return {"ahead": told.ahead}
-    return as_json(told) if told.finished else {"running": dict(told.running)}
+    return Document(as_json(told)) if told.finished else {"running": dict(told.running)}
 
 
 def models() -> list[Json]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or the server asks the outside
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")  # what it remembers of calls, and
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**31))  # sums up after each: never
 os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")  # or launching fails behind a proxy
 
 import gradio as gr
@@ -56,7 +58,9 @@ def build() -> gr.Blocks:
     for page in others:
         with dashboard.route(page.title, page.path):
             _lay_out(dashboard, page.build)
-    return dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
+    dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
+    insides.look_less(dashboard)
+    return dashboard
 
 
 def _lay_out(dashboard: gr.Blocks, page: Callable[[gr.Blocks], None]) -> None:

@@ -1,13 +1,19 @@
-"""Forty clients at once on the real app: python -m tests.bench.load.
+"""Forty clients at once on the real app: python -m tests.bench.load [runs].
 
 Most ask for comparisons and check that each answer is that of their own input, computed alone
 beforehand; some cancel, some hang up, some send garbage. Who is refused, as the line is full,
-tries again. Printed is what came of it, beside one client alone on the same server. What the app
-may keep of results is set so low that this is full before. The load comes twice: threads and
-buffers of the first stay with the app, and a second has to add no more than its visitors' state.
+comes again when the app said. Printed is what came of it, beside one client alone on the same
+server just before and after; of all runs the median, the least and the most. What the app may keep
+of results is set so low that this is full before. Threads and buffers of the first load stay with
+the app, and the others have to add no more than their visitors' state.
+
+The clients share the app's cores, so most are of `visitor.py`, which cost little; those who cancel
+and those who send garbage are gradio's own.
 """
 
 import random
+import statistics
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,9 +26,11 @@ from gradio_client.exceptions import AppError
 import qdemo
 from qdemo.models.pictures import named_picture
 from tests.bench.server import DIRECT, serving
+from tests.bench.visitor import RefusedError, Visitor
 
+RUNS = 5
 CLIENTS = 40
-ROUNDS = 4
+ROUNDS = 2
 ALONE = 12
 HONEST, CANCELS, HANGS_UP, GARBAGE = 28, 4, 4, 4
 FORMATS = (["int8"], ["bf16", "int4-g64"], ["fp16", "int8", "int3"], ["int8+emb"])
@@ -77,43 +85,32 @@ def _job(i, draw):
     return Job(asked | {"fresh": True}, last.report.results[0].output, last.report.input)
 
 
-def client(server):
-    return Client(server.url, verbose=False, httpx_kwargs=DIRECT, analytics_enabled=False)
-
-
 def compare(one, job, tally):
     """Until it is answered; the answer has to be that of this input, with all formats."""
     while True:
-        running = one.submit(api_name="/compare", **job.asked)
         try:
-            report = running.result()
-        except Exception as error:
-            if not is_full(error):
-                return tally.add("lost", f"{type(error).__name__}: {error}")
-            tally.add("refused, as the line was full, and said so")
-            time.sleep(random.uniform(0.2, 1.0))
+            *told, report = one.compare(job.asked)
+        except RefusedError as refusal:
+            if refusal.seconds is None:
+                return tally.add("lost", refusal)
+            tally.add("refused, as the line was full, and told when to come again")
+            time.sleep(refusal.seconds * random.uniform(0.8, 1.2))
             continue
-        if any("ahead" in told for told in running.outputs()):
+        except Exception as error:
+            return tally.add("lost", f"{type(error).__name__}: {error}")
+        if any("ahead" in known for known in told):
             tally.add("place in the line told")
         same = report["input"] == job.shown and report["results"][0]["output"] == job.answer
         ran = [row["format"] for row in report["results"]] == ["fp32", *job.asked["formats"]]
         return tally.add("answered" if same and ran else "swapped", None if same else report)
 
 
-def is_full(error):
-    """Whether all places of the line, or of gradio's queue before it, were taken."""
-    return any(word in str(error).lower() for word in ("places are taken", "queue is full"))
-
-
-def honest(server, mine, tally):
-    one = client(server)
+def honest(one, mine, tally):
     for job in mine:
         compare(one, job, tally)
-    one.close()
 
 
-def cancels(server, mine, tally):
-    one = client(server)
+def cancels(one, mine, tally):
     for job in mine:
         running = one.submit(api_name="/compare", **job.asked)
         time.sleep(random.uniform(0.0, 0.3))
@@ -122,27 +119,24 @@ def cancels(server, mine, tally):
     one.close()
 
 
-def hangs_up(server, mine, tally):
-    call = f"{server.url}gradio_api/call/compare"
+def hangs_up(one, mine, tally):
+    """Once there is a first word of an answer, or a refusal."""
     for job in mine:
-        asked = job.asked
-        data = [asked["model"], asked["formats"], asked.get("prompt", ""), None,
-                asked.get("picture_name", ""), 64, True]  # fmt: skip
-        answer = httpx2.post(call, json={"data": data}, **DIRECT)
-        if answer.status_code == 200:
-            event = answer.json()["event_id"]
-            with httpx2.stream("GET", f"{call}/{event}", timeout=120, **DIRECT) as stream:
-                next(stream.iter_raw(), None)
+        one.hang_up(job.asked)
         tally.add("hung up")
         time.sleep(0.2)
 
 
-def garbage(server, mine, tally):
-    one = client(server)
+def garbage(one, mine, tally):
     for i, bad in enumerate(BAD):
         while not refused(one, mine[i % ROUNDS].asked | bad, tally):
             time.sleep(random.uniform(0.2, 1.0))
     one.close()
+
+
+def is_full(error):
+    """Whether all places of the line, or of gradio's queue before it, were taken."""
+    return any(word in str(error).lower() for word in ("places are taken", "queue is full"))
 
 
 def refused(one, asked, tally):
@@ -160,29 +154,33 @@ def refused(one, asked, tally):
     return True
 
 
-def alone(server, tally):
-    """Comparisons a second of one client at a time. As many visitors come as will in the load, so
-    that what the app remembers of each is there before; and everything is warm afterwards."""
-    visitors = [client(server) for _ in range(CLIENTS)]
-    work = jobs(ALONE, seed=1)
-    for i, visitor in enumerate(visitors):
-        compare(visitor, work[i % ALONE], tally)
+def gradio_client(server):
+    return Client(server.url, verbose=False, httpx_kwargs=DIRECT, analytics_enabled=False)
+
+
+def alone(server, tally, work):
+    """The seconds of one client."""
+    one = Visitor(server.url)
     start = time.monotonic()
     for job in work:
-        compare(visitors[0], job, tally)
-    took = time.monotonic() - start
-    for visitor in visitors:
-        visitor.close()
-    return ALONE / took
+        compare(one, job, tally)
+    return time.monotonic() - start
 
 
-def together(server, tally, seed):
-    """The same of all clients at once."""
-    work = jobs(CLIENTS * ROUNDS, seed)
-    roles = [honest] * HONEST + [cancels] * CANCELS + [hangs_up] * HANGS_UP + [garbage] * GARBAGE
+ROLES = (
+    (honest, HONEST, lambda server: Visitor(server.url)),
+    (cancels, CANCELS, gradio_client),
+    (hangs_up, HANGS_UP, lambda server: Visitor(server.url)),
+    (garbage, GARBAGE, gradio_client),
+)
+
+
+def together(server, tally, work):
+    """The same of all clients at once, who have opened the page before."""
+    roles = [(role, come(server)) for role, count, come in ROLES for _ in range(count)]
     threads = [
-        threading.Thread(target=role, args=(server, work[i * ROUNDS : (i + 1) * ROUNDS], tally))
-        for i, role in enumerate(roles)
+        threading.Thread(target=role, args=(one, work[i * ROUNDS : (i + 1) * ROUNDS], tally))
+        for i, (role, one) in enumerate(roles)
     ]
     start = time.monotonic()
     for thread in threads:
@@ -195,28 +193,57 @@ def together(server, tally, seed):
     return speed
 
 
+@dataclass(frozen=True)
+class Found:
+    """Of one run: comparisons a second, and bytes that the app holds after it."""
+
+    alone: float
+    together: float
+    bytes: int
+
+    @property
+    def share(self):
+        return self.together / self.alone
+
+
+def measured(server, tally, work):
+    """All clients at once, and one client alone: half before and half after, so that a machine that
+    grows slower is none of the load's doing."""
+    first, second = work[: ALONE // 2], work[ALONE // 2 : ALONE]
+    before = alone(server, tally, first)
+    speed = together(server, tally, work)
+    one = ALONE / (before + alone(server, tally, second))
+    found = Found(one, speed, server.settled())
+    print(f"a run: {one:.2f}, {speed:.2f} ({found.share:.2f})", flush=True)
+    return found
+
+
 def line(what, value):
-    print(f"{what:52}{value}", flush=True)
+    print(f"{what:62}{value}", flush=True)
 
 
-def main():
-    tally = Tally()
+def spread(values):
+    """The median, the least and the most."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def main(count=RUNS):
+    tally, work = Tally(), jobs(CLIENTS * ROUNDS, seed=1)
     with serving(QDEMO_RESULT_CACHE_MB="3") as server:
-        before_load = alone(server, tally)
+        alone(server, tally, work[:ALONE])
         at_first, files = server.settled(), server.files()
-        together(server, Tally(), seed=5)
-        memory = server.settled()
-        speed = together(server, tally, seed=2)
-        compare(client(server), jobs(1, seed=4)[0], tally)  # it still does
-        after = server.settled()
+        runs = [measured(server, tally, work) for _ in range(count)]
+        compare(Visitor(server.url), work[0], tally)  # it still does
         line("clients at once", CLIENTS)
-        for what, count in sorted(tally.counts.items()):
-            line(what, count)
-        line("comparisons a second, one client alone", f"{before_load:.2f}")
-        line("comparisons a second, all together", f"{speed:.2f} ({speed / before_load:.2f})")
+        for what, counted in sorted(tally.counts.items()):
+            line(what, counted)
+        line("comparisons a second, one client alone", spread([run.alone for run in runs]))
+        line("comparisons a second, all together", spread([run.together for run in runs]))
+        line("of one client alone", spread([run.share for run in runs]))
         line("resident memory before any load, MB", f"{at_first / 1e6:.0f}")
-        line("resident memory after a first load, MB", f"{memory / 1e6:.0f}")
-        line("resident memory after this one, MB", f"{after / 1e6:.0f} ({after / memory - 1:+.1%})")
+        for number, run in enumerate(runs, 1):
+            line(f"resident memory after load {number}, MB", f"{run.bytes / 1e6:.0f}")
+        line("since the first load", f"{runs[-1].bytes / runs[0].bytes - 1:+.1%}")
         line("files left behind", len(server.files() - files))
         page = httpx2.get(server.url, **DIRECT).status_code
         line("the page still answers", page)
@@ -228,4 +255,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

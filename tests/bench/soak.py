@@ -6,8 +6,9 @@ may keep of results is set so low that this is full by then; by default it grows
 
 import sys
 
-from tests.bench.load import Tally, client, compare, jobs
+from tests.bench.load import Tally, compare, jobs
 from tests.bench.server import serving
+from tests.bench.visitor import Visitor
 
 COUNT, EVERY = 300, 30
 
@@ -15,7 +16,7 @@ COUNT, EVERY = 300, 30
 def main(count=COUNT):
     tally = Tally()
     with serving(QDEMO_RESULT_CACHE_MB="3") as server:
-        one, first, held, before = client(server), None, 0, server.files()
+        one, first, held, before = Visitor(server.url), None, 0, server.files()
         print(f"{'comparisons':>12}{'resident, MB':>14}{'since the first 30':>20}")
         for done, job in enumerate(jobs(count, seed=3), 1):
             compare(one, job, tally)
@@ -23,7 +24,6 @@ def main(count=COUNT):
                 held = server.settled()
                 first = first or held
                 print(f"{done:12}{held / 1e6:14.0f}{held / first - 1:20.1%}", flush=True)
-        one.close()
         print(
             f"answered {tally.counts['answered']}, files left behind {len(server.files() - before)}"
         )

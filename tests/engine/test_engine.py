@@ -68,6 +68,14 @@ def test_text_is_told_where_it_grows_slowly(parrot, monkeypatch):
     assert [text for one in running for text in one.values()] == texts
 
 
+def test_the_next_computes_while_the_last_of_it_is_told(parrot):
+    """All of it takes a while to be sent."""
+    for known in progress(REQUEST):
+        with ENGINE.computing.place() as place:
+            assert place.ahead() == (0 if known.finished else 1)
+    assert known.finished
+
+
 def test_who_leaves_stops_the_model(monkeypatch):
     closed = []
 

@@ -1,5 +1,5 @@
 import os
-from threading import Thread, current_thread
+from threading import Event, Thread, current_thread
 
 import pytest
 import torch
@@ -89,6 +89,30 @@ def test_a_fork_computes_on_one_thread_whatever_it_is_asked_for():
     assert torch.get_num_threads() == 2
 
 
+def test_short_steps_are_handed_over_together(monkeypatch):
+    taken = []
+    steps = (taken.append(x) or x for x in range(3))
+    monkeypatch.setattr(threads, "TOGETHER_S", 1000)
+    assert next(threads.on_threads(1, steps)) == 0
+    assert taken == [0, 1, 2]
+
+
+def test_long_ones_each_alone(monkeypatch):
+    taken = []
+    monkeypatch.setattr(threads, "TOGETHER_S", -1)
+    for item in threads.on_threads(1, (taken.append(x) or x for x in range(3))):
+        assert taken[-1] == item
+
+
+def test_once_it_is_stopped_there_is_no_more_of_what_is_handed_over_together(monkeypatch):
+    monkeypatch.setattr(threads, "TOGETHER_S", 1000)
+    stop, found = Event(), []
+    for item in threads.on_threads(1, iter_of("abc"), stop):
+        found.append(item)
+        stop.set()
+    assert found == ["a"]
+
+
 def test_another_number_set_in_between_is_set_again():
     items = threads.on_threads(1, numbers([]))
     assert next(items) == 1
@@ -113,6 +137,7 @@ def test_an_error_comes_through():
     assert next(items) == 1
     with pytest.raises(ValueError, match="no such model"):
         next(items)
+    assert list(items) == []
 
 
 def test_small_models_compute_on_one_thread_and_large_ones_on_all(monkeypatch):

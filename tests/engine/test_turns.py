@@ -1,5 +1,4 @@
 import threading
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -26,7 +25,7 @@ def test_one_is_served_and_as_many_wait_as_there_are_places():
     with ExitStack() as held:
         for _ in range(3):
             held.enter_context(line.place())
-        with pytest.raises(FullError, match="all 2 places are taken; try again in a moment"):
+        with pytest.raises(FullError, match="all 2 places are taken; try again in about 1 s"):
             held.enter_context(line.place())
     with line.place() as place:
         assert place.ahead() == 0
@@ -54,23 +53,50 @@ def test_whoever_leaves_the_others_keep_their_order(leaving):
         assert [held[who][1].ahead() for who in waiting] == list(range(len(waiting)))
 
 
-def test_who_waits_is_woken_when_the_line_moves():
-    line, first, told = Line(places=1), threading.Event(), []
+def test_who_is_refused_is_told_to_come_again_when_half_have_had_their_turn(monkeypatch):
+    line, now = Line(places=4), [0.0]
+    monkeypatch.setattr(turns.time, "monotonic", lambda: now[0])
+    for _ in range(40):  # each takes 7 s
+        with line.place():
+            now[0] += 7
+    with ExitStack() as held:
+        for _ in range(5):
+            held.enter_context(line.place())
+        with pytest.raises(FullError) as refused:
+            held.enter_context(line.place())
+        assert (refused.value.places, refused.value.seconds) == (4, 14)
+
+
+def test_only_whose_turn_it_is_is_woken():
+    line, first, woken = Line(places=2), threading.Event(), threading.Event()
 
     def hold():
         with line.place():
+            woken.set()
             first.wait(10)
 
     holding = threading.Thread(target=hold)
     holding.start()
-    time.sleep(0.05)
-    with line.place() as place:
-        assert place.ahead() == 1
-        threading.Timer(0.05, first.set).start()
-        began = time.monotonic()
-        told = place.ahead(1, seconds=10)
-        assert (told, time.monotonic() - began < 5) == (0, True)
+    assert woken.wait(10)
+    with line.place() as second, line.place() as third:
+        assert not second.turn.is_set()
+        first.set()
+        assert second.turn.wait(10)
+        assert (second.ahead(), third.ahead(), third.turn.is_set()) == (0, 1, False)
     holding.join()
+
+
+def test_whose_turn_it_becomes_goes_on_at_once(monkeypatch):
+    """Without another look, which here is never taken."""
+    monkeypatch.setattr(turns, "_LOOKED_UP_S", 1000)
+    line, told = Line(places=1), []
+    with turns.begun() as run, ExitStack() as held:
+        held.enter_context(line.place())
+        with run.turn_in(line) as waiting:
+            told.append(next(waiting))
+            threading.Timer(0.05, held.close).start()
+            told += waiting
+    assert told == [Waiting(1)]
 
 
 def test_a_run_is_told_its_place_and_leaves_the_line_when_it_is_stopped():
@@ -90,8 +116,10 @@ def test_a_run_whose_turn_it_is_waits_for_nobody():
         assert not run.is_stopped
 
 
-def test_who_waits_is_told_now_and_then_that_nothing_has_moved():
+def test_who_waits_is_told_now_and_then_that_nothing_has_moved(monkeypatch):
     """So that gradio finds out whether anybody still looks."""
+    monkeypatch.setattr(turns, "_TOLD_S", 0.01)
+    monkeypatch.setattr(turns, "_LOOKED_UP_S", 0.01)
     line = Line(places=1)
     with line.place(), turns.begun() as run, run.turn_in(line) as waiting:
         assert [next(waiting) for _ in range(3)] == [Waiting(1)] * 3

@@ -9,7 +9,9 @@ import gradio as gr
 import pytest
 from gradio import mcp, processing_utils, queueing, routes, state_holder
 from gradio.data_classes import ImageData
+from gradio.server_messages import ProcessCompletedMessage
 from gradio.state_holder import SessionState
+from gradio_client import utils as client_utils
 
 from qdemo.ui import assistants, dashboard, insides
 
@@ -20,6 +22,8 @@ GRADIO = {"gr", "gradio"}
 TARGETS = [
     (processing_utils, "async_ssrf_protected_download"),
     (SessionState, "_update_value_in_config"),
+    (SessionState, "_update_config"),
+    (state_holder, "SessionState"),
     (queueing, "traceback"),
     (routes, "traceback"),
     (mcp.GradioMCPServer, "get_tool_to_endpoint"),
@@ -109,13 +113,46 @@ def test_nor_where_a_part_is_gone_that_it_is_made_of(monkeypatch):
 
 @pytest.mark.usefixtures("_as_it_was")
 def test_gradio_keeps_no_visitor_s_inputs_and_outputs(monkeypatch):
-    monkeypatch.setattr(SessionState, "_update_value_in_config", lambda *_: 1 / 0)
+    for name in ("_update_value_in_config", "_update_config"):
+        monkeypatch.setattr(SessionState, name, lambda *_: 1 / 0)
     insides.remember_nothing()
     with gr.Blocks() as blocks:
         box = gr.Textbox("first")
-    state = SessionState(blocks)
+    held = state_holder.StateHolder()
+    held.set_blocks(blocks)
+    state = held["a visitor"]
     state._update_value_in_config(box._id, "what a visitor wrote")
-    assert state.config_values[box._id]["props"]["value"] == "first"
+    state._update_config(box._id)
+    assert state.config_values == {}
+    assert state[box._id] is box
+
+
+def test_gradio_looks_less_often_for_what_there_is_to_do():
+    with gr.Blocks() as blocks:
+        pass
+    before = {name: getattr(blocks._queue, name) for name in insides._LOOKS_S}
+    insides.look_less(blocks)
+    for name, seconds in before.items():
+        assert getattr(blocks._queue, name) > seconds
+    del blocks._queue.sleep_when_free
+    with pytest.raises(RuntimeError, match=r"Queue has no 'sleep_when_free' any more"):
+        insides.look_less(blocks)
+
+
+def test_a_document_is_sent_as_any_json_is():
+    """And gradio looks at none of its numbers."""
+    written = {"a": [1, 2.5, None, "ü", {"b": [True]}], "c": {}}
+    output, plain = insides.DocumentOutput(render=False), gr.JSON(render=False)
+    document = output.postprocess(insides.Document(written))
+    looked_at = []
+    client_utils.traverse([document], None, looked_at.append)
+    assert looked_at == [[document], document]
+    sent = [
+        ProcessCompletedMessage(output={"data": [value]}, success=True).model_dump()["output"]
+        for value in (document, plain.postprocess(written).model_dump())
+    ]
+    assert sent[0] == sent[1] == {"data": [written]}
+    assert output.postprocess(written).model_dump() == written
 
 
 @pytest.mark.usefixtures("_as_it_was")

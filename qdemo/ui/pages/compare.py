@@ -146,7 +146,11 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
         except InputError as error:
             yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
         except FullError as error:
-            full = say("All {places} places are taken; try again in a moment.", places=error.places)
+            full = say(
+                "All {places} places are taken; try again in about {seconds} s.",
+                places=error.places,
+                seconds=error.seconds,
+            )
             yield {**_busy(page, False), page.status: _status(full)}
         except Exception:  # the page must not stay busy, whatever went wrong
             _LOGGER.exception("a comparison broke off")
