@@ -340,6 +340,12 @@ window.qdemo = (() => {
     if (text) link.hash = text;
   }, true);
 
+  // What is read of a cell of the ribbon is shown over it too.
+  document.addEventListener("pointerover", event => {
+    const cell = event.target.closest(".ribbon label");
+    if (cell) cell.title = cell.querySelector("input").ariaLabel;
+  });
+
   new MutationObserver(() => {
     const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
     for (const part of document.querySelectorAll("#charts, #take-away")) part.inert = busy;

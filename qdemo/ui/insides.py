@@ -35,8 +35,8 @@ __all__ = [
     "plot",
     "print_errors",
     "remember_nothing",
-    "types_by_page",
     "save_bytes_to_cache",
+    "types_by_page",
     "uploaded",
 ]
 
@@ -68,8 +68,8 @@ try:
     from gradio.data_classes import ImageData
     from gradio.mcp import GradioMCPServer
     from gradio.processing_utils import save_bytes_to_cache
-    from gradio.state_holder import SessionState
     from gradio.route_utils import BUILD_PATH_LIB
+    from gradio.state_holder import SessionState
     from gradio.utils import get_upload_folder, is_in_or_equal
     from starlette._utils import get_route_path  # what the router goes by, whatever a proxy keeps
 except ImportError as error:

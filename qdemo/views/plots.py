@@ -109,8 +109,8 @@ def logits(report: Report) -> go.Figure:
     lines = [
         {
             "name": trial.format,
-            "x": list(range(1, len(pieces) + 1)),
-            "y": [None if kl is None else max(kl, _SMALLEST_KL) for kl in differences],
+            "x0": 1,
+            "y": [None if kl is None else short(max(kl, _SMALLEST_KL)) for kl in differences],
             "mode": "lines+markers",
             "customdata": [
                 [escape(piece), significant(kl)]
@@ -218,7 +218,7 @@ def sqnr_map(report: Report) -> go.Figure:
 
 
 def _sqnr(trial: Trial, name: str) -> float | None:
-    return trial.weights[name].figures["sqnr_db"] if name in trial.weights else None
+    return short(trial.weights[name].figures["sqnr_db"]) if name in trial.weights else None
 
 
 def _styles(report: Report) -> list[Plain]:
@@ -249,9 +249,24 @@ def _stairs(report: Report, parameter: str, key: str, per_width: bool = False) -
 
 def _stair(histogram: Histogram, per_width: bool) -> Plain:
     """Where the bins begin and how much each holds, its last value twice: so it has a width too."""
-    unit = 1000 * histogram.bin_width if per_width else 1
-    y = [(count or None) and count / unit for count in histogram.counts]
+    unit = 1000 * histogram.bin_width
+    y = [
+        (count or None) and (short(count / unit) if per_width else count)
+        for count in histogram.counts
+    ]
     return {"x0": histogram.start, "dx": histogram.bin_width, "y": [*y, *y[-1:]]}
+
+
+def short(value: float | None) -> float | None:
+    """As exact as a chart can show it; of what a chart is sent, digits are the most.
+
+    >>> short(0.0123456789), short(123456.0)
+    (0.01235, 123500)
+    """
+    if value is None:
+        return None
+    shown = float(f"{value:.4g}")
+    return int(shown) if shown.is_integer() else shown
 
 
 def _tick(count: int) -> int:
