@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Any
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 
 from qdemo.ui.guard import rewriting
 from qdemo.ui.insides import BUILD, get_route_path
@@ -148,7 +148,7 @@ def _asked(scope: Any) -> tuple[str, str] | None:
         return None
     accepted = headers.get(b"accept-encoding", b"").decode("latin-1")
     way = next((name for name in _WAYS if name in accepted), None)
-    return way and (path, way)
+    return (path, way) if way else None
 
 
 async def _answer(app: Any, scope: Any, receive: Any) -> list[Message]:

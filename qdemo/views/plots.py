@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Histogram, Report, Trial
-from qdemo.views.numbers import megabytes, significant
+from qdemo.views.numbers import megabytes, short, significant
 
 COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0891b2", "#db2777",
            "#65a30d")  # fmt: skip
@@ -255,18 +255,6 @@ def _stair(histogram: Histogram, per_width: bool) -> Plain:
         for count in histogram.counts
     ]
     return {"x0": histogram.start, "dx": histogram.bin_width, "y": [*y, *y[-1:]]}
-
-
-def short(value: float | None) -> float | None:
-    """As exact as a chart can show it; of what a chart is sent, digits are the most.
-
-    >>> short(0.0123456789), short(123456.0)
-    (0.01235, 123500)
-    """
-    if value is None:
-        return None
-    shown = float(f"{value:.4g}")
-    return int(shown) if shown.is_integer() else shown
 
 
 def _tick(count: int) -> int:
