@@ -171,7 +171,10 @@ NOT_ITS_OWN = {"numpy", "gradio", "plotly", "pandas", "PIL", "jinja2"}
         ("import qdemo", HEAVY | NOT_ITS_OWN),
         ("import qdemo; qdemo.Scheme, qdemo.Variant", HEAVY | NOT_ITS_OWN),
         ("import qdemo.engine.engine, qdemo.models.families, qdemo.models.pictures", HEAVY),
-        ("import app; from qdemo.ui.dashboard import launch_settings; launch_settings()", HEAVY),
+        (
+            "import app; from qdemo.ui.dashboard import launch_settings; launch_settings(app.demo)",
+            HEAVY,
+        ),
     ],
     ids=["the package", "a name of it", "the engine", "the page"],
 )

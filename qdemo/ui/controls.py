@@ -30,11 +30,14 @@ class Input:
     """The control of a field: `parts` have its values, the last of which an address carries.
 
     A picture has its name beside it; that of an upload is the browser's, which keeps it in its tab.
+    What is in `late` is hidden along with the column, as gradio brings the scripts of all that is
+    not hidden itself.
     """
 
     field: Field
     column: gr.Column
     parts: tuple[Any, ...]
+    late: tuple[Any, ...]
 
     def read(self, values: Sequence[Any]) -> object:
         """What is given, of the values of `parts`; a picture made here goes by its name.
@@ -71,7 +74,7 @@ class Controls:
     @property
     def columns(self) -> list[Any]:
         """What is shown for some models, and not for others."""
-        return [one.column for one in self.inputs.values()]
+        return [part for one in self.inputs.values() for part in (one.column, *one.late)]
 
     def read(self, values: Sequence[Any]) -> Asked:
         """The values of `asked`, by what they are."""
@@ -92,7 +95,11 @@ class Controls:
     def shown_for(self, model: str) -> dict[Any, Any]:
         """The fields that a model's family asks for, and no others."""
         names = asked_by(model)
-        return {one.column: gr.update(visible=name in names) for name, one in self.inputs.items()}
+        return {
+            part: gr.update(visible=name in names)
+            for name, one in self.inputs.items()
+            for part in (one.column, *one.late)
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,11 +191,17 @@ def _input(field: Field, given: str | None, problems: dict[str, gr.HTML]) -> Inp
     """The control of a field, which begins with what is given; unseen where nothing is."""
     with gr.Column(visible=given is not None) as column:
         first = field.first if given is None else given
-        made = _CONTROLS[field.kind](field, first, problems)
-    return Input(field, column, made)
+        made, late = _CONTROLS[field.kind](field, first, problems)
+    for part in late:
+        part.visible = given is not None
+    return Input(field, column, made, late)
 
 
-def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr.Textbox]:
+_Parts = tuple[tuple[Any, ...], tuple[Any, ...]]
+"""The `parts` and the `late` of an `Input`."""
+
+
+def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> _Parts:
     text = gr.Textbox(
         first, label=say(field.label), lines=3, max_lines=8, elem_id=field.name,
         max_length=MAX_CHARACTERS + 1000, placeholder=say(field.placeholder),
@@ -196,10 +209,10 @@ def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr.Te
     problems[field.name] = parts.problem(field.name)
     examples = [[example] for example in field.examples]
     gr.Examples(examples, text, label=say("Examples"), elem_id=f"{field.name}s")
-    return (text,)
+    return (text,), ()
 
 
-def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr.Image, gr.Textbox]:
+def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> _Parts:
     source = parts.unseen("source", first)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=200):
@@ -218,7 +231,7 @@ def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> tuple[gr
     picture.clear(None, None, source, js="() => ['']", **_QUIET)
     scene.click(_new_scene, None, [picture, source], **_QUIET)
     shown.select(_from_gallery, None, [picture, source], **_QUIET)
-    return picture, source
+    return (picture, source), (shown,)
 
 
 _CONTROLS: dict[str, Any] = {"text": _text, "picture": _picture}

@@ -24,7 +24,7 @@ from qdemo.engine.engine import ENGINE
 from qdemo.models.availability import UnavailableError
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
-from qdemo.ui import api, assistants, first_paint, guard, insides, logs
+from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs
 from qdemo.ui.pages import pages
 from qdemo.views.templates import asset
 
@@ -53,11 +53,12 @@ def build() -> gr.Blocks:
     title = say("qdemo: what reduced precision does to a real model")
     with gr.Blocks(title=title, delete_cache=(HOUR, HOUR)) as dashboard:
         _lay_out(dashboard, front.build)
-        api.build()
-        assistants.build()
     for page in others:
         with dashboard.route(page.title, page.path):
             _lay_out(dashboard, page.build)
+            if page is others[-1]:  # what is on no screen goes where there is least else
+                api.build()
+                assistants.build()
     dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
     insides.look_less(dashboard)
     return dashboard
@@ -81,12 +82,12 @@ def serve(dashboard: gr.Blocks) -> None:
             raise SystemExit(f"qdemo: {error}") from None
     heap.keep_little()
     sys.setswitchinterval(_SWITCH_S)
-    dashboard.launch(prevent_thread_lock=True, **launch_settings())
+    dashboard.launch(prevent_thread_lock=True, **launch_settings(dashboard))
     ENGINE.warm_up("t5-tiny")
     dashboard.block_thread()
 
 
-def launch_settings() -> Mapping[str, object]:
+def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
     """What `launch` needs: no request to the outside, no traceback to a client."""
     insides.check()
     insides.fetch_nothing()
@@ -105,16 +106,18 @@ def launch_settings() -> Mapping[str, object]:
         "show_error": False,
         "enable_monitoring": False,
         "state_session_capacity": VISITORS,
-        "app_kwargs": {"middleware": middleware(), "lifespan": lifespan},
+        "app_kwargs": {"middleware": middleware(dashboard), "lifespan": lifespan},
     }
 
 
-def middleware() -> list[Middleware]:
+def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     """What is around the app, from the outside in."""
     return [
         Middleware(guard.Answers, head=ICON + f"<script>{asset('page.js')}</script>"),
         Middleware(guard.Requests),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
+        Middleware(frontend.Named, types=insides.types_by_page(dashboard)),
+        Middleware(frontend.Kept),
     ]
 
 

@@ -25,6 +25,7 @@ from qdemo.spec.request import InputError
 MADE_FOR = {"gradio": "6.31.0", "starlette": "1.10.0"}
 
 __all__ = [
+    "BUILD",
     "MADE_FOR",
     "Api",
     "Document",
@@ -40,6 +41,7 @@ __all__ = [
     "print_errors",
     "remember_nothing",
     "save_bytes_to_cache",
+    "types_by_page",
     "uploaded",
 ]
 
@@ -71,11 +73,16 @@ try:
     from gradio.data_classes import ImageData
     from gradio.mcp import GradioMCPServer
     from gradio.processing_utils import save_bytes_to_cache
+    from gradio.route_utils import BUILD_PATH_LIB
     from gradio.state_holder import SessionState
     from gradio.utils import get_upload_folder, is_in_or_equal
     from starlette._utils import get_route_path  # what the router goes by, whatever a proxy keeps
 except ImportError as error:
     raise _gone(str(error)) from error
+
+
+BUILD = Path(BUILD_PATH_LIB)
+"""Where the scripts and styles of gradio's pages are."""
 
 
 def check() -> None:
@@ -163,6 +170,15 @@ def offer(tools: Mapping[str, str]) -> None:
         }
 
     _replace(GradioMCPServer, "get_tool_to_endpoint", named)
+
+
+def types_by_page(blocks: gr.Blocks) -> dict[str, list[str]]:
+    """The types of the components that a page has from its beginning, by its path."""
+    found: dict[str, list[str]] = {}
+    for block in blocks.blocks.values():
+        if block.visible is not False:
+            found.setdefault(f"/{block.page}", []).append(block.get_block_name())
+    return found
 
 
 def plot(figure: str) -> PlotData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from inspect import isgeneratorfunction
 from typing import Any, ParamSpec, TypeVar, cast
@@ -56,6 +57,14 @@ def html(
     return gr.HTML(
         value, js_on_load=js, apply_default_css=False, elem_id=name, elem_classes=classes
     )
+
+
+@contextmanager
+def later(blocks: gr.Blocks) -> Iterator[None]:
+    """What stands in it comes once the page can be used, which so is sooner."""
+    with gr.Column(visible=False) as column:
+        yield
+    blocks.load(None, None, column, js="qdemo.later", **QUICK)
 
 
 def masthead(title: str, text: str) -> None:

@@ -38,6 +38,18 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{max(0, decimals)}f}"
 
 
+def short(value: float | None) -> float | None:
+    """As exact as a chart can show it; of what a chart is sent, digits are the most.
+
+    >>> short(0.0123456789), short(123456.0)
+    (0.01235, 123500)
+    """
+    if value is None:
+        return None
+    shown = float(f"{value:.4g}")
+    return int(shown) if shown.is_integer() else shown
+
+
 def percent(share: float | None) -> str:
     """A share in per cent, to a tenth where it is not whole.
 

@@ -65,7 +65,10 @@ def table_html(table: Table) -> str:
 
 
 def ribbon_html(report: Report, chosen: int = 0) -> str:
-    """fp32's tokens, and for each format how far it is from them, as cells that can be chosen."""
+    """fp32's tokens, and for each format how far it is from them, as cells that can be chosen.
+
+    There are hundreds, so what can be left out of one is; page.js makes its name a tooltip too.
+    """
     rows = [
         (trial.format, _cells(report, trial, chosen if i == 0 else -1))
         for i, trial in enumerate(report.variants)

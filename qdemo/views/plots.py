@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Histogram, Report, Trial
-from qdemo.views.numbers import megabytes, significant
+from qdemo.views.numbers import megabytes, short, significant
 
 COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0891b2", "#db2777",
            "#65a30d")  # fmt: skip
@@ -109,8 +109,8 @@ def logits(report: Report) -> go.Figure:
     lines = [
         {
             "name": trial.format,
-            "x": list(range(1, len(pieces) + 1)),
-            "y": [None if kl is None else max(kl, _SMALLEST_KL) for kl in differences],
+            "x0": 1,
+            "y": [None if kl is None else short(max(kl, _SMALLEST_KL)) for kl in differences],
             "mode": "lines+markers",
             "customdata": [
                 [escape(piece), significant(kl)]
@@ -218,7 +218,7 @@ def sqnr_map(report: Report) -> go.Figure:
 
 
 def _sqnr(trial: Trial, name: str) -> float | None:
-    return trial.weights[name].figures["sqnr_db"] if name in trial.weights else None
+    return short(trial.weights[name].figures["sqnr_db"]) if name in trial.weights else None
 
 
 def _styles(report: Report) -> list[Plain]:
@@ -249,8 +249,11 @@ def _stairs(report: Report, parameter: str, key: str, per_width: bool = False) -
 
 def _stair(histogram: Histogram, per_width: bool) -> Plain:
     """Where the bins begin and how much each holds, its last value twice: so it has a width too."""
-    unit = 1000 * histogram.bin_width if per_width else 1
-    y = [(count or None) and count / unit for count in histogram.counts]
+    unit = 1000 * histogram.bin_width
+    y = [
+        (count or None) and (short(count / unit) if per_width else count)
+        for count in histogram.counts
+    ]
     return {"x0": histogram.start, "dx": histogram.bin_width, "y": [*y, *y[-1:]]}
 
 

@@ -69,7 +69,7 @@ def test_the_answers_of_a_model_appear_as_text(hostile):
 def test_the_tokens_of_a_model_appear_as_text(hostile):
     ribbon = hostile.locator("#ribbon thead th").all_text_contents()[1:]
     assert {"<script>alert(1)</script>", "<b>bold</b>", "${document.title}"} <= set(ribbon)
-    hostile.locator('#ribbon input[data-format="int8"][value="3"]').click()
+    hostile.locator('#ribbon [data-format="int8"] input[value="3"]').click()
     expect(hostile.locator("#top h3")).to_contain_text(f"writes {ribbon[3]} (token 4)")
     written = hostile.locator("#top .token").all_text_contents()
     assert len(written) == 15

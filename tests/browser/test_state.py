@@ -140,7 +140,7 @@ def test_after_a_restart_a_file_is_what_is_on_screen_one_click_later(page, site,
 def test_after_a_restart_the_ribbon_and_the_layers_show_nothing_of_another(page, site):
     ask(page, QUESTION, "int8")
     site.restart()
-    page.locator('#ribbon input[data-format="int8"][value="1"]').click()
+    page.locator('#ribbon [data-format="int8"] input[value="1"]').click()
     expect(page.locator("#top-lost")).to_contain_text(LOST)
     expect(page.locator("#top h3")).to_contain_text("token 1")  # what is on screen stays
     choose(page, "Layer", "encoder.block.0.layer.0.SelfAttention.q.weight")

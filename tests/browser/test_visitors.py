@@ -42,7 +42,7 @@ def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabyt
         document = json.loads(download(page, "json", tmp_path).read_text())
         assert document["input"] == QUESTION
         assert [result["output"] for result in document["results"]] == ["42"] * 3
-        page.locator('#ribbon input[data-format="int8"][value="1"]').click()
+        page.locator('#ribbon [data-format="int8"] input[value="1"]').click()
         expect(page.locator("#top h3")).to_contain_text("token 2")
         compare(page)  # a format of one's own is still one
         assert list(cards(page)) == ["fp32", "int8", "int4-g32"]

@@ -56,8 +56,10 @@ def test_every_offered_model_can_be_chosen_and_says_where_it_is():
     ("model", "text", "picture"), [("t5-tiny", True, False), ("blip-tiny", False, True)]
 )
 def test_a_model_shows_the_input_that_it_takes(built, model, text, picture):
-    shown = [part["visible"] for part in built.shown_for(model).values()]
-    assert shown == [text, picture]
+    shown = {part: update["visible"] for part, update in built.shown_for(model).items()}
+    gallery = built.inputs["picture"].late[0]
+    assert [shown[one.column] for one in built.inputs.values()] == [text, picture]
+    assert shown[gallery] is picture
     assert list(built.shown_for(model)) == built.columns
 
 

@@ -56,8 +56,8 @@ def test_every_page_leads_to_every_other(built):
     assert {bar.main_page_name for bar in bars} == {"Compare"}
 
 
-def test_a_client_gets_no_traceback_and_the_outside_no_request():
-    settings = dashboard.launch_settings()
+def test_a_client_gets_no_traceback_and_the_outside_no_request(built):
+    settings = dashboard.launch_settings(built)
     assert settings["show_error"] is False
     assert not OUTSIDE.search(settings["head"])
     assert settings["footer_links"] == []

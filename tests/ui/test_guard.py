@@ -1,5 +1,6 @@
 import re
 
+import gradio as gr
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
@@ -178,5 +179,5 @@ def test_what_runs_beside_the_answers_is_let_through():
 
 
 def test_the_app_is_guarded():
-    around = [one.cls for one in dashboard.launch_settings()["app_kwargs"]["middleware"]]
+    around = [one.cls for one in dashboard.launch_settings(gr.Blocks())["app_kwargs"]["middleware"]]
     assert around[:2] == [guard.Answers, guard.Requests]

@@ -81,7 +81,7 @@ def test_with_those_versions_there_is_nothing_to_say(caplog):
 
 def test_with_other_versions_it_starts_and_says_so_in_one_line(monkeypatch, caplog):
     monkeypatch.setattr(insides, "version", {"gradio": "7.0", "starlette": "1.10.0"}.get)
-    assert dashboard.launch_settings()["show_error"] is False
+    assert dashboard.launch_settings(gr.Blocks())["show_error"] is False
     (record,) = caplog.records
     line = record.getMessage()
     assert "made for gradio 6.31.0 and starlette 1.10.0, found gradio 7.0 and starlette" in line
@@ -101,7 +101,7 @@ def test_it_does_not_start_where_a_guard_would_be_off(monkeypatch, owner, name):
     monkeypatch.delattr(owner, name)
     says = rf"{owner.__name__} has no '{name}' any more\. qdemo needs it and was made for gradio "
     with pytest.raises(RuntimeError, match=says):
-        dashboard.launch_settings()
+        dashboard.launch_settings(gr.Blocks())
 
 
 def test_nor_where_a_part_is_gone_that_it_is_made_of(monkeypatch):

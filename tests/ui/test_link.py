@@ -23,7 +23,8 @@ def restored():
         built, press = controls.build("t5-tiny", "Hello", ["int8"]), parts.unseen("press")
     names = {id(part): name for name, part in vars(built).items()} | {id(press): "press"}
     for name, one in built.inputs.items():
-        names |= {id(part): part.elem_id for part in one.parts} | {id(one.column): f"{name} column"}
+        names |= {id(part): part.elem_id for part in (*one.parts, *one.late)}
+        names[id(one.column)] = f"{name} column"
     names |= {id(html): f"problem {field}" for field, html in built.problems.items()}
 
     def values(text, upload=""):

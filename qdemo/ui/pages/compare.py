@@ -22,7 +22,7 @@ from qdemo.ui import charts, controls, held, link, parts, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import cards
-from qdemo.views.templates import fill
+from qdemo.views.templates import asset, fill
 from qdemo.views.wording import shortened
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Page:
     status: gr.HTML
     verdict: gr.HTML
     cards: gr.HTML
+    news: (
+        gr.HTML
+    )  # cards as they change, one after the other; the browser puts them in their places
     charts: charts.Charts
     take_away: take_away.TakeAway
     held: gr.Textbox  # what is shown, as `Held` writes it
@@ -49,7 +52,7 @@ class Page:
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
-        mine = [self.status, self.verdict, self.cards, self.held, self.running]
+        mine = [self.status, self.verdict, self.cards, self.news, self.held, self.running]
         chosen = self.controls
         buttons = [chosen.model, chosen.compare, chosen.stop, *chosen.problems.values()]
         return [*mine, *buttons, *self.charts.components, *self.take_away.told]
@@ -59,16 +62,23 @@ def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
     report = held.example()
     parts.html(fill("masthead"))
-    page = Page(
-        controls=controls.build(report.model, report.input, list(report.formats[1:])),
-        status=parts.html(_status(""), "status"),
-        verdict=parts.html(panels.verdict_html(report, held.note()), "verdict"),
-        cards=parts.html(panels.cards_html(cards(report)), "cards"),
-        charts=charts.build(report),
-        take_away=take_away.build(),
-        held=parts.unseen("held", str(held.of_example())),
-        running=parts.unseen("running"),
-    )
+    chosen = controls.build(report.model, report.input, list(report.formats[1:]))
+    above = {
+        "status": parts.html(_status(""), "status"),
+        "verdict": parts.html(panels.verdict_html(report, held.note()), "verdict"),
+        "cards": parts.html(panels.cards_html(cards(report)), "cards"),
+        "news": gr.HTML(
+            "",
+            html_template="<i></i>",
+            js_on_load=asset("news.js"),
+            elem_id="news",
+            elem_classes="unseen",
+        ),
+        "held": parts.unseen("held", str(held.of_example())),
+        "running": parts.unseen("running"),
+    }
+    with parts.later(blocks):  # half of the page, and under the first screen of it
+        page = Page(chosen, charts=charts.build(report), take_away=take_away.build(), **above)
     _connect(blocks, page)
 
 
@@ -128,6 +138,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
     """One comparison, to the last chart."""
     known: Report | None = None
     told: Waiting | Report | None = None
+    news = ""
     with begun() as run:
         ask = replace(ask, number=run.number)
         try:
@@ -139,8 +150,9 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
                 if isinstance(told, Waiting):
                     yield {page.status: _in_line(told, ask.input)}
                     continue
+                news += "" if known is None else _news(told, known)
                 known = told
-                yield _end(page, known, ask) if known.finished else _step(page, known)
+                yield _end(page, known, ask) if known.finished else _step(page, known, news)
             # On its own, as gradio sends what comes last once more.
             yield {**_busy(page, False), page.status: _status(_last_word(run, told))}
         except InputError as error:
@@ -202,12 +214,20 @@ def _last_word(run: Run, told: Waiting | Report | None) -> str:
     return say("Stopped.")
 
 
-def _step(page: Page, report: Report) -> Updates:
+def _news(report: Report, before: Report) -> str:
+    """The cards that have changed. Put after those of before: gradio sends only what is added."""
+    old = cards(before)
+    return panels.cards_html([card for card in cards(report) if card not in old])
+
+
+def _step(page: Page, report: Report, news: str) -> Updates:
+    """All cards to begin with, and then those that change: with a dozen formats the stream of all
+    would be megabytes."""
     shown = cards(report)
     through = sum(card.state in ("done", "failed") for card in shown)
     text = say("{through} of {count} formats are done.", through=through, count=len(shown))
-    return {
-        page.cards: panels.cards_html(shown),
+    told = {page.news: news} if news else {page.cards: panels.cards_html(shown)}
+    return told | {
         page.verdict: panels.running_html(report),
         page.status: _status(text, "busy running"),
     }
@@ -223,6 +243,7 @@ def _shown(page: Page, report: Report, ask: Held, note: str = "") -> Updates:
     return {
         page.held: str(ask),
         page.cards: panels.cards_html(cards(report)),
+        page.news: "",
         page.verdict: panels.verdict_html(report, note),
         **charts.updates(page.charts, report),
         **take_away.updates(page.take_away, ask.address),

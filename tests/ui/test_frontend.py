@@ -1,0 +1,95 @@
+"""gradio's own files: named beforehand, and kept compressed."""
+
+import gzip
+import re
+
+import brotli
+import pytest
+from starlette.responses import FileResponse, Response
+from starlette.testclient import TestClient
+
+from qdemo.ui import frontend, insides
+from tests.ui.test_dashboard import answer, server
+
+FILE = "// a script\n" * 100
+
+
+def links(page):
+    return re.findall(r'href="\./assets/([^"]+)"', page)
+
+
+def test_what_is_named_is_there_each_once():
+    named = links(frontend.named(["row", "html", "plot", "html", "api"]))
+    assert len(named) == len(set(named)) > 20
+    assert all((insides.BUILD / name).is_file() for name in named)
+    assert any(name.startswith("Blocks-") for name in named)
+
+
+def test_every_component_of_a_page_has_a_script_beside_what_every_page_needs():
+    frame = links(frontend.named([]))
+    for name in ("html", "row", "plot", "textbox", "api", "dataset"):
+        assert set(links(frontend.named([name]))) > set(frame), name
+
+
+def test_what_has_no_script_is_not_named():
+    assert frontend.named(["nothing"]) == frontend.named([])
+
+
+def test_the_names_stand_in_the_head_of_their_page_alone():
+    app = frontend.Named(server(b"<head><title>1</title></head><body>"), {"/about": ["html"]})
+    assert links(answer(app, "/about")[2].decode()) == links(frontend.named(["html"]))
+    assert answer(app, "/")[2] == b"<head><title>1</title></head><body>"
+    assert answer(app, "/about", "POST")[2] == b"<head><title>1</title></head><body>"
+
+
+@pytest.fixture
+def client(tmp_path):
+    (tmp_path / "a.js").write_text(FILE)
+    asked = []
+
+    async def app(scope, receive, send):
+        asked.append(scope["path"])
+        there = scope["path"].endswith("a.js")
+        found = FileResponse(tmp_path / "a.js") if there else Response("no", 404)
+        await found(scope, receive, send)
+
+    client = TestClient(frontend.Kept(app))
+    client.asked = asked
+    return client
+
+
+@pytest.mark.parametrize("way", ["br", "gzip"])
+def test_a_file_is_asked_for_once_and_comes_compressed(client, way):
+    for _ in range(3):
+        found = client.get("/assets/a.js", headers={"accept-encoding": way})
+        assert found.headers["content-encoding"] == way
+        assert int(found.headers["content-length"]) < len(FILE) / 2
+        assert "immutable" in found.headers["cache-control"]
+        assert found.text == FILE
+    assert client.asked == ["/assets/a.js"]
+
+
+def test_what_has_no_hash_in_its_name_is_not_for_ever(client):
+    found = client.get("/static/a.js", headers={"accept-encoding": "gzip"})
+    assert "cache-control" not in found.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/assets/a.js", {"accept-encoding": "identity"}),
+        ("/assets/a.js", {"accept-encoding": "gzip", "range": "bytes=0-9"}),
+        ("/gradio_api/a.js", {"accept-encoding": "gzip"}),
+        ("/assets/b.js", {"accept-encoding": "gzip"}),
+    ],
+    ids=["not compressed", "a part", "not gradio's", "not there"],
+)
+def test_all_else_passes_as_it_comes(client, path, headers):
+    for _ in range(2):
+        assert "content-encoding" not in client.get(path, headers=headers).headers
+    assert client.asked == [path, path]
+
+
+def test_both_ways_can_be_undone():
+    for way, undo in (("br", brotli.decompress), ("gzip", gzip.decompress)):
+        assert undo(frontend._WAYS[way](FILE.encode())) == FILE.encode()
