@@ -116,7 +116,7 @@ def test_every_exception_is_still_one():
 LOOKED_UP = {
     "head", "figure.unit", "figure.none", "f.label", "f.unit", "f.definition",
     "self.heading", "self.lead", "e.family.label", "field.label", "field.placeholder",
-    "kind", "WHY[left.why]", "WHOLE_MODEL",
+    "kind", "WHY[left.why]", "WAYS[way]", "WHOLE_MODEL",
 }  # fmt: skip
 """What is said without its template beside it: `assets.locale` has these by `declared`."""
 

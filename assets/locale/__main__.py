@@ -26,7 +26,7 @@ from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
-from qdemo.spec.report import WHOLE_MODEL
+from qdemo.spec.report import WAYS, WHOLE_MODEL
 from qdemo.views import SECTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +119,7 @@ def declared() -> Iterator[tuple[str, str]]:
     for section in SECTIONS:
         yield from (("qdemo/views/sections.py", text) for text in (section.heading, section.lead))
     yield from (("qdemo/spec/footprint.py", text) for text in (*KINDS, *WHY.values()))
+    yield from (("qdemo/spec/report.py", text) for text in WAYS.values())
     yield "qdemo/spec/report.py", WHOLE_MODEL
 
 

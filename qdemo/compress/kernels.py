@@ -28,7 +28,6 @@ from qdemo.loops import machine
 from qdemo.numerics.blocks import scratch, tile_size
 from qdemo.numerics.linear import quantize_tensor
 from qdemo.numerics.qtensor import QTensor
-from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 FEW = 24
@@ -56,11 +55,10 @@ def quantized_linear(
 
 
 def way_of(weight: QTensor) -> str:
-    """How activations are multiplied with that weight on a CPU, in a few words."""
+    """How activations are multiplied with that weight on a CPU: by loops for which kind of CPU, or
+    by torch's "general" way."""
     loops, here = _loops(), machine.machine()
-    if loops is None or here is None or not loops.has_loop(weight):
-        return say("by torch's general way")
-    return say("by vector loops ({instructions})", instructions=here.name)
+    return here.kind if loops and here and loops.has_loop(weight) else "general"
 
 
 @cache

@@ -209,7 +209,8 @@ class _Comparison:
             top=self._top(logits),
             span=span,
             computed=now(),
-            device=devices.computed_on(self.device, model),
+            device=devices.described(self.device),
+            ways=devices.ways(self.device, model),
         )
 
     def _generated(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -94,35 +94,26 @@ def described(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})"
 
 
-def computed_on(device: torch.device, model: nn.Module) -> str:
-    """What it is called, and the way that `model`, once it has run, took there: by which loops the
-    quantized weights were multiplied on a CPU, or what was not the fast way on a GPU."""
-    ways: Iterable[str] = ()
-    if device.type in ("cpu", "cuda"):
-        ways = _ways(model) if device.type == "cpu" else _slower(model)
-    return ", ".join([described(device), *ways])
-
-
-def _quantized(model: nn.Module) -> Iterator[QLinear]:
+def ways(device: torch.device, model: nn.Module) -> tuple[str, ...]:
+    """Which of `WAYS` a model took there, once it has run: on a CPU how its quantized weights were
+    multiplied, on a GPU what was not done the fast way."""
+    from qdemo.compress.kernels import way_of
     from qdemo.compress.modules import QLinear
 
-    return (one for one in model.modules() if isinstance(one, QLinear) and one.frozen)
+    layers = [one for one in model.modules() if isinstance(one, QLinear) and one.frozen]
+    if device.type == "cpu":
+        return tuple(dict.fromkeys(way_of(layer.qweight) for layer in layers))
+    return tuple(_slower(model, layers)) if device.type == "cuda" else ()
 
 
-def _ways(model: nn.Module) -> Iterator[str]:
-    from qdemo.compress.kernels import way_of
-
-    yield from dict.fromkeys(way_of(layer.qweight) for layer in _quantized(model))
-
-
-def _slower(model: nn.Module) -> Iterator[str]:
+def _slower(model: nn.Module, layers: list[QLinear]) -> Iterator[str]:
     from qdemo.compress import cuda
     from qdemo.models.captured import is_captured
 
-    if not all(cuda.is_used(one.qweight, one.compute_dtype) for one in _quantized(model)):
-        yield say("by torch's general way")
+    if not all(cuda.is_used(one.qweight, one.compute_dtype) for one in layers):
+        yield "general"
     if not is_captured(model):
-        yield say("without a CUDA graph")
+        yield "uncaptured"
 
 
 @cache

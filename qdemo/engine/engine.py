@@ -197,9 +197,7 @@ class Engine(Shelf):
             loaded = self.loaded(get_entry(name))
             from qdemo.engine import comparing  # noqa: F401
             from qdemo.engine.threads import on_threads
-            from qdemo.measure import fused
 
-            fused.prepare()
             if not devices.is_lent():
                 list(on_threads(1, (self._inputs(loaded) for _ in range(1))))
             heap.freeze()

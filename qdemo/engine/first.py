@@ -55,9 +55,11 @@ def _import() -> None:
 def _compile() -> None:
     """Have the usual formats' loops compiled before anyone waits for them: a second in all."""
     from qdemo.compress import kernels
+    from qdemo.measure import fused
 
     try:
         kernels.prepare()
+        fused.prepare()
     except Exception:  # then it is tried, and told, where one is needed
         logging.getLogger("qdemo").exception("loops could not be compiled beforehand")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -53,11 +52,6 @@ class Machine:
     def has_dots(self) -> bool:
         """Whether it adds up four products of bytes at once in each lane of 512 bits."""
         return self.kind == "avx512" and "+avx512vnni" in self.features
-
-    @property
-    def name(self) -> str:
-        """As people call it."""
-        return {"avx512": "AVX-512", "avx2": "AVX2"}.get(self.kind, platform.machine())
 
 
 @cache

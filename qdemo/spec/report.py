@@ -21,6 +21,16 @@ Values = Mapping[str, int | float | None]
 """Figures by key."""
 
 
+WAYS = {
+    "avx512": "by vector loops (AVX-512)",
+    "avx2": "by vector loops (AVX2)",
+    "portable": "by vector loops",
+    "general": "by torch's general way",
+    "uncaptured": "without a CUDA graph",
+}
+"""How quantized weights were multiplied on a CPU; on a GPU, what was not done the fast way."""
+
+
 @dataclass(frozen=True)
 class InputToken:
     """A token of the input as the model reads it: its `piece` of the vocabulary, the `text` that it
@@ -92,7 +102,8 @@ class Trial:
     `top` holds, at each position of the reference's answer, the likeliest tokens with their
     probabilities; `by_position` what is measured there, such as `kl_by_position`. `weights` are
     against the reference, which has none. `span` is how far numbers went where half precision
-    computes, fed the reference's answer. `computed`: when, as an ISO 8601 time, on which `device`.
+    computes, fed the reference's answer. `computed`: when, as an ISO 8601 time, on which `device`,
+    and by which `WAYS` there.
     """
 
     format: str
@@ -108,6 +119,7 @@ class Trial:
     span: Span | None = None
     computed: str = ""
     device: str = "cpu"
+    ways: tuple[str, ...] = ()
 
     @property
     def variant(self) -> Variant:

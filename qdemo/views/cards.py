@@ -12,7 +12,7 @@ from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.plots import colours
 from qdemo.views.split import Split, split
-from qdemo.views.wording import covers, differing_words, joined, too_far, written
+from qdemo.views.wording import computed_on, covers, differing_words, joined, too_far, written
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -103,7 +103,10 @@ def _figures(report: Report, trial: Trial) -> list[tuple[str, str]]:
         text = written(figure, trial.figures, none)
         told = figure.form == "number" and text not in (NONE, say("exact"), none)
         found.append((say(head), f"{text} {say(figure.unit)}".strip() if told else text))
-    return [*((head, text) for head, text in found if text), (say("computed on"), trial.device)]
+    return [
+        *((head, text) for head, text in found if text),
+        (say("computed on"), computed_on(trial)),
+    ]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:

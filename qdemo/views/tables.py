@@ -116,6 +116,7 @@ def frame(report: Report) -> pd.DataFrame:
                 **{key: trial.figures.get(key) for key in keys},
                 "computed": trial.computed,
                 "device": trial.device,
+                "ways": " ".join(trial.ways),
                 "largest_inside": trial.span.largest if trial.span else None,
                 "overflow_at": trial.span.overflow.module
                 if trial.span and trial.span.overflow

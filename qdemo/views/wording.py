@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import WHY, Coverage, Footprint, SplitTie
 from qdemo.spec.messages import say, say_counted
-from qdemo.spec.report import WHOLE_MODEL, InputToken, Overflow, Values
+from qdemo.spec.report import WAYS, WHOLE_MODEL, InputToken, Overflow, Trial, Values
 from qdemo.spec.variant import Variant
 from qdemo.views.formats import computes, describe
 from qdemo.views.numbers import NONE, interval, megabytes, percent, significant, times
@@ -22,6 +22,12 @@ __all__ = [  # formats and numbers too, as they are asked for here
 
 _WORTH_TELLING = 0.05
 """Of the parameters: what stays float and is less is not named."""
+
+
+def computed_on(trial: Trial) -> str:
+    """The device, and the ways that were taken there, as far as they are known."""
+    known = (say(WAYS[way]) for way in trial.ways if way in WAYS)
+    return ", ".join([trial.device, *known])
 
 
 def too_far(variant: str, first: Overflow) -> str:

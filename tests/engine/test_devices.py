@@ -82,24 +82,22 @@ def test_a_gpu_is_called_by_its_name(monkeypatch):
 
 def test_what_goes_slowly_on_a_gpu_is_told(monkeypatch):
     model = Variant.parse("int8").build(torch.nn.Sequential(torch.nn.Linear(64, 32)))
-    works = {torch.float32: True}
+    gpu, works = torch.device("cuda"), {torch.float32: True}
     monkeypatch.setattr(cuda, "is_used", lambda weight, dtype: works[dtype])
-    assert list(devices._slower(model)) == []
+    assert devices.ways(gpu, model) == ()
     works[torch.float32] = False
-    assert list(devices._slower(model)) == ["by torch's general way"]
+    assert devices.ways(gpu, model) == ("general",)
     monkeypatch.setattr(captured, "is_captured", lambda model: False)
-    assert list(devices._slower(model)) == ["by torch's general way", "without a CUDA graph"]
-    assert list(devices._slower(torch.nn.Linear(2, 2))) == ["without a CUDA graph"]
+    assert devices.ways(gpu, model) == ("general", "uncaptured")
+    assert devices.ways(gpu, torch.nn.Linear(2, 2)) == ("uncaptured",)
 
 
 def test_the_way_on_a_cpu_is_told():
     model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Linear(32, 7))
     here = machine.machine()
-    loops = f"by vector loops ({here.name})" if here else "by torch's general way"
     told = {
-        text: devices.computed_on(torch.device("cpu"), Variant.parse(text).build(model))
+        text: devices.ways(torch.device("cpu"), Variant.parse(text).build(model))
         for text in ("bf16", "int8", "int8-axis1")
     }
-    assert told == {
-        "bf16": "cpu", "int8": f"cpu, {loops}", "int8-axis1": "cpu, by torch's general way",
-    }  # fmt: skip
+    loops = here.kind if here else "general"
+    assert told == {"bf16": (), "int8": (loops,), "int8-axis1": ("general",)}
