@@ -346,12 +346,6 @@ window.qdemo = (() => {
     if (cell) cell.title = cell.querySelector("input").ariaLabel;
   });
 
-  // What is under the first screen comes when the browser has painted that, and has nothing to do:
-  // the script of the charts alone keeps it busy for half a second.
-  const later = () => new Promise(done => requestAnimationFrame(() => {
-    (window.requestIdleCallback ?? setTimeout)(() => done({__type__: "update", visible: true}), {timeout: 2000});
-  }));
-
   new MutationObserver(() => {
     const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
     for (const part of document.querySelectorAll("#charts, #take-away")) part.inert = busy;
@@ -360,7 +354,7 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    again, brought, compare, encode, later, moved, opened, page, picked, press, put, read, restored, state,
+    again, brought, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
     through, throughAgain, write,
   };
 })();
