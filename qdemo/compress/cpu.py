@@ -18,8 +18,10 @@ from torch import Tensor
 
 from qdemo.loops import activations, floats, machine, product
 from qdemo.loops.codes import Form, Meaning
+from qdemo.loops.emit import LANES
 from qdemo.numerics.blocks import scale_shape, scratch
 from qdemo.numerics.grids import grid_of
+from qdemo.numerics.insides import is_plain
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.formats import Format
 
@@ -38,7 +40,7 @@ def times(x: Tensor, weight: QTensor, bits: int | None = None) -> Tensor | None:
     """x · Ŵᵀ, (rows, n), of the dtype of `x`, (rows, length), added up in fp32; with `bits` of 8, x
     is rounded to integers first. None where there is no loop for it, or where numbers went beyond
     fp32 on the way."""
-    if not len(x) or type(x) is not Tensor:
+    if not is_plain(x) or not len(x):
         return None
     try:
         known = _WEIGHTS[weight]
@@ -49,7 +51,7 @@ def times(x: Tensor, weight: QTensor, bits: int | None = None) -> Tensor | None:
     if known is None or not known.takes(x, bits):
         return None
     if x.dtype not in known.floats:  # fp16 where the CPU does not convert it
-        y = known.times(x.float(), bits)
+        y = known.times(x.float().contiguous(), bits)
         return None if y is None else y.to(x.dtype)
     return known.times(x.contiguous(), bits)
 
@@ -105,10 +107,12 @@ class _Weight:
         self.form = form
         self.n, self.length = weight.shape
         self.floats = {_DTYPES[name]: i for i, name in enumerate(activations.floats(_here().kind))}
-        self._codes, self._address = weight.packed, weight.packed.data_ptr()
-        scales, zeros = _by_group(weight.scale), _by_group(weight.zero_point)
+        self._held = [one for one in _held(weight) if one is not None]
+        self._lay = [one.data_ptr() for one in self._held]
         table = _levels(weight.scheme.storage) if form.meaning == "table" else None
-        self._read = weight.packed.detach(), scales, zeros, table
+        # Not the tensors themselves, whose memory may be exchanged for another.
+        outer = _by_group(weight.scale), _by_group(weight.zero_point)
+        self._read = weight.packed.detach(), *outer, table
         self._numbers = (self.n, self.length, self.length // _groups(weight),
                          *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
         chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
@@ -117,10 +121,9 @@ class _Weight:
 
     def lies_as(self, weight: QTensor) -> bool:
         """Whether what is read is the memory of `weight` itself, and no copy."""
-        held = weight.packed, weight.scale, weight.zero_point
         return all(
             one is None or (own is not None and one.data_ptr() == own.data_ptr())
-            for one, own in zip(held, self._read, strict=False)
+            for one, own in zip(_held(weight), self._read, strict=False)
         )
 
     def takes(self, x: Tensor, bits: int | None) -> bool:
@@ -130,7 +133,7 @@ class _Weight:
         if bits and not product.takes_integers(self.form, self._numbers[2], _here()):
             return False
         known = x.dtype in self.floats or x.dtype == torch.float16
-        return known and self._codes.data_ptr() == self._address
+        return known and [one.data_ptr() for one in self._held] == self._lay
 
     def times(self, x: Tensor, bits: int | None) -> Tensor | None:
         """x · Ŵᵀ of contiguous memory."""
@@ -155,7 +158,8 @@ class _Weight:
         height = max(1, _BLOCK // self.length // 64) * 64
         memory = scratch((height * self.length,), dtype=dtype, device=x.device)
         threads = machine.threads(torch.get_num_threads())
-        work = machine.work(height, max(16, height // (16 * threads) * 4), self._numbers)
+        chunk = -(-height // (4 * threads * LANES)) * LANES  # of whole panels
+        work = machine.work(height, chunk, self._numbers)
         for start in range(0, self.n, height):
             rows = min(height, self.n - start)
             kernel.at_length(ctypes.addressof(work), memory.data_ptr(), start, rows, 0, threads)
@@ -182,7 +186,9 @@ def _form(weight: QTensor) -> Form | None:
     outer = scale_shape(weight.shape, scheme.axis, scheme.group_size)
     if (scale.dtype, tuple(scale.shape)) != (torch.float32, outer):
         return None
-    if zero is not None and (zero.dtype, zero.shape) != (torch.uint8, scale.shape):
+    if zero is not None and (zero.dtype, zero.shape, zero.is_cpu) != (
+        torch.uint8, scale.shape, True,
+    ):  # fmt: skip
         return None
     form = _bytes(weight) if weight.panels is None else _panels(weight)
     if form is None or weight.shape[1] // _groups(weight) % form.multiple:
@@ -223,9 +229,10 @@ def _levels(format: Format) -> Tensor:
     """The values of a grid's codes as they are packed, again and again up to sixteen."""
     grid = grid_of(format)
     with torch.inference_mode(False):
-        codes = torch.arange(1 << grid.bits, dtype=torch.uint8)
+        codes = torch.arange(1 << grid.bits, dtype=torch.uint8, device="cpu")
         codes = codes.sub_(grid.offset).view(grid.dtype) if grid.offset else codes
-        return grid.decode(codes).repeat(16 >> grid.bits).contiguous()
+        levels = torch.empty(codes.shape, dtype=torch.float32, device="cpu")
+        return grid.decode(codes, levels).repeat(16 >> grid.bits).contiguous()
 
 
 def _groups(weight: QTensor) -> int:
@@ -233,6 +240,13 @@ def _groups(weight: QTensor) -> int:
     return weight.scale.shape[1] if weight.scale.ndim == 2 else 1
 
 
+def _held(weight: QTensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    return weight.packed, weight.scale, weight.zero_point
+
+
 def _by_group(scales: Tensor | None) -> Tensor | None:
-    """Scales or zero points as (groups, rows) in memory, as those of a weight lie that is held."""
-    return scales.t().contiguous() if scales is not None and scales.ndim == 2 else scales
+    """Scales or zero points one beside the other, those of groups as (groups, rows) in memory, as
+    those of a weight lie that is frozen."""
+    if scales is None:
+        return None
+    return (scales.detach().t() if scales.ndim == 2 else scales.detach()).contiguous()

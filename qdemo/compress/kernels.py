@@ -25,8 +25,8 @@ from torch.autograd.function import once_differentiable
 
 from qdemo.compress import cuda, slices
 from qdemo.loops import machine
+from qdemo.loops.host import MAKING
 from qdemo.numerics.blocks import scratch, tile_size
-from qdemo.numerics.linear import quantize_tensor
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.scheme import Scheme
 
@@ -64,7 +64,10 @@ def way_of(weight: QTensor) -> str:
 @cache
 def _loops() -> ModuleType | None:
     """The products by loops, where there are any: else not even what writes them is there."""
-    return import_module("qdemo.compress.cpu") if machine.machine() is not None else None
+    if machine.machine() is None:
+        return None
+    with MAKING:  # a fork must not find it half imported
+        return import_module("qdemo.compress.cpu")
 
 
 def prepare() -> None:
@@ -93,15 +96,23 @@ class _Product(torch.autograd.Function):
 def _product(x: Tensor, weight: QTensor, bits: int | None) -> Tensor:
     if x.is_cuda and not bits and (product := cuda.product(x, weight)) is not None:
         return product
-    loops = _loops() if x.is_cpu else None
+    loops = _loops() if x.is_cpu and not torch.compiler.is_compiling() else None
     out: Tensor | None = None if loops is None else loops.times(x, weight, bits)
     if out is not None:
         return out
     if bits:
-        return _product(quantize_tensor(x.float(), BY_TOKEN).dequantize(), weight, None).to(x.dtype)
+        return _product(_rounded(x.float()), weight, None).to(x.dtype)
     if x.is_cpu and x.shape[0] <= FEW:
         out = slices.in_integers(x, weight, _BLOCK)
     return _in_blocks(x, weight) if out is None else out
+
+
+def _rounded(x: Tensor) -> Tensor:
+    """What `quantize_tensor(x, BY_TOKEN).dequantize()` gives; rows that are not finite become NaN,
+    as in any product, and leave others as they are."""
+    unit = x.abs().amax(1, keepdim=True) if x.shape[1] else x.new_zeros(len(x), 1)
+    unit = (unit / 127).clamp_min_(torch.finfo(x.dtype).tiny)
+    return (x / unit).round_().clamp_(-127, 127).mul_(unit)
 
 
 BY_TOKEN = Scheme("int8")

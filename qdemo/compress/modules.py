@@ -49,9 +49,13 @@ class QWeight(nn.Module):
     def tensor(self, dtype: torch.dtype) -> QTensor:
         """The QTensor, which dequantizes to `dtype`."""
         last = self._last
-        if last is None or last.dtype != dtype or last.packed is not self._buffers["codes"]:
+        if last is None or last.dtype != dtype or not self._holds(last):
             last = self._last = QTensor(self.scheme, self.shape, self.tensors, dtype)
         return last
+
+    def _holds(self, last: QTensor) -> bool:
+        """Whether it is of the buffers that there are now, which others may exchange."""
+        return all(self._buffers.get(role) is held for role, held in last.tensors.items())
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Whatever is set anew, a buffer too, is computed with from then on."""

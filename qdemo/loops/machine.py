@@ -14,12 +14,11 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from threading import Event, Lock, RLock
+from importlib import import_module
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
-from qdemo.spec.messages import say
+from qdemo.loops.host import MAKING, parallel, why_not
 
 if TYPE_CHECKING:
     from qdemo.loops.emit import Emitter, Kind, Value
@@ -40,6 +39,9 @@ they are the loop's own."""
 _GIVEN = 4
 
 
+_COMPILING = Lock()
+
+
 @dataclass(frozen=True)
 class Machine:
     """A CPU as loops see it: what it has for them, and LLVM's name and features of it."""
@@ -57,10 +59,15 @@ class Machine:
 @cache
 def machine() -> Machine | None:
     """The one that this is; None where loops can't be compiled or run: see `why_not`."""
-    if why_not():
-        return None
+    with MAKING:
+        return None if why_not() else _found()
+
+
+def _found() -> Machine:
     from llvmlite import binding
 
+    for name in ("product", "floats", "rounding", "errors"):
+        import_module(f"qdemo.loops.{name}")
     cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features()
     text = features.flatten()
     if all(features.get(name) for name in ("avx512f", "avx512bw", "avx512dq", "avx512vl")):
@@ -73,36 +80,6 @@ def machine() -> Machine | None:
 
 NARROWER = {"avx2": Machine("avx2", "x86-64-v3", ""), "portable": Machine("portable", "x86-64", "")}
 """What any of today's x86 CPUs can pass for."""
-
-
-@cache
-def why_not() -> str:
-    """Why loops can't run here, in a sentence; empty where they can."""
-    if _is_missing("llvmlite"):
-        return say("llvmlite is not installed")
-    if ctypes.sizeof(ctypes.c_void_p) != 8:
-        return say("this is no 64-bit Python")
-    return "" if _parallel() else say("torch brings no libgomp here")
-
-
-def _is_missing(package: str) -> bool:
-    try:
-        return find_spec(package) is None
-    except ValueError:  # what stands in its place was never found
-        return True
-
-
-@cache
-def _parallel() -> int:
-    """The address of GOMP_parallel in the libgomp beside torch's libraries, or 0."""
-    spec = find_spec("torch")
-    if spec is None or spec.origin is None:
-        return 0
-    home = Path(spec.origin).parent
-    for folder in (home / "lib", home.parent / "torch.libs"):
-        for path in sorted(folder.glob("libgomp*.so*")):
-            return ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p).value or 0
-    return 0
 
 
 class Kernel:
@@ -131,19 +108,16 @@ def threads(wanted: int) -> int:
 
 
 _FORKED = Event()  # whether this process is a fork
-_COMPILING = Lock()
-_MAKING = RLock()
-"""So that no two threads make one kernel."""
 
 
 def _before_fork() -> None:
-    _MAKING.acquire()
+    MAKING.acquire()
     _COMPILING.acquire()
 
 
 def _after_fork() -> None:
     _COMPILING.release()
-    _MAKING.release()
+    MAKING.release()
 
 
 def _forked() -> None:
@@ -161,7 +135,7 @@ def _initialize() -> None:
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    binding.add_symbol("GOMP_parallel", _parallel())
+    binding.add_symbol("GOMP_parallel", parallel())
 
 
 _KERNELS: dict[tuple[object, ...], Kernel] = {}
@@ -175,7 +149,7 @@ def kernel(write: Callable[..., Kernel], *of: Hashable) -> Kernel:
     if found is None:
         here = machine()
         assert here is not None
-        with _MAKING:
+        with MAKING:
             if key not in _KERNELS:
                 _KERNELS[key] = write(here, *of)
             found = _KERNELS[key]

@@ -256,4 +256,5 @@ def _meaning(q: QTensor) -> tuple[str, Tensor | None] | None:
 def _table(format: Format) -> Tensor:
     """What sixteen codes stand for; where there are fewer, the others are never read."""
     with torch.inference_mode(False):
-        return grid_of(format).decode(torch.arange(16, dtype=torch.uint8) % format.numbers)
+        codes = torch.arange(16, dtype=torch.uint8, device="cpu") % format.numbers
+        return grid_of(format).decode(codes, torch.empty(16, dtype=torch.float32, device="cpu"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qdemo.loops import machine
+from qdemo.numerics.insides import is_plain
 
 _LANES = 16
 _SHARED_FROM = 1 << 17
@@ -25,7 +26,7 @@ def ranges(blocks: Tensor) -> tuple[Tensor, Tensor] | None:
         return None
     from qdemo.loops import rounding
 
-    low, high = torch.empty(2, len(blocks)).unbind()
+    low, high = torch.empty(2, len(blocks), dtype=torch.float32, device="cpu").unbind()
     odd = _run(machine.kernel(rounding.ranges), blocks, low, high)
     return None if odd else (low, high)
 
@@ -45,14 +46,14 @@ def integers(
         return None
     if (scale.dtype, tuple(scale.shape), scale.is_cpu) != (torch.float32, outer, True):
         return None
-    if zero_point is not None and (zero_point.dtype, tuple(zero_point.shape)) != (
-        torch.uint8,
-        outer,
-    ):
+    zeros = zero_point
+    if zeros is not None and (zeros.dtype, tuple(zeros.shape), zeros.is_cpu) != (
+        torch.uint8, outer, True,
+    ):  # fmt: skip
         return None
     from qdemo.loops import rounding
 
-    codes = torch.empty(blocks.shape, dtype=dtype)
+    codes = torch.empty(blocks.shape, dtype=dtype, device="cpu")
     kernel = machine.kernel(rounding.integers, qmin, qmax, zero_point is not None)
     own = None if zero_point is None else zero_point.contiguous()
     _run(kernel, blocks, scale.contiguous(), own, codes)
@@ -60,10 +61,11 @@ def integers(
 
 
 def _fits(blocks: Tensor) -> bool:
-    is_plain = type(blocks) in (Tensor, torch.nn.Parameter) and not blocks.requires_grad
     return (
-        machine.machine() is not None
-        and is_plain
+        not torch.compiler.is_compiling()
+        and machine.machine() is not None
+        and is_plain(blocks)
+        and not blocks.requires_grad
         and (blocks.dtype, blocks.is_cpu, blocks.ndim) == (torch.float32, True, 2)
         and blocks.is_contiguous()
         and blocks.numel() > 0

@@ -14,6 +14,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from qdemo.spec.messages import say
 
@@ -43,6 +44,26 @@ def memory_of(x: Tensor) -> object:
     storage = x.untyped_storage()
     # Another torch may call it otherwise: then memory that has no address is its own.
     return getattr(storage, "_cdata", None) or storage.data_ptr() or id(x)
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether `x` has memory of its own that holds its values as they are, and nothing watches what
+    is made of them: what reads it by its address may do so. (No view that is negated, no zeros
+    without memory, no sparse ones; and no tracing, dispatch mode, functorch or forward gradients.)
+    """
+    return (
+        type(x) in _PLAIN
+        and x.layout is torch.strided
+        and not x.is_neg()
+        and not x._is_zerotensor()
+        and not torch._C._len_torch_dispatch_stack()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._get_tracing_state() is None
+        and forward_ad._current_level < 0
+    )
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def aligned(x: Tensor) -> Tensor:

@@ -10,10 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from qdemo import Scheme, quantize_tensor
 from qdemo.compress import cpu, kernels
-from qdemo.loops import machine
+from qdemo.loops import host
 from qdemo.numerics.qtensor import QTensor
 from tests.compress.test_kernels import assert_is_the_product
 from tests.loops.machines import MACHINES, become
@@ -41,7 +43,9 @@ def fits(text, length):
 
 def exactly(weight):
     """Its values in fp64, in which scale · (number − zero point) is not rounded."""
-    numbers = weight.grid.decode(weight.numbers(), torch.empty(weight.shape)).double()
+    numbers = weight.grid.decode(
+        weight.numbers(), torch.empty(weight.shape, dtype=torch.float32)
+    ).double()
     groups = weight.scale.shape[1] if weight.scale.ndim == 2 else 1
     blocks = numbers.view(weight.shape[0], groups, -1)
     outer = (*blocks.shape[:2], 1) if weight.scale.ndim else ()
@@ -236,12 +240,12 @@ import importlib.util
 import torch
 from qdemo import Scheme, quantize_tensor
 from qdemo.compress import kernels
-from qdemo.loops import machine
+from qdemo.loops import host
 weight = quantize_tensor(torch.randn(40, 64), Scheme.parse("int4-g8"))
 x = torch.randn(2, 64)
 wanted = x @ weight.dequantize().t()
 assert torch.allclose(kernels.quantized_linear(x, weight, None), wanted, atol=1e-5)
-print(machine.why_not(), "|", kernels.way_of(weight))
+print(host.why_not(), "|", kernels.way_of(weight))
 """
 
 
@@ -253,12 +257,155 @@ def test_without_llvmlite_torch_computes_and_says_so():
 
 
 def test_without_libgomp_torch_computes_and_says_so(monkeypatch):
-    monkeypatch.setattr(machine, "_parallel", lambda: 0)
-    machine.why_not.cache_clear()
-    assert machine.why_not() == "torch brings no libgomp here"
-    machine.why_not.cache_clear()
+    monkeypatch.setattr(host, "parallel", lambda: 0)
+    host.why_not.cache_clear()
+    assert host.why_not() == "torch brings no libgomp here"
+    host.why_not.cache_clear()
 
 
 def test_the_way_is_told(here):
     assert kernels.way_of(weights("int8", 4, 64)) == here.kind
     assert kernels.way_of(weights("int8-axis1", 4, 64)) == "general"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_the_default_dtype_and_device_change_nothing(dtype, here):
+    x, w = torch.randn(2, 64), torch.randn(70, 64)
+    texts = ("int8", "nf2", "int4-g16", "e2m1-g32")
+    wanted = [quantize_tensor(w, Scheme.parse(text)) for text in texts]
+    cpu._levels.cache_clear()
+    torch.set_default_dtype(dtype)
+    try:
+        for text, held in zip(texts, wanted, strict=True):
+            again = quantize_tensor(w, Scheme.parse(text))
+            for role, tensor in held.tensors.items():
+                assert torch.equal(again.tensors[role], tensor)
+            with torch.device("meta"):
+                y = cpu.times(x, held)
+            assert_near(y, x, held)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        cpu._levels.cache_clear()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("length", [64, 384, 768, 1088, 1152])
+def test_pieces_of_blocks_are_whole_panels(length, threads, here, monkeypatch):
+    monkeypatch.setattr(cpu, "_most", lambda here: 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        weight, x = weights("int4", 700, length), torch.randn(5, length)
+        assert_is_the_product(cpu.times(x, weight), x, weight)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_scales_of_rows_may_lie_anywhere(here):
+    x, w = torch.randn(2, 64), torch.randn(256, 64)
+    strided = torch.rand(256, 2)[:, 0] + 0.01
+    for scale in (torch.tensor(0.03).expand(256), strided):
+        weight = quantize_tensor(w, Scheme("int8"), scale=scale)
+        assert_near(cpu.times(x, weight), x, weight)
+
+
+def test_memory_that_was_exchanged_is_not_read(here):
+    x = torch.randn(2, 64)
+    for text in ("int8", "int4-g64", "int8-tensor", "int8-affine"):
+        weight = weights(text, 70, 64)
+        cpu.times(x, weight)
+        weight.scale.data = 2 * weight.scale
+        ours = kernels.quantized_linear(x, weight, None)
+        assert torch.allclose(ours, x @ weight.dequantize().t(), atol=1e-4)
+
+
+def test_zero_points_elsewhere_reach_no_kernel(here):
+    weight = weights("int8-affine", 64, 64)
+    moved = {**weight.tensors, "zero_point": weight.zero_point.to("meta")}
+    assert cpu.times(torch.randn(2, 64), QTensor(weight.scheme, weight.shape, moved)) is None
+
+
+def test_what_has_no_plain_memory_goes_another_way(here):
+    weight, x = weights("int8", 70, 64), torch.randn(2, 64)
+    wanted = x @ weight.dequantize().t()
+    zeros = torch._efficientzerotensor((2, 64))
+    assert not kernels.quantized_linear(zeros, weight, None).any()
+    ours = kernels.quantized_linear(torch._neg_view(x), weight, None)
+    assert torch.allclose(ours, -wanted, atol=1e-4)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert cpu.times(x, weight) is None
+    traced = make_fx(lambda x: kernels.quantized_linear(x, weight, None))(x)
+    assert torch.allclose(traced(x + 1), (x + 1) @ weight.dequantize().t(), atol=1e-4)
+
+
+def test_fp16_that_the_cpu_does_not_convert_may_lie_across(here):
+    weight, x = weights("int8", 64, 64), torch.randn(64, 4).half().t()
+    assert_near(cpu.times(x, weight), x, weight)
+
+
+def test_a_token_that_is_not_finite_is_alone_with_that(here):
+    weight, x = weights("int8", 20, 64), torch.randn(3, 64)
+    wanted = kernels.quantized_linear(x, weight, None, bits=8)
+    x[1, 3] = torch.nan
+    found = kernels.quantized_linear(x, weight, None, bits=8)
+    assert torch.isnan(found[1]).all()
+    assert torch.allclose(found[::2], wanted[::2], atol=1e-5)
+
+
+BROKEN = """
+import sys, llvmlite
+sys.modules["llvmlite.binding"] = None
+import torch
+from qdemo import Scheme, quantize_tensor
+from qdemo.loops import host
+quantize_tensor(torch.randn(40, 64), Scheme("int8"))
+print(host.why_not())
+"""
+FORBIDDEN = """
+import ctypes, torch
+assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0  # no memory may be written and run
+from qdemo import Scheme, quantize_tensor
+from qdemo.loops import host
+quantize_tensor(torch.randn(40, 64), Scheme("int8"))
+print(host.why_not())
+"""
+FORKED_EARLY = """
+import os, threading, time, torch
+from qdemo import Scheme, quantize_tensor
+from qdemo.compress import kernels
+w, x = torch.randn(64, 64), torch.randn(1, 64)
+
+def first():
+    kernels.quantized_linear(x, quantize_tensor(w, Scheme("int8")), None)
+threading.Thread(target=first).start()
+time.sleep(0.03)
+child = os.fork()
+if not child:
+    torch.set_num_threads(1)
+    first()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print("through")
+"""
+
+
+def printed(script):
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    return ran.stdout.strip() or ran.stderr[-500:]
+
+
+def test_an_llvmlite_that_does_not_load_is_told():
+    assert printed(BROKEN) == "llvmlite is installed, and does not load here"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_where_no_code_may_be_written_torch_computes():
+    found = printed(FORBIDDEN)
+    if "AssertionError" in found:
+        pytest.skip("this kernel can't forbid it")
+    assert found == "this system lets no program write code"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_fork_while_the_first_product_is_made():
+    assert printed(FORKED_EARLY) == "through"

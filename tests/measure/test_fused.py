@@ -15,6 +15,7 @@ from torch import nn
 from qdemo import Scheme, Variant, model_weight_errors, quantize_tensor
 from qdemo.loops import machine as loops
 from qdemo.loops.cells import EDGES
+from qdemo.loops.host import why_not
 from qdemo.measure import fused, models
 from qdemo.measure.histogram import log_counts, log_edges_of
 from qdemo.measure.weights import weight_error
@@ -26,7 +27,7 @@ COUNTS = ("numel", "max_abs", "zeroed", "overflowed", "saturated", "exact", "ste
 SUMS = ("sum_sq_error", "sum_sq_weight", "sum_sq_steps")
 
 here = loops.machine()
-pytestmark = pytest.mark.skipif(here is None, reason=loops.why_not() or "loops run")
+pytestmark = pytest.mark.skipif(here is None, reason=why_not() or "loops run")
 NARROWER = {"avx512": ("avx2", "portable"), "avx2": ("portable",)}.get(
     here.kind if here else "", ()
 )
