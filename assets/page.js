@@ -348,7 +348,7 @@ window.qdemo = (() => {
 
   // What is under the first screen comes when the browser has painted that, and has nothing to do:
   // the script of the charts alone keeps it busy for half a second.
-  const later = () => new Promise(done => requestAnimationFrame(() => {
+  const rest = () => new Promise(done => requestAnimationFrame(() => {
     (window.requestIdleCallback ?? setTimeout)(() => done({__type__: "update", visible: true}), {timeout: 2000});
   }));
 
@@ -360,7 +360,7 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    again, brought, compare, encode, later, moved, opened, page, picked, press, put, read, restored, state,
+    again, brought, compare, encode, moved, opened, page, picked, press, put, read, rest, restored, state,
     through, throughAgain, write,
   };
 })();

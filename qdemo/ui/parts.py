@@ -64,7 +64,7 @@ def later(blocks: gr.Blocks) -> Iterator[None]:
     """What stands in it comes once the page can be used, which so is sooner."""
     with gr.Column(visible=False) as column:
         yield
-    blocks.load(None, None, column, js="qdemo.later", **QUICK)
+    blocks.load(None, None, column, js="qdemo.rest", **QUICK)
 
 
 def masthead(title: str, text: str) -> None:
