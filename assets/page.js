@@ -346,11 +346,12 @@ window.qdemo = (() => {
     if (cell) cell.title = cell.querySelector("input").ariaLabel;
   });
 
-  // What is under the first screen comes when the browser has painted that, and has nothing to do:
+  // What is under the first screen comes a little after it, when the browser has nothing to do:
   // the script of the charts alone keeps it busy for half a second.
-  const rest = () => new Promise(done => requestAnimationFrame(() => {
-    (window.requestIdleCallback ?? setTimeout)(() => done({__type__: "update", visible: true}), {timeout: 2000});
-  }));
+  const SOON = 300;  // ms
+  const rest = () => new Promise(done => setTimeout(() => {
+    (window.requestIdleCallback ?? setTimeout)(() => done({__type__: "update", visible: true}));
+  }, SOON));
 
   new MutationObserver(() => {
     const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
