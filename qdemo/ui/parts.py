@@ -64,8 +64,7 @@ def later(blocks: gr.Blocks) -> Iterator[None]:
     """What stands in it comes once the page can be used, which so is sooner."""
     with gr.Column(visible=False) as column:
         yield
-    js = "() => ({__type__: 'update', visible: true})"
-    blocks.load(None, None, column, js=js, **QUICK)
+    blocks.load(None, None, column, js="qdemo.rest", **QUICK)
 
 
 def masthead(title: str, text: str) -> None:
