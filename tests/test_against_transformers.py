@@ -320,7 +320,7 @@ def test_the_csv_has_the_figures_of_the_document(document):
     plain = [key for key, value in last if not isinstance(value, list | dict) and key != "span"]
     assert [row["format"] for row in rows] == document["formats"]
     for row, result in zip(rows, document["results"], strict=True):
-        assert set(row) == {"model", "input", "largest_inside", "overflow_at", *plain}
+        assert set(row) == {"model", "input", "largest_inside", "overflow_at", "ways", *plain}
         span = result["span"] or {"largest": ""}
         assert row["largest_inside"] in (str(span["largest"]), "")
         for key in plain:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from weakref import WeakKeyDictionary
 
 import torch
@@ -118,6 +118,8 @@ class _Weight:
         chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
         self._work = machine.work(self.n, chunk, self._numbers)
         self._product = machine.kernel(product.product, form)
+        self._most = _most(_here())
+        self._rounds = product.takes_integers(form, self._numbers[2], _here())
 
     def lies_as(self, weight: QTensor) -> bool:
         """Whether what is read is the memory of `weight` itself, and no copy."""
@@ -130,7 +132,7 @@ class _Weight:
         """Whether these are activations for it, and its own memory was not exchanged."""
         if x.ndim != 2 or x.shape[1] != self.length or not x.is_cpu:
             return False
-        if bits and not product.takes_integers(self.form, self._numbers[2], _here()):
+        if bits and not self._rounds:
             return False
         known = x.dtype in self.floats or x.dtype == torch.float16
         return known and [one.data_ptr() for one in self._held] == self._lay
@@ -138,8 +140,12 @@ class _Weight:
     def times(self, x: Tensor, bits: int | None) -> Tensor | None:
         """x · Ŵᵀ of contiguous memory."""
         if bits:
-            return self._times(machine.kernel(product.product, self.form, bits), x)
-        return self._times(self._product, x) if len(x) <= _most(_here()) else self._in_blocks(x)
+            return self._times(self._of_integers, x)
+        return self._times(self._product, x) if len(x) <= self._most else self._in_blocks(x)
+
+    @cached_property
+    def _of_integers(self) -> machine.Kernel:
+        return machine.kernel(product.product, self.form, 8)
 
     def _times(self, kernel: machine.Kernel, x: Tensor) -> Tensor | None:
         rows = len(x)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from qdemo.spec.document import as_json
+from qdemo.spec.report import WAYS
 from qdemo.ui.held import example
 from qdemo.views.wording import interval, megabytes, significant
 from tests.browser.conftest import watched
@@ -31,7 +32,7 @@ def as_on_card(result):
         "output": result["output"],
         "first token": f"{significant(result['first_token_ms'])} ms",
         "each further": f"{significant(result['token_ms'])} ms",
-        "computed on": result["device"],
+        "computed on": ", ".join([result["device"], *(WAYS[way] for way in result["ways"])]),
     }
     beside_fp32 = {
         "mean |Δlogit|": significant(result["logit_mean_abs"]),

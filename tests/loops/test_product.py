@@ -334,8 +334,9 @@ def test_what_has_no_plain_memory_goes_another_way(here):
     assert torch.allclose(ours, -wanted, atol=1e-4)
     with FakeTensorMode(allow_non_fake_inputs=True):
         assert cpu.times(x, weight) is None
-    traced = make_fx(lambda x: kernels.quantized_linear(x, weight, None))(x)
-    assert torch.allclose(traced(x + 1), (x + 1) @ weight.dequantize().t(), atol=1e-4)
+    grouped = weights("int4-g16", 70, 64)
+    traced = make_fx(lambda x: kernels.quantized_linear(x, grouped, None))(x)
+    assert torch.allclose(traced(x + 1), (x + 1) @ grouped.dequantize().t(), atol=1e-4)
 
 
 def test_fp16_that_the_cpu_does_not_convert_may_lie_across(here):
