@@ -346,13 +346,6 @@ window.qdemo = (() => {
     if (cell) cell.title = cell.querySelector("input").ariaLabel;
   });
 
-  // What is under the first screen comes a little after it, when the browser has nothing to do:
-  // the script of the charts alone keeps it busy for half a second.
-  const SOON = 300;  // ms
-  const rest = () => new Promise(done => setTimeout(() => {
-    (window.requestIdleCallback ?? setTimeout)(() => done({__type__: "update", visible: true}));
-  }, SOON));
-
   new MutationObserver(() => {
     const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
     for (const part of document.querySelectorAll("#charts, #take-away")) part.inert = busy;
@@ -361,7 +354,7 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    again, brought, compare, encode, moved, opened, page, picked, press, put, read, rest, restored, state,
+    again, brought, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
     through, throughAgain, write,
   };
 })();

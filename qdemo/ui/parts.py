@@ -64,7 +64,8 @@ def later(blocks: gr.Blocks) -> Iterator[None]:
     """What stands in it comes once the page can be used, which so is sooner."""
     with gr.Column(visible=False) as column:
         yield
-    blocks.load(None, None, column, js="qdemo.rest", **QUICK)
+    js = "() => ({__type__: 'update', visible: true})"
+    blocks.load(None, None, column, js=js, **QUICK)
 
 
 def masthead(title: str, text: str) -> None:
