@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 from qdemo.engine import devices, heap
 from qdemo.engine.asking import field_of, picture_of
-from qdemo.engine.first import begin, libraries
+from qdemo.engine.first import begin, compile_loops, libraries
 from qdemo.engine.shelf import Shelf
 from qdemo.engine.turns import Line, Run, Waiting, begun
 from qdemo.models.availability import UnavailableError, folder_of, get_entry
@@ -190,14 +190,14 @@ class Engine(Shelf):
             raise InputError("model", str(error)) from None
 
     def warm_up(self, name: str) -> None:
-        """Import what computes and load a model, in the background: the first click need not
-        wait."""
+        """Import what computes, and load a model, in the background, so no click waits for it."""
 
         def load() -> None:
             loaded = self.loaded(get_entry(name))
             from qdemo.engine import comparing  # noqa: F401
             from qdemo.engine.threads import on_threads
 
+            compile_loops()
             if not devices.is_lent():
                 list(on_threads(1, (self._inputs(loaded) for _ in range(1))))
             heap.freeze()

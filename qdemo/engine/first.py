@@ -48,11 +48,9 @@ def _import() -> None:
         _ERRORS.append(error)
     finally:
         _THROUGH.set()
-    if not _ERRORS:
-        _compile()
 
 
-def _compile() -> None:
+def compile_loops() -> None:
     """Have the usual formats' loops compiled before anyone waits for them: a second in all."""
     from qdemo.compress import kernels
     from qdemo.measure import fused

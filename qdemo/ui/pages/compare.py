@@ -21,7 +21,7 @@ from qdemo.spec.request import InputError, Request
 from qdemo.ui import charts, controls, held, link, parts, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
-from qdemo.views.cards import cards
+from qdemo.views.cards import Card, cards
 from qdemo.views.templates import asset, fill
 from qdemo.views.wording import shortened
 
@@ -41,9 +41,7 @@ class Page:
     status: gr.HTML
     verdict: gr.HTML
     cards: gr.HTML
-    news: (
-        gr.HTML
-    )  # cards as they change, one after the other; the browser puts them in their places
+    news: gr.HTML  # cards as they change; the browser puts them in their places
     charts: charts.Charts
     take_away: take_away.TakeAway
     held: gr.Textbox  # what is shown, as `Held` writes it
@@ -67,16 +65,11 @@ def build(blocks: gr.Blocks) -> None:
         "status": parts.html(_status(""), "status"),
         "verdict": parts.html(panels.verdict_html(report, held.note()), "verdict"),
         "cards": parts.html(panels.cards_html(cards(report)), "cards"),
-        "news": gr.HTML(
-            "",
-            html_template="<i></i>",
-            js_on_load=asset("news.js"),
-            elem_id="news",
-            elem_classes="unseen",
-        ),
+        "news": gr.HTML("", html_template="<i></i>", js_on_load=asset("news.js"), elem_id="news",
+                        elem_classes="unseen"),
         "held": parts.unseen("held", str(held.of_example())),
         "running": parts.unseen("running"),
-    }
+    }  # fmt: skip
     with parts.later(blocks):  # half of the page, and under the first screen of it
         page = Page(chosen, charts=charts.build(report), take_away=take_away.build(), **above)
     _connect(blocks, page)
@@ -138,7 +131,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
     """One comparison, to the last chart."""
     known: Report | None = None
     told: Waiting | Report | None = None
-    news = ""
+    under_way = _UnderWay(page)
     with begun() as run:
         ask = replace(ask, number=run.number)
         try:
@@ -150,9 +143,8 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
                 if isinstance(told, Waiting):
                     yield {page.status: _in_line(told, ask.input)}
                     continue
-                news += "" if known is None else _news(told, known)
                 known = told
-                yield _end(page, known, ask) if known.finished else _step(page, known, news)
+                yield _end(page, known, ask) if known.finished else under_way.after(known)
             # On its own, as gradio sends what comes last once more.
             yield {**_busy(page, False), page.status: _status(_last_word(run, told))}
         except InputError as error:
@@ -214,23 +206,31 @@ def _last_word(run: Run, told: Waiting | Report | None) -> str:
     return say("Stopped.")
 
 
-def _news(report: Report, before: Report) -> str:
-    """The cards that have changed. Put after those of before: gradio sends only what is added."""
-    old = cards(before)
-    return panels.cards_html([card for card in cards(report) if card not in old])
+class _UnderWay:
+    """What is on the page while a comparison runs: all cards to begin with, then those that change.
 
+    With a dozen formats the stream of all would be megabytes; put after those of before, as gradio
+    sends only what is added.
+    """
 
-def _step(page: Page, report: Report, news: str) -> Updates:
-    """All cards to begin with, and then those that change: with a dozen formats the stream of all
-    would be megabytes."""
-    shown = cards(report)
-    through = sum(card.state in ("done", "failed") for card in shown)
-    text = say("{through} of {count} formats are done.", through=through, count=len(shown))
-    told = {page.news: news} if news else {page.cards: panels.cards_html(shown)}
-    return told | {
-        page.verdict: panels.running_html(report),
-        page.status: _status(text, "busy running"),
-    }
+    def __init__(self, page: Page) -> None:
+        self.page, self.news = page, ""
+        self.shown: list[Card] = []
+
+    def after(self, report: Report) -> Updates:
+        """What the report changes."""
+        page, before = self.page, self.shown
+        self.shown = cards(report)
+        if before:
+            self.news += panels.cards_html([card for card in self.shown if card not in before])
+        through = sum(card.state in ("done", "failed") for card in self.shown)
+        count = len(self.shown)
+        text = say("{through} of {count} formats are done.", through=through, count=count)
+        told = {page.news: self.news} if before else {page.cards: panels.cards_html(self.shown)}
+        return told | {
+            page.verdict: panels.running_html(report),
+            page.status: _status(text, "busy running"),
+        }
 
 
 def _end(page: Page, report: Report, ask: Held) -> Updates:
