@@ -16,14 +16,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from qdemo.loops import activations, floats, machine, product
+from qdemo.loops import floats, machine, product
 from qdemo.loops.codes import Form, Meaning
-from qdemo.loops.emit import LANES
+from qdemo.loops.machine import FLOATS, LANES, takes_fp16
+from qdemo.numerics import fast
 from qdemo.numerics.blocks import scale_shape, scratch
-from qdemo.numerics.grids import grid_of
 from qdemo.numerics.insides import is_plain
 from qdemo.numerics.qtensor import QTensor
-from qdemo.spec.formats import Format
+from qdemo.spec.formats import FORMATS
 
 _SHARED_FROM = 1 << 18
 """Products of two numbers from which on threads share them; below, one is through before another
@@ -106,14 +106,18 @@ class _Weight:
         """Everything that is read is checked here and in `_form`, but for the activations."""
         self.form = form
         self.n, self.length = weight.shape
-        self.floats = {_DTYPES[name]: i for i, name in enumerate(activations.floats(_here().kind))}
+        self.floats = {
+            FORMATS[name].dtype: i
+            for i, name in enumerate(FLOATS)
+            if name != "fp16" or takes_fp16(_here().kind)
+        }
         self._held = [one for one in _held(weight) if one is not None]
         self._lay = [one.data_ptr() for one in self._held]
-        table = _levels(weight.scheme.storage) if form.meaning == "table" else None
+        table = fast.levels(weight.scheme.storage) if form.meaning == "table" else None
         # Not the tensors themselves, whose memory may be exchanged for another.
         outer = _by_group(weight.scale), _by_group(weight.zero_point)
         self._read = weight.packed.detach(), *outer, table
-        self._numbers = (self.n, self.length, self.length // _groups(weight),
+        self._numbers = (self.n, self.length, self.length // weight.n_groups,
                          *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
         chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
         self._work = machine.work(self.n, chunk, self._numbers)
@@ -170,15 +174,13 @@ class _Weight:
             rows = min(height, self.n - start)
             kernel.at_length(ctypes.addressof(work), memory.data_ptr(), start, rows, 0, threads)
             values = memory[: rows * self.length]
-            by_column = self.form.planes or ()
-            block = values.view(self.length, rows) if by_column else values.view(rows, -1).t()
+            is_turned = bool(self.form.planes)
+            block = values.view(self.length, rows) if is_turned else values.view(rows, -1).t()
             y[:, start : start + rows] = torch.mm(own, block)
         return y
 
 
 _WEIGHTS: WeakKeyDictionary[QTensor, _Weight | None] = WeakKeyDictionary()
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def _form(weight: QTensor) -> Form | None:
@@ -197,7 +199,7 @@ def _form(weight: QTensor) -> Form | None:
     ):  # fmt: skip
         return None
     form = _bytes(weight) if weight.panels is None else _panels(weight)
-    if form is None or weight.shape[1] // _groups(weight) % form.multiple:
+    if form is None or weight.shape[1] // weight.n_groups % form.multiple:
         return None
     return replace(form, are_shared=scale.ndim == 0)
 
@@ -228,22 +230,6 @@ def _panels(weight: QTensor) -> Form | None:
     if grid.format.kind != "integer":
         return None
     return Form(widths, "integer", grid.offset, has_zero_points)
-
-
-@cache
-def _levels(format: Format) -> Tensor:
-    """The values of a grid's codes as they are packed, again and again up to sixteen."""
-    grid = grid_of(format)
-    with torch.inference_mode(False):
-        codes = torch.arange(1 << grid.bits, dtype=torch.uint8, device="cpu")
-        codes = codes.sub_(grid.offset).view(grid.dtype) if grid.offset else codes
-        levels = torch.empty(codes.shape, dtype=torch.float32, device="cpu")
-        return grid.decode(codes, levels).repeat(16 >> grid.bits).contiguous()
-
-
-def _groups(weight: QTensor) -> int:
-    """Scales of each row."""
-    return weight.scale.shape[1] if weight.scale.ndim == 2 else 1
 
 
 def _held(weight: QTensor) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -131,7 +131,7 @@ def _small(weight: QTensor) -> QTensor:
     """A weight of the same kind, on the CPU: of two full panels and the same rest, with at most a
     thousand numbers a row, or sixteen groups."""
     n, length = weight.shape
-    n_groups = _groups(weight)
+    n_groups = weight.n_groups
     short = min(length, 1024 + length % LANES) if n_groups == 1 else length // n_groups
     shape = (2 * LANES + n % LANES, short * min(n_groups, LANES))
     return quantize_tensor(torch.arange(prod(shape)).cos().view(shape), weight.scheme)
@@ -157,7 +157,7 @@ class _Launch:
         self.scale, self.zero_point = weight.scale, zero_point
         self.table = _table_of(weight)
         self.offset = weight.grid.offset if weight.panels else 0
-        self.n_groups = _groups(weight)
+        self.n_groups = weight.n_groups
         self.group = shape[1] // self.n_groups
         self.step = min(_power(self.group), _AT_ONCE)
         self.several = min(_power(self.n_groups), _AT_ONCE // self.step)
@@ -253,11 +253,6 @@ def _spans(n_rows: int) -> tuple[tuple[int, int, int], ...]:
 def _power(count: int) -> int:
     """The least power of two that is no less."""
     return 1 << (count - 1).bit_length()
-
-
-def _groups(weight: QTensor) -> int:
-    """Scales of each row."""
-    return weight.scale.shape[1] if weight.scale.ndim == 2 else 1
 
 
 _LAUNCHES: WeakKeyDictionary[QTensor, _Launch | None] = WeakKeyDictionary()

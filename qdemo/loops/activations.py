@@ -15,36 +15,21 @@ from qdemo.loops.emit import (
     I16,
     I32,
     I64,
-    LANES,
     NOWHERE,
     POINTER,
     VOID,
     Emitter,
-    Kind,
     Value,
     i64,
     of,
     vector,
-)  # fmt: skip
-from qdemo.loops.machine import FIRST_OWN
-
-FLOATS = ("fp32", "bf16", "fp16")
-"""What x and y may be, by the number that says so; fp16 where the CPU converts it."""
+)
+from qdemo.loops.machine import FIRST_OWN, LANES, takes_fp16
 
 SMALLEST_NORMAL = 2.0**-126
 
 LENGTH = FIRST_OWN + 1
 """Where the work tells the length of a row."""
-
-
-def floats(kind: Kind) -> tuple[str, ...]:
-    """Those of `FLOATS` that the kernels of that kind take."""
-    return FLOATS if has_fp16(kind) else FLOATS[:2]
-
-
-def has_fp16(kind: Kind) -> bool:
-    """Whether it converts fp16, which elsewhere would be a call of a library."""
-    return kind != "portable"
 
 
 def as_fp32(e: Emitter, arguments: Value, given: Sequence[Value]) -> tuple[list[Value], Value]:
@@ -55,7 +40,7 @@ def as_fp32(e: Emitter, arguments: Value, given: Sequence[Value]) -> tuple[list[
     before = b.block
     with b.if_then(b.icmp_signed("!=", floats, i64(0))):
         memory = e.call("malloc", POINTER, b.mul(size, i64(4)))
-        for number, type in ((1, I16), (2, F16))[: None if has_fp16(e.kind) else 1]:
+        for number, type in ((1, I16), (2, F16))[: None if takes_fp16(e.kind) else 1]:
             with b.if_then(b.icmp_signed("==", floats, i64(number))):
                 _convert(e, b.inttoptr(x, POINTER), type, memory, size)
         converted, inside = b.ptrtoint(memory, I64), b.block

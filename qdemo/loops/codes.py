@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from qdemo.loops.emit import F16, F32, I8, I16, I32, LANES, Emitter, Value, i64, of, vector
+from qdemo.loops.emit import F16, F32, I8, I16, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.machine import LANES
 
 STEP = 8
 """Numbers of a row that are taken at once out of a panel; rows and groups are multiples of it."""
@@ -145,6 +146,20 @@ class Weights:
 
         return number
 
+    def each_panel(self, first: Value, last: Value, write: Callable[[Panel, Value], None]) -> None:
+        """Write for each panel of rows from a first to a last one, with its first row; of the
+        narrower one, each lane for itself. Panels are not cut: `first` is the first row of one."""
+        e, b = self.e, self.e.b
+        full = b.and_(self.n, i64(-LANES))
+        e.loop(first, e.least(last, full), LANES, lambda n, _: write(self.panel(n), n))
+        narrow = Panel.of(self, full, 1, b.sub(self.n, full))
+        start = b.select(b.icmp_signed("<", first, full), full, first)
+        e.loop(start, last, 1, lambda n, _: write(narrow.lane(e, b.sub(n, full)), n))
+
+    def panel(self, first: Value) -> Panel:
+        """The full panel that begins with that row."""
+        return Panel.of(self, first, LANES, i64(LANES))
+
     def _joined(self, found: Value, own: Value, width: int, shift: int) -> Value:
         """A plane's bits beside those of planes before it. Of the last plane, a table ignores what
         lies above, or is the same there."""
@@ -167,21 +182,12 @@ class Weights:
         """Numbers k … k + LANES − 1 of a row of bytes that lies at `row`, as fp32."""
         e, b = self.e, self.e.b
         held = e.load(e.at(row, k), vector(I8))
-        if self.form.meaning in _EIGHT_BITS:
-            shift, power = _EIGHT_BITS[self.form.meaning]
-            wide = b.sext(held, vector(I32))
-            sign = b.and_(wide, of(wide.type, -(1 << 31)))
-            size = b.shl(b.and_(wide, of(wide.type, 127)), of(wide.type, shift))
-            low = b.bitcast(b.or_(sign, size), vector(F32))
-            return b.fmul(low, of(low.type, 2.0**power))
+        if self.form.meaning in FP8:
+            return from_fp8(e, held, self.form.meaning)
         is_unsigned = self.form.has_zero_points
         wide = b.zext(held, vector(I32)) if is_unsigned else b.sext(held, vector(I32))
         return b.sitofp(wide, vector(F32))
 
-
-_EIGHT_BITS: dict[Meaning, tuple[int, int]] = {"fp8_e4m3": (20, 120), "fp8_e5m2": (21, 112)}
-"""How far its bits are from those of fp32 once there is room for all of them, and by which power of
-two that is too small then."""
 
 NUMBERS = 8
 """How many numbers tell of weights: see `Weights`, from `n` on."""
@@ -232,3 +238,18 @@ def narrowed(e: Emitter, value: Value) -> Value:
     odd = b.and_(b.lshr(bits, of(bits.type, 16)), of(bits.type, 1))
     rounded = b.add(b.add(bits, odd), of(bits.type, 0x7FFF))
     return b.trunc(b.lshr(rounded, of(bits.type, 16)), vector(I16, lanes))
+
+
+FP8 = {"fp8_e4m3": (20, 120), "fp8_e5m2": (21, 112)}
+"""How far their bits are from those of fp32 once there is room for all of them, and by which power
+of two that is too small then."""
+
+
+def from_fp8(e: Emitter, held: Value, meaning: str) -> Value:
+    """fp32 of a vector of bytes, which are finite numbers."""
+    b, (shift, power) = e.b, FP8[meaning]
+    wide = b.sext(held, vector(I32))
+    sign = b.and_(wide, of(wide.type, -(1 << 31)))
+    size = b.shl(b.and_(wide, of(wide.type, 127)), of(wide.type, shift))
+    low = b.bitcast(b.or_(sign, size), vector(F32))
+    return b.fmul(low, of(low.type, 2.0**power))

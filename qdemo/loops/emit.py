@@ -1,24 +1,20 @@
 """Writing loops over vectors, as LLVM takes them.
 
-A vector has `LANES` values whatever the CPU: LLVM cuts it into registers of the width that there
-is. What is one instruction on one CPU and several on another, as a table of sixteen values, is
+What is one instruction on one CPU and several on another, as a table of sixteen values, is
 written for each kind of CPU (`Kind`) here, and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 from llvmlite import ir
 
-LANES = 16
+from qdemo.loops.machine import LANES, Kind
 
-Kind = Literal["avx512", "avx2", "portable"]
-
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-BF16_BITS, F16, F32, F64 = I16, ir.HalfType(), ir.FloatType(), ir.DoubleType()
+I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+F16, F32, F64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 POINTER = ir.PointerType()
 VOID = ir.VoidType()
 
@@ -187,12 +183,6 @@ class Emitter:
         b.branch(head)
         b.position_at_end(after)
         return held
-
-    @contextmanager
-    def when(self, condition: Value) -> Any:
-        """What is written inside runs only where `condition` holds."""
-        with self.b.if_then(condition):
-            yield
 
     def least(self, a: Value, c: Value) -> Value:
         """The smaller of two places."""

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from qdemo.loops.cells import CELLS, SHIFT
-from qdemo.loops.emit import (
-    F32,
-    F64,
-    I16,
-    I32,
-    I64,
-    LANES,
-    POINTER,
-    Emitter,
-    Value,
-    i64,
-    of,
-    vector,
-)
+from qdemo.loops.cells import CELLS, HEAD, PIECE, SHIFT, SLOT, SQUARES
+from qdemo.loops.compiling import compiled
+from qdemo.loops.emit import F32, F64, I16, I32, I64, POINTER, Emitter, Value, i64, of, vector
 from qdemo.loops.held import Held, Told, ahead, filled
-from qdemo.loops.machine import CHUNK, Kernel, Machine, compiled
-from qdemo.loops.work import HEAD, PIECE, SLOT, SQUARES
+from qdemo.loops.machine import CHUNK, LANES, Kernel, Machine
 
 
-@lru_cache(maxsize=4)
 def errors(here: Machine) -> Kernel:
     """The kernel, whose items are rows; one, as both things it does are compiled at once."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qdemo.loops.codes import STEP, Form, Panel, Weights, narrowed
-from qdemo.loops.emit import LANES, POINTER, Emitter, Value, i64
-from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
+from qdemo.loops.compiling import compiled
+from qdemo.loops.emit import POINTER, Emitter, Value, i64
+from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
 
 
 def floats(here: Machine, form: Form, as_bf16: bool = False) -> Kernel:
@@ -72,8 +73,6 @@ def _rows(to: _Target, first: Value, last: Value) -> None:
 
 def _panels(to: _Target, first: Value, last: Value) -> None:
     e, b, w = to.e, to.b, to.w
-    full = b.and_(w.n, i64(-LANES))
-    end = e.least(last, full)
 
     def of_rows(panel: Panel, n: Value) -> None:
         lanes = panel.lanes
@@ -92,7 +91,4 @@ def _panels(to: _Target, first: Value, last: Value) -> None:
 
         e.loop(i64(0), b.udiv(w.length, w.group), 1, group)
 
-    e.loop(first, end, LANES, lambda n, _: of_rows(Panel.of(w, n, LANES, i64(LANES)), n))
-    narrow = Panel.of(w, full, 1, b.sub(w.n, full))
-    start = b.select(b.icmp_signed("<", first, full), full, first)
-    e.loop(start, last, 1, lambda n, _: of_rows(narrow.lane(e, b.sub(n, full)), n))
+    w.each_panel(first, last, of_rows)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from qdemo.loops.codes import narrowed, widened
+from qdemo.loops.cells import BEYOND, KINDS, PIECE, place_of
+from qdemo.loops.codes import FP8, from_fp8, narrowed, widened
 from qdemo.loops.emit import (
     F16,
     F32,
@@ -15,24 +16,20 @@ from qdemo.loops.emit import (
     I16,
     I32,
     I64,
-    LANES,
     POINTER,
-    VOID,
     Emitter,
     Value,
     i64,
     of,
     vector,
-)  # fmt: skip
-from qdemo.loops.machine import COUNT
+)
+from qdemo.loops.machine import COUNT, FLOATS, LANES, takes_fp16
 from qdemo.loops.unpack import BLOCK, Packed
-from qdemo.loops.work import BEYOND, FLOATS, KINDS, PIECE, place_of, takes_fp16
 
 _WIDTHS = {"bf16": 2, "fp16": 2, "fp32": 4}
 _FLOATS = {"bf16": I16, "fp16": F16, "fp32": F32}
-_FP8 = {"fp8_e4m3": (20, 120, 0x7F), "fp8_e5m2": (21, 112, 0x7C)}
-"""How far the bits are from those of fp32, the power of two that is too small then, and the first
-pattern, its sign aside, that is no number."""
+_ODD = {"fp8_e4m3": 0x7F, "fp8_e5m2": 0x7C}
+"""The first pattern of floats of 8 bits, its sign aside, that is no number."""
 
 
 class Told:
@@ -92,7 +89,7 @@ class Held:
         lane = b.and_(row, i64(LANES - 1))
         memory = e.at(told.place("scratch"), b.mul(self.part, b.mul(stride, i64(LANES))))
         is_first = b.icmp_signed("==", lane, i64(0))
-        with e.when(b.and_(self.is_packed, is_first)):
+        with e.b.if_then(b.and_(self.is_packed, is_first)):
             n = e.argument(told.arguments, COUNT)
             sizes = n, told.number("length"), told.number("bits")
             Packed(e, told.place("codes"), *sizes, memory, stride, self.block).unpack(row)
@@ -106,7 +103,7 @@ class Held:
         whole = b.and_(b.add(count, i64(LANES - 1)), i64(-LANES))
         codes = filled(e, e.at(codes, b.mul(k, self.width)), self.copied, count, self.width)
         self._decode(codes, whole)
-        with e.when(b.not_(self.told.is_("scales", 0))):
+        with e.b.if_then(b.not_(self.told.is_("scales", 0))):
             self._scale(row, k, b.add(k, count), w)
         e.store(of(vector(F32), 0.0), self.x, count, align=4)
         self._round(whole)
@@ -117,7 +114,7 @@ class Held:
         for number, kind in enumerate(KINDS):
             if kind == "fp16" and not takes_fp16(self.e.kind):
                 continue
-            with self.e.when(self.told.is_("kind", number)):
+            with self.b.if_then(self.told.is_("kind", number)):
                 table = self.e.table(self.told.place("table")) if kind == "table" else None
                 self._make(count, partial(self._decoded, kind, table, codes))
 
@@ -133,22 +130,16 @@ class Held:
         byte = e.load(codes, vector(I8), i)
         if kind == "integers":
             return b.sitofp(b.sext(byte, vector(I32)), vector(F32))
+        if kind in FP8:
+            size = b.and_(byte, of(byte.type, 127))
+            is_odd = b.icmp_signed(">=", size, of(byte.type, _ODD[kind]))
+            value = from_fp8(e, byte, kind)
+            return b.select(is_odd, of(value.type, math.nan), value)
         code = b.zext(byte, vector(I32))
-        if kind in _FP8:
-            return self._fp8(code, *_FP8[kind])
         if kind == "table":
             return e.look_up(table, code)
         offset = e.splat(b.trunc(self.told.number("offset"), I32))
         return b.sitofp(b.sub(code, offset), vector(F32))
-
-    def _fp8(self, code: Value, shift: int, power: int, first_odd: int) -> Value:
-        b, type = self.b, code.type
-        size = b.and_(code, of(type, 127))
-        sign = b.shl(b.and_(code, of(type, 128)), of(type, 24))
-        low = b.bitcast(b.or_(sign, b.shl(size, of(type, shift))), vector(F32))
-        value = b.fmul(low, of(low.type, 2.0**power))
-        is_odd = b.icmp_signed(">=", size, of(type, first_odd))
-        return b.select(is_odd, of(low.type, math.nan), value)
 
     def _round(self, count: Value) -> None:
         """To the dtype that is computed in."""
@@ -161,7 +152,7 @@ class Held:
             return widened(e, way(e.load(self.x, vector(F32), i, 4)))
 
         for name, way in ways.items():
-            with e.when(self.told.is_("rounded", FLOATS.index(name))):
+            with e.b.if_then(self.told.is_("rounded", FLOATS.index(name))):
                 self._make(count, partial(rounded, way))
 
     def _scale(self, row: Value, k: Value, end: Value, w: Value) -> None:
@@ -220,7 +211,7 @@ def filled(e: Emitter, place: Value, memory: Value, count: Value, width: Value) 
     """Where `count` elements can be read as whole vectors: where they are, or else a copy with
     zeros behind it."""
     is_ragged = e.b.icmp_signed("!=", e.b.and_(count, i64(LANES - 1)), i64(0))
-    with e.when(is_ragged):
+    with e.b.if_then(is_ragged):
         size = e.b.mul(count, width)
         e.call("memcpy", POINTER, memory, place, size)
         e.call("memset", POINTER, e.at(memory, size), of(I32, 0), i64(4 * LANES))
@@ -230,5 +221,4 @@ def filled(e: Emitter, place: Value, memory: Value, count: Value, width: Value) 
 def ahead(e: Emitter, place: Value, index: Value, width: Value) -> None:
     """Have the memory of an element brought near, as it is read soon. CPUs do so by themselves
     within 4 KiB, and a piece is no more."""
-    address = e.at(place, e.b.mul(index, width))
-    e.call("llvm.prefetch.p0", VOID, address, *(of(I32, one) for one in (0, 3, 1)))
+    e.prefetch(e.at(place, e.b.mul(index, width)))

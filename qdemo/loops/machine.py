@@ -1,45 +1,40 @@
-"""Compiling loops for the CPU that is found, and running them on torch's own threads.
+"""The CPU as loops see it, and their kernels: made once, and run on torch's own threads.
 
-What LLVM makes is machine code in this process: it needs no compiler on the host, and writes no
-file. Its threads are those that torch computes with, by the very library that torch brings
-(`GOMP_parallel` of libgomp): a second pool would fight with them for the cores. Each thread takes
-the next piece of the work from a counter. A fork has none of its parent's threads, and would wait
-for them for ever, so there one thread computes.
+A fork has none of its parent's threads and would wait for them for ever, so there one computes.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import Any, Literal
 
-from qdemo.loops.host import MAKING, parallel, why_not
-
-if TYPE_CHECKING:
-    from qdemo.loops.emit import Emitter, Kind, Value
-
-Body = Callable[["Emitter", "Value", Sequence["Value"], "Value", "Value"], "Value | None"]
-"""Writes what is done to the items from a first to a last one: it is given the emitter, where the
-numbers of the work lie, the four numbers of the call, and those two. It may give an int32, of which
-the call returns the bits that any piece set."""
-
-Prepare = Callable[["Emitter", "Value", Sequence["Value"]], "tuple[Sequence[Value], Value]"]
-"""Writes what is done once before that: it gives the numbers of the call anew, and the address of
-memory that is freed at the end, or none."""
+from qdemo.loops.host import MAKING, why_not
 
 COUNT, CHUNK, FIRST_OWN = 0, 1, 2
 """What the first numbers of any work are: items in all, and items at a time. From `FIRST_OWN` on
 they are the loop's own."""
 
-_GIVEN = 4
+GIVEN = 4
+"""How many numbers each call is given besides."""
+
+LANES = 16
+"""Values of a vector, whatever the CPU: LLVM cuts it into registers of the width that there is."""
+
+Kind = Literal["avx512", "avx2", "portable"]
+
+FLOATS = ("fp32", "bf16", "fp16")
+"""What floats are, by the number that says so; fp16 where the CPU converts it."""
 
 
-_COMPILING = Lock()
+def takes_fp16(kind: Kind) -> bool:
+    """Whether CPUs of that kind convert fp16, which elsewhere would be a call of a library."""
+    return kind != "portable"
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ class Kernel:
     def __init__(self, address: int, alive: object) -> None:
         """The code at `address`, which exists as long as `alive` does."""
         self._alive = alive
-        types = (ctypes.c_int, ctypes.c_void_p, *[ctypes.c_int64] * _GIVEN, ctypes.c_int)
+        types = (ctypes.c_int, ctypes.c_void_p, *[ctypes.c_int64] * GIVEN, ctypes.c_int)
         self.briefly = ctypes.PYFUNCTYPE(*types)(address)
         """For less than some 50 µs: no other thread of Python runs meanwhile, and none is waited
         for at the end."""
@@ -110,32 +105,15 @@ def threads(wanted: int) -> int:
 _FORKED = Event()  # whether this process is a fork
 
 
-def _before_fork() -> None:
-    MAKING.acquire()
-    _COMPILING.acquire()
-
-
-def _after_fork() -> None:
-    _COMPILING.release()
+def _forked() -> None:
+    _FORKED.set()
     MAKING.release()
 
 
-def _forked() -> None:
-    _FORKED.set()
-    _after_fork()
-
-
 if hasattr(os, "register_at_fork"):  # a fork must find neither the lock held nor LLVM half-way
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)
-
-
-@cache
-def _initialize() -> None:
-    from llvmlite import binding
-
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    binding.add_symbol("GOMP_parallel", parallel())
+    os.register_at_fork(
+        before=MAKING.acquire, after_in_parent=MAKING.release, after_in_child=_forked
+    )
 
 
 _KERNELS: dict[tuple[object, ...], Kernel] = {}
@@ -144,111 +122,13 @@ _KERNELS: dict[tuple[object, ...], Kernel] = {}
 def kernel(write: Callable[..., Kernel], *of: Hashable) -> Kernel:
     """What `write` makes for this machine and of those, compiled the first time; there has to be
     one that loops can run on."""
-    key = write, *of
+    here = machine()
+    assert here is not None
+    key = here, write, *of
     found = _KERNELS.get(key)
     if found is None:
-        here = machine()
-        assert here is not None
         with MAKING:
             if key not in _KERNELS:
                 _KERNELS[key] = write(here, *of)
             found = _KERNELS[key]
     return found
-
-
-def compiled(body: Body, here: Machine, prepare: Prepare | None = None) -> Kernel:
-    """A kernel that does what `body` writes, for that machine."""
-    from llvmlite import binding, ir
-
-    with _COMPILING:
-        _initialize()
-        module = ir.Module()
-        module.triple = binding.get_default_triple()
-        _write(module, body, here, prepare)
-        return _linked(str(module), here)
-
-
-def _linked(code: str, here: Machine) -> Kernel:
-    from llvmlite import binding
-
-    module = binding.parse_assembly(code)
-    target = binding.Target.from_default_triple().create_target_machine(
-        cpu=here.cpu, features=here.features, opt=3
-    )
-    options = binding.create_pipeline_tuning_options(speed_level=1)
-    options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
-    passes = binding.create_pass_builder(target, options)
-    passes.getModulePassManager().run(module, passes)
-    engine = binding.create_mcjit_compiler(module, target)
-    engine.finalize_object()
-    return Kernel(engine.get_function_address("entry"), engine)
-
-
-def _write(module: Any, body: Body, here: Machine, prepare: Prepare | None) -> None:
-    """Three functions: the pieces of the work, what each thread does, and what is called."""
-    from llvmlite import ir
-
-    from qdemo.loops.emit import I32, I64, POINTER, VOID, Emitter, of
-
-    def function(name: str, result: Value, *types: Value, inside: bool = True) -> Emitter:
-        made = ir.Function(module, ir.FunctionType(result, types), name)
-        made.linkage = "internal" if inside else ""
-        return Emitter(made, here.kind, here.has_dots)
-
-    given = [I64] * _GIVEN
-    piece = function("piece", I32, POINTER, *given, I64, I64)
-    arguments, *numbers, first, last = piece.function.args
-    flags = body(piece, arguments, numbers, first, last)
-    piece.b.ret(of(I32, 0) if flags is None else flags)
-
-    share = function("share", VOID, POINTER)
-    _take_pieces(share, piece.function)
-    entry = function("entry", I32, POINTER, *given, I32, inside=False)
-    _enter(entry, share.function, prepare)
-
-
-_SHARED_COUNTER, _SHARED_FLAGS = 1 + _GIVEN, 2 + _GIVEN
-
-
-def _take_pieces(e: Emitter, piece: Value) -> None:
-    """Each thread takes pieces until there are none; what they share is an array of numbers."""
-    from qdemo.loops.emit import I64, i64
-
-    b, shared = e.b, e.function.args[0]
-    arguments = e.pointer(shared, 0)
-    given = [e.argument(shared, 1 + i) for i in range(_GIVEN)]
-    count, chunk = e.argument(arguments, COUNT), e.argument(arguments, CHUNK)
-    head, inside, end = (b.append_basic_block(name) for name in ("head", "inside", "end"))
-    b.branch(head)
-    b.position_at_end(head)
-    counter = e.at(shared, i64(8 * _SHARED_COUNTER))
-    first = b.atomic_rmw("add", counter, chunk, "monotonic")
-    b.cbranch(b.icmp_signed("<", first, count), inside, end)
-    b.position_at_end(inside)
-    last = e.least(b.add(first, chunk), count)
-    flags = b.call(piece, [arguments, *given, first, last])
-    b.atomic_rmw("or", e.at(shared, i64(8 * _SHARED_FLAGS)), b.zext(flags, I64), "monotonic")
-    b.branch(head)
-    b.position_at_end(end)
-    b.ret_void()
-
-
-def _enter(e: Emitter, share: Value, prepare: Prepare | None) -> None:
-    from qdemo.loops.emit import I32, I64, VOID, i64, of
-
-    b = e.b
-    arguments, *given, threads = e.function.args
-    shared = b.alloca(I64, size=_SHARED_FLAGS + 1)
-    memory = None
-    if prepare is not None:
-        given, memory = prepare(e, arguments, given)
-    for place, value in enumerate([b.ptrtoint(arguments, I64), *given, i64(0), i64(0)]):
-        e.store(value, shared, i64(place), align=8)
-    with b.if_else(b.icmp_signed("<=", threads, of(I32, 1))) as (alone, together):
-        with alone:
-            b.call(share, [shared])
-        with together:
-            e.call("GOMP_parallel", VOID, share, shared, threads, of(I32, 0))
-    if memory is not None:
-        e.call("free", VOID, memory)
-    b.ret(b.trunc(e.argument(shared, _SHARED_FLAGS), I32))

@@ -12,8 +12,9 @@ from typing import Any
 
 from qdemo.loops.activations import as_bytes, as_fp32
 from qdemo.loops.codes import AHEAD, STEP, Form, Panel, Weights
-from qdemo.loops.emit import F32, I8, I32, LANES, Emitter, Value, i64, of, vector
-from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
+from qdemo.loops.compiling import compiled
+from qdemo.loops.emit import F32, I8, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
 from qdemo.loops.tiled import CHAIN, ONE, Product, Sums, Tile, tiles
 
 
@@ -51,19 +52,14 @@ class _InPanels(Product):
 
     def write(self, first: Value, last: Value) -> None:
         """Several panels at a time, then panel by panel, then the rows of the narrower one."""
-        b, full = self.b, self.b.and_(self.w.n, i64(-LANES))
-        end = self.e.least(last, full)
-        left = self.over_rows(first, end, LANES, self._panels)
-        self.e.loop(left, end, LANES, lambda n, _: self.each(lambda m: self._panels(n, m, ONE)))
-        narrow = Panel.of(self.w, full, 1, b.sub(self.w.n, full))
-        start = b.select(b.icmp_signed("<", first, full), full, first)
-        self.e.loop(start, last, 1, lambda n, _: self.each(lambda m: self._tile(
-            [narrow.lane(self.e, b.sub(n, full))], [n], m, ONE)))  # fmt: skip
+        full = self.b.and_(self.w.n, i64(-LANES))
+        left = self.over_rows(first, self.e.least(last, full), LANES, self._panels)
+        self.w.each_panel(left, last, lambda panel, n: self.each(
+            lambda m: self._tile([panel], [n], m, ONE)))  # fmt: skip
 
     def _panels(self, n: Value, m: Value, tile: Tile) -> None:
         firsts = [self.b.add(n, i64(LANES * i)) for i in range(tile.weights)]
-        panels = [Panel.of(self.w, first, LANES, i64(LANES)) for first in firsts]
-        self._tile(panels, firsts, m, tile)
+        self._tile([self.w.panel(first) for first in firsts], firsts, m, tile)
 
     def _tile(self, panels: list[Panel], firsts: list[Value], m: Value, tile: Tile) -> None:
         lanes, count = panels[0].lanes, len(panels) * tile.rows
@@ -168,12 +164,11 @@ class _InRows(Product):
 class _OfIntegers(_InRows):
     """16 or 64 weights of a row beside as many integers of x, whose products add up exactly."""
 
-    def x_rows(self, m: Value, count: int) -> list[Value]:
-        """Where integers of x lie: behind the units of all rows."""
-        integers = self.e.at(self.x, self.b.mul(self.rows, i64(4)))
-        return [
-            self.e.at(integers, self.b.mul(self.row(m, i), self.w.length)) for i in range(count)
-        ]
+    x_type = I8
+
+    def x_start(self) -> Value:
+        """Behind the units of all rows."""
+        return self.e.at(self.x, self.b.mul(self.rows, i64(4)))
 
     def _in_units(self, value: Value, m: Value) -> Value:
         unit = self.e.load(self.x, F32, m, align=4)

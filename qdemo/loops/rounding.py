@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qdemo.loops.emit import F32, I8, I32, LANES, Emitter, Value, i64, of, vector
-from qdemo.loops.machine import FIRST_OWN, Kernel, Machine, compiled
+from qdemo.loops.compiling import compiled
+from qdemo.loops.emit import F32, I8, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
 
 LENGTH, X, LOWS, HIGHS = range(FIRST_OWN, FIRST_OWN + 4)
 """The numbers of the work: the length of a block, a multiple of `LANES`, and addresses of fp32."""

@@ -9,26 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qdemo.loops.activations import has_fp16
 from qdemo.loops.codes import Weights, narrowed
-from qdemo.loops.emit import (
-    F16,
-    F32,
-    I32,
-    I64,
-    POINTER,
-    Kind,
-    Value,
-    i64,
-    of,
-    vector,
-)  # fmt: skip
+from qdemo.loops.emit import F16, F32, I32, I64, POINTER, Value, i64, of, vector
+from qdemo.loops.machine import Kind, takes_fp16
 
 CHAIN = 16
 """Products that a lane adds up before their sum is added to others."""
-
-FLOATS = ("fp32", "bf16", "fp16")
-"""What x and y may be, by the number that says so; fp16 where the CPU converts it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,13 @@ class Product:
     def x_rows(self, m: Value, count: int) -> list[Value]:
         """Where rows of x lie."""
         places = (self.b.mul(self.row(m, i), self.w.length) for i in range(count))
-        return [self.e.at(self.x, place, F32) for place in places]
+        return [self.e.at(self.x_start(), place, self.x_type) for place in places]
+
+    x_type: Value = F32
+
+    def x_start(self) -> Value:
+        """Where the first of them lies."""
+        return self.x
 
     def put(self, value: Value, m: Value, row: Value) -> None:
         """Store results of rows of weights from `row` on, and note where one is not finite."""
@@ -89,7 +81,7 @@ class Product:
         e.store(b.or_(e.load(self.flags, I32, align=4), mark), self.flags, align=4)
         place = b.add(b.mul(m, self.w.n), row)
         ways: list[Callable[[], Value]] = [lambda: value, lambda: narrowed(e, value)]
-        ways += [lambda: b.fptrunc(value, vector(F16, lanes))] if has_fp16(e.kind) else []
+        ways += [lambda: b.fptrunc(value, vector(F16, lanes))] if takes_fp16(e.kind) else []
         for number, made in enumerate(ways):
             with b.if_then(b.icmp_signed("==", self.floats, i64(number))):
                 e.store(made(), self.y, place, align=2)

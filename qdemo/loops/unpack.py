@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qdemo.loops.emit import I8, I32, LANES, POINTER, Emitter, Value, i64, of, vector
+from qdemo.loops.emit import I8, I32, POINTER, Emitter, Value, i64, of, vector
+from qdemo.loops.machine import LANES
 
 WIDTHS = (4, 2, 1)
 """Bits of a number that a plane may hold, from the lowest bits on."""
@@ -39,7 +40,7 @@ class Packed:
             is_held = b.icmp_signed("!=", b.and_(self.bits, i64(width)), i64(0))
             n_bytes = b.lshr(b.add(b.mul(self.length, i64(width)), i64(7)), i64(3))
             place = e.at(self.codes, b.add(start, b.mul(row, n_bytes)))
-            with e.when(is_held):
+            with e.b.if_then(is_held):
                 self._plane(width, place, n_bytes, lanes)
             start = b.add(start, b.select(is_held, b.mul(self.n, n_bytes), i64(0)))
 

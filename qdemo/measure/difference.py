@@ -9,8 +9,10 @@ from torch import Tensor
 
 from qdemo.numerics.blocks import converted, scratch_like
 
-IN_FP32 = (2.0**-40, 2.0**60)
-"""Between these a largest error is computed with in fp32: squares and bins stay in its range."""
+
+def fits_fp32(largest: float) -> bool:
+    """Whether squares and bins of errors up to that one stay in the range of fp32."""
+    return largest == 0 or 2.0**-40 < largest < 2.0**60
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +35,7 @@ class Difference:
         """Of tensors of one shape."""
         if torch.float64 not in (w_hat.dtype, w.dtype):
             found = cls._between(w_hat, w, torch.float32)
-            largest = found.max_abs
-            if largest == 0 or IN_FP32[0] < largest < IN_FP32[1]:
+            if fits_fp32(found.max_abs):
                 return found
         return cls._between(w_hat, w, torch.float64)
 

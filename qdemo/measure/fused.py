@@ -7,36 +7,24 @@ cells are too few for, is left to torch, which finds the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from qdemo.loops import machine
-from qdemo.loops.cells import Cells
-from qdemo.loops.work import (
-    ERRORS,
-    FLOATS,
-    HEAD,
-    KINDS,
-    NUMBERS,
-    SLOT,
-    SQUARES,
-    VECTOR,
-    place_of,
-    takes_fp16,
-)
-from qdemo.measure.difference import IN_FP32
+from qdemo.loops.cells import ERRORS, HEAD, KINDS, NUMBERS, SLOT, SQUARES, Cells, place_of
+from qdemo.loops.machine import FLOATS, LANES, takes_fp16
+from qdemo.measure.difference import fits_fp32
 from qdemo.measure.histogram import LinearHistogram, log_edges_of
 from qdemo.numerics.blocks import scratch
-from qdemo.numerics.grids import grid_of
+from qdemo.numerics.fast import levels
+from qdemo.numerics.insides import is_plain
 from qdemo.numerics.qtensor import QTensor
-from qdemo.spec.formats import Format
+from qdemo.spec.formats import FORMATS
 
-_DTYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+_DTYPES = {FORMATS[name].dtype: name for name in FLOATS}
 _BYTES = {
     torch.int8: "integers", torch.uint8: "bytes",
     torch.float8_e4m3fn: "fp8_e4m3", torch.float8_e5m2: "fp8_e5m2",
@@ -68,20 +56,19 @@ class Counted:
 
 def prepare() -> None:
     """Compile the loop, where there is one: it takes a third of a second, once."""
-    here = machine.machine()
-    if here is not None:
-        _kernel(here)
+    if machine.machine() is not None:
+        _kernel()
 
 
-def _kernel(here: machine.Machine) -> machine.Kernel:
+def _kernel() -> machine.Kernel:
     from qdemo.loops.errors import errors
 
-    return errors(here)
+    return machine.kernel(errors)
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How ŵ lies, in `n` rows: what `work.NUMBERS` tells of it, and the tensors that are read,
+    """How ŵ lies, in `n` rows: what `cells.NUMBERS` tells of it, and the tensors that are read,
     which this holds on to."""
 
     n: int
@@ -104,16 +91,16 @@ class Weights:
     """Weights that the loop takes, and what they became. They hold until this thread makes the next
     ones."""
 
-    def __init__(self, w: Tensor, form: _Form, here: machine.Machine, threads: int) -> None:
+    def __init__(self, w: Tensor, form: _Form, threads: int) -> None:
         """Only `of` makes them, which checks."""
-        self._w, self._form, self._kernel = w, form, _kernel(here)
+        self._w, self._form, self._kernel = w, form, _kernel()
         threads = machine.threads(threads)
         rows = max(-(-form.n // (_PIECES * threads)), -(-_LEAST // form.length))
-        chunk = -(-rows // VECTOR) * VECTOR
+        chunk = -(-rows // LANES) * LANES
         pieces = -(-form.n // chunk)
         self._threads = min(threads, pieces)
         slots = _own("slots", pieces * SLOT)
-        panels = _own("panels", pieces * VECTOR * form.stride if form.bits else 0)
+        panels = _own("panels", pieces * LANES * form.stride if form.bits else 0)
         self._slots = slots.numpy().reshape(pieces, SLOT)
         self._numbers = self._told(chunk, {"w": w, "slots": slots, "scratch": panels})
 
@@ -122,12 +109,12 @@ class Weights:
         """Those, of one shape, for so many of torch's threads; None where the loop can't take
         them."""
         here = machine.machine()
-        if here is None or not 0 < w.numel() < _MOST or not _is_plain(w, torch.float32):
+        if here is None or not 0 < w.numel() < _MOST or not _is_whole(w, torch.float32):
             return None
         form = _of_floats(w_hat) if isinstance(w_hat, Tensor) else _of_codes(w_hat)
         if form is None or ("fp16" in (form.kind, form.rounded) and not takes_fp16(here.kind)):
             return None
-        return cls(w, form, here, threads)
+        return cls(w, form, threads)
 
     def _told(self, chunk: int, memory: dict[str, Tensor]) -> Any:
         form = self._form
@@ -159,7 +146,7 @@ class Weights:
         self._run(ERRORS)
         head = self._slots[:, : 8 * len(HEAD)]
         largest = float(head.view(np.int64)[:, -1].max().astype(np.int32).view(np.float32))
-        fits = largest == 0 or IN_FP32[0] < largest < IN_FP32[1]
+        fits = fits_fp32(largest)
         power = cells.power(largest) if fits else None
         return None if power is None else self._found(cells, largest, power)
 
@@ -179,7 +166,7 @@ class Weights:
         """How many zeros filled up rows to whole vectors."""
         form = self._form
         last = self._w.numel() - (form.n - 1) * form.length
-        return (form.n - 1) * (-form.length % VECTOR) + -last % VECTOR
+        return (form.n - 1) * (-form.length % LANES) + -last % LANES
 
 
 def _own(name: str, size: int) -> Tensor:
@@ -187,20 +174,18 @@ def _own(name: str, size: int) -> Tensor:
 
 
 def _is_there(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether its memory on the CPU has its very values, as that of a tensor of a class of its own
-    need not."""
-    is_usual = type(x) in (Tensor, Parameter) and x.layout == torch.strided and not x.is_neg()
-    return is_usual and x.is_cpu and x.dtype == dtype
+    """Whether its very values are in memory of the CPU."""
+    return is_plain(x) and x.is_cpu and x.dtype == dtype
 
 
-def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
+def _is_whole(x: Tensor, dtype: torch.dtype) -> bool:
     """Whether they lie there one behind the other."""
     return _is_there(x, dtype) and x.is_contiguous()
 
 
 def _of_floats(w_hat: Tensor) -> _Form | None:
     kind = _DTYPES.get(w_hat.dtype)
-    if kind is None or not _is_plain(w_hat, w_hat.dtype):
+    if kind is None or not _is_whole(w_hat, w_hat.dtype):
         return None
     length = min(_LENGTH, w_hat.numel())
     return _Form(-(-w_hat.numel() // length), length, kind, {"codes": w_hat.detach()})
@@ -242,19 +227,11 @@ def _lie_alike(a: Tensor, b: Tensor) -> bool:
 def _meaning(q: QTensor) -> tuple[str, Tensor | None] | None:
     """The kind of the codes, and their table where that is what they mean."""
     shape = q.shape if q.panels is None else (q.panels.n_bytes,)
-    if tuple(q.packed.shape) != shape or not _is_plain(q.packed, q.packed.dtype):
+    if tuple(q.packed.shape) != shape or not _is_whole(q.packed, q.packed.dtype):
         return None
     kind, is_even = _BYTES.get(q.packed.dtype), q.scheme.storage.kind == "integer"
     if q.panels is None:
         return (kind, None) if kind and is_even == (kind in ("integers", "bytes")) else None
     if kind != "bytes" or not (is_even or q.grid.bits <= 4):
         return None
-    return ("bytes", None) if is_even else ("table", _table(q.scheme.storage))
-
-
-@lru_cache(maxsize=64)
-def _table(format: Format) -> Tensor:
-    """What sixteen codes stand for; where there are fewer, the others are never read."""
-    with torch.inference_mode(False):
-        codes = torch.arange(16, dtype=torch.uint8, device="cpu") % format.numbers
-        return grid_of(format).decode(codes, torch.empty(16, dtype=torch.float32, device="cpu"))
+    return ("bytes", None) if is_even else ("table", levels(q.scheme.storage))

@@ -7,14 +7,16 @@ for what it is given, and torch's general way is taken.
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from qdemo.loops import machine
+from qdemo.numerics.grids import grid_of
 from qdemo.numerics.insides import is_plain
+from qdemo.spec.formats import Format
 
-_LANES = 16
 _SHARED_FROM = 1 << 17
 """Values from which on threads share them."""
 
@@ -60,16 +62,27 @@ def integers(
     return codes
 
 
+@cache
+def levels(format: Format) -> Tensor:
+    """The values of a grid's codes as they are packed, of at most four bits, again and again up to
+    sixteen: fp32, as loops look them up."""
+    grid = grid_of(format)
+    with torch.inference_mode(False):
+        codes = torch.arange(1 << grid.bits, dtype=torch.uint8, device="cpu")
+        codes = codes.sub_(grid.offset).view(grid.dtype) if grid.offset else codes
+        found = torch.empty(codes.shape, dtype=torch.float32, device="cpu")
+        return grid.decode(codes, found).repeat(16 >> grid.bits).contiguous()
+
+
 def _fits(blocks: Tensor) -> bool:
     return (
-        not torch.compiler.is_compiling()
+        is_plain(blocks)
         and machine.machine() is not None
-        and is_plain(blocks)
         and not blocks.requires_grad
         and (blocks.dtype, blocks.is_cpu, blocks.ndim) == (torch.float32, True, 2)
         and blocks.is_contiguous()
         and blocks.numel() > 0
-        and blocks.shape[1] % _LANES == 0
+        and blocks.shape[1] % machine.LANES == 0
     )
 
 

@@ -49,10 +49,12 @@ def memory_of(x: Tensor) -> object:
 def is_plain(x: Tensor) -> bool:
     """Whether `x` has memory of its own that holds its values as they are, and nothing watches what
     is made of them: what reads it by its address may do so. (No view that is negated, no zeros
-    without memory, no sparse ones; and no tracing, dispatch mode, functorch or forward gradients.)
+    without memory, no sparse ones; and no compiling, tracing, dispatch mode, functorch or
+    forward gradients.)
     """
     return (
-        type(x) in _PLAIN
+        not torch.compiler.is_compiling()
+        and type(x) in _PLAIN
         and x.layout is torch.strided
         and not x.is_neg()
         and not x._is_zerotensor()

@@ -117,6 +117,12 @@ class QTensor:
         join them."""
         return len(self.shape) == 2 and (self.scheme.axis != 1 or self.scheme.group_size is None)
 
+    @property
+    def n_groups(self) -> int:
+        """Scales of each row of a matrix whose scales are of its rows, of groups of them, or of all
+        of it."""
+        return self.scale.shape[1] if self.scale.ndim == 2 else 1
+
     @cached_property
     def has_row_scales(self) -> bool:
         """Whether a matrix's rows have one scale each, or all the same, and no zero points."""

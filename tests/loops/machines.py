@@ -15,13 +15,10 @@ if IS_X86 and HERE is not None and HERE.has_dots:
     plain = HERE.features.replace("+avx512vnni", "-avx512vnni")
     MACHINES["without dot products"] = machine.Machine(HERE.kind, HERE.cpu, plain)
 
-_KERNELS = {name: {} for name in MACHINES}
-
 
 def become(name, monkeypatch):
-    """Have everything computed as on that machine, whose kernels are compiled once."""
+    """Have everything computed as on that machine."""
     monkeypatch.setattr(machine, "machine", lambda: MACHINES[name])
-    monkeypatch.setattr(machine, "_KERNELS", _KERNELS[name])
     monkeypatch.setattr(cpu, "_WEIGHTS", WeakKeyDictionary())
 
 

@@ -1,8 +1,5 @@
 """Every emitted kernel, for each kind of machine, against the product in fp64."""
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from qdemo import Scheme, quantize_tensor
 from qdemo.compress import cpu, kernels
-from qdemo.loops import host
+from qdemo.numerics import fast
 from qdemo.numerics.qtensor import QTensor
 from tests.compress.test_kernels import assert_is_the_product
 from tests.loops.machines import MACHINES, become
@@ -211,69 +208,12 @@ def test_several_threads_at_once_and_one_alone(here):
         assert all(torch.allclose(one, theirs, atol=1e-4) for one in ours)
 
 
-FORK = """
-import os, torch
-from qdemo import Scheme, quantize_tensor
-from qdemo.compress import cpu
-torch.set_num_threads(2)
-weight = quantize_tensor(torch.randn(4096, 512), Scheme("int8"))
-x = torch.randn(1, 512)
-y = cpu.times(x, weight)
-child = os.fork()
-if not child:
-    os._exit(0 if torch.equal(cpu.times(x, weight), y) else 3)
-assert os.waitpid(child, 0)[1] == 0
-print("the same in a fork")
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-def test_a_fork_computes_alone():
-    ran = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60)
-    assert ran.stdout == "the same in a fork\n", ran.stderr[-500:]
-
-
-WITHOUT = """
-import sys
-sys.modules["llvmlite"] = None
-import importlib.util
-import torch
-from qdemo import Scheme, quantize_tensor
-from qdemo.compress import kernels
-from qdemo.loops import host
-weight = quantize_tensor(torch.randn(40, 64), Scheme.parse("int4-g8"))
-x = torch.randn(2, 64)
-wanted = x @ weight.dequantize().t()
-assert torch.allclose(kernels.quantized_linear(x, weight, None), wanted, atol=1e-5)
-print(host.why_not(), "|", kernels.way_of(weight))
-"""
-
-
-def test_without_llvmlite_torch_computes_and_says_so():
-    ran = subprocess.run(
-        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60
-    )
-    assert ran.stdout == "llvmlite is not installed | general\n", ran.stderr[-500:]
-
-
-def test_without_libgomp_torch_computes_and_says_so(monkeypatch):
-    monkeypatch.setattr(host, "parallel", lambda: 0)
-    host.why_not.cache_clear()
-    assert host.why_not() == "torch brings no libgomp here"
-    host.why_not.cache_clear()
-
-
-def test_the_way_is_told(here):
-    assert kernels.way_of(weights("int8", 4, 64)) == here.kind
-    assert kernels.way_of(weights("int8-axis1", 4, 64)) == "general"
-
-
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_the_default_dtype_and_device_change_nothing(dtype, here):
     x, w = torch.randn(2, 64), torch.randn(70, 64)
     texts = ("int8", "nf2", "int4-g16", "e2m1-g32")
     wanted = [quantize_tensor(w, Scheme.parse(text)) for text in texts]
-    cpu._levels.cache_clear()
+    fast.levels.cache_clear()
     torch.set_default_dtype(dtype)
     try:
         for text, held in zip(texts, wanted, strict=True):
@@ -285,7 +225,7 @@ def test_the_default_dtype_and_device_change_nothing(dtype, here):
             assert_near(y, x, held)
     finally:
         torch.set_default_dtype(torch.float32)
-        cpu._levels.cache_clear()
+        fast.levels.cache_clear()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
@@ -351,62 +291,3 @@ def test_a_token_that_is_not_finite_is_alone_with_that(here):
     found = kernels.quantized_linear(x, weight, None, bits=8)
     assert torch.isnan(found[1]).all()
     assert torch.allclose(found[::2], wanted[::2], atol=1e-5)
-
-
-BROKEN = """
-import sys, llvmlite
-sys.modules["llvmlite.binding"] = None
-import torch
-from qdemo import Scheme, quantize_tensor
-from qdemo.loops import host
-quantize_tensor(torch.randn(40, 64), Scheme("int8"))
-print(host.why_not())
-"""
-FORBIDDEN = """
-import ctypes, torch
-assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0  # no memory may be written and run
-from qdemo import Scheme, quantize_tensor
-from qdemo.loops import host
-quantize_tensor(torch.randn(40, 64), Scheme("int8"))
-print(host.why_not())
-"""
-FORKED_EARLY = """
-import os, threading, time, torch
-from qdemo import Scheme, quantize_tensor
-from qdemo.compress import kernels
-w, x = torch.randn(64, 64), torch.randn(1, 64)
-
-def first():
-    kernels.quantized_linear(x, quantize_tensor(w, Scheme("int8")), None)
-threading.Thread(target=first).start()
-time.sleep(0.03)
-child = os.fork()
-if not child:
-    torch.set_num_threads(1)
-    first()
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-print("through")
-"""
-
-
-def printed(script):
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    return ran.stdout.strip() or ran.stderr[-500:]
-
-
-def test_an_llvmlite_that_does_not_load_is_told():
-    assert printed(BROKEN) == "llvmlite is installed, and does not load here"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_where_no_code_may_be_written_torch_computes():
-    found = printed(FORBIDDEN)
-    if "AssertionError" in found:
-        pytest.skip("this kernel can't forbid it")
-    assert found == "this system lets no program write code"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-def test_a_fork_while_the_first_product_is_made():
-    assert printed(FORKED_EARLY) == "through"
