@@ -8,7 +8,7 @@ items that it is judged by; every other one gets short texts of ours, or the gal
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -103,13 +103,10 @@ def _listening(
         every = batch.rows(x)
         found.setdefault(name, []).append(every[_spread(len(every), rows)])
 
-    handles = [
-        module.register_forward_pre_hook(lambda _, given, name=name: keep(name, given[0]))
-        for name, module in model.named_modules()
-        if type(module) is nn.Linear
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            if type(module) is nn.Linear:
+                hooks.enter_context(
+                    module.register_forward_pre_hook(lambda _, x, name=name: keep(name, x[0]))
+                )
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

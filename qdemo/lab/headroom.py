@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -61,12 +61,10 @@ def _watching(model: nn.Module, peaks: dict[str, float]) -> Iterator[None]:
         for name, m in model.named_modules()
         if next(m.parameters(recurse=False), None) is not None
     ]
-    handles = [module.register_forward_hook(watch(name)) for name, module in weighted]
-    try:
+    with ExitStack() as hooks:
+        for name, module in weighted:
+            hooks.enter_context(module.register_forward_hook(watch(name)))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def dtypes(model: nn.Module, format: str) -> list[tuple[str, str, int, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -51,15 +51,12 @@ def watching(model: nn.Module) -> Iterator[Watch]:
     Overflow(module='0', infinite=2, nan=0, numbers=4, clamped_in='')
     """
     seen = Watch()
-    handles = [
-        module.register_forward_hook(lambda _m, _in, out, name=name: _see(seen, name, out))
-        for name, module in model.named_modules()
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            hooks.enter_context(
+                module.register_forward_hook(lambda _m, _in, out, name=name: _see(seen, name, out))
+            )
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _see(seen: Watch, name: str, output: object) -> None:

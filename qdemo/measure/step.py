@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from statistics import median
@@ -202,16 +202,12 @@ def _hooked(
     after: Callable[..., None],
 ) -> Iterator[None]:
     """Call these before and after each of the modules, meanwhile."""
-    handles = []
-    for module in modules:
-        if before is not None:
-            handles.append(module.register_forward_pre_hook(before))
-        handles.append(module.register_forward_hook(after))
-    try:
+    with ExitStack() as hooks:
+        for module in modules:
+            if before is not None:
+                hooks.enter_context(module.register_forward_pre_hook(before))
+            hooks.enter_context(module.register_forward_hook(after))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
