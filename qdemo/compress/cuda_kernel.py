@@ -3,7 +3,8 @@
 A program takes some rows of weights that lie beside each other and goes along them, `several`
 groups at once and `step` numbers of each. Every number is unpacked, decoded and scaled in
 registers, and its product with its activation is added up in fp32, in as many sums as there are
-numbers at once. What tells one grid from another are constants: there is one kernel.
+places at once. A place is `unit` numbers, which are those of whole bytes, so that each byte is read
+once. What tells one grid from another are constants: there is one kernel.
 
 Importing this imports Triton, which comes with torch's builds for CUDA; `cuda` does it when a
 weight is first multiplied on a GPU. Nothing here looks at what it is given: `cuda` does.
@@ -14,88 +15,140 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+_MAGIC = tl.constexpr(0x4B000000)
+"""The bits of the float 2²³, whose last ones count by one: with a code there it is 2²³ + code."""
 
-@triton.jit
+
+@triton.jit(do_not_specialize=["n_x"])
 def multiply(
     x, codes, scale, zero_point, table, out,
-    n_x, n_rows, length, n_groups, group, first, last,
-    x_row, x_column, scale_row,
+    n_x, n_rows, x_row, x_column, scale_row, scale_column, zero_row, zero_column, first, last,
+    length: tl.constexpr, n_groups: tl.constexpr, group: tl.constexpr,
     bits: tl.constexpr, offset: tl.constexpr, has_table: tl.constexpr, has_zero: tl.constexpr,
-    lanes: tl.constexpr, wide: tl.constexpr, step: tl.constexpr, several: tl.constexpr,
+    lanes: tl.constexpr, wide: tl.constexpr, parts: tl.constexpr,
+    unit: tl.constexpr, step: tl.constexpr, several: tl.constexpr, ahead: tl.constexpr,
 ):  # fmt: skip
     """out[m, first … last] = Σ x[m, k] · scale · (decoded code − zero point), by row of weights.
 
     Below 8 bits the codes are `numerics.packing`'s panels of `lanes` rows, else a byte each, row by
-    row; `offset` is taken from them, or they are places in `table`. A row has `n_groups` scales and
-    zero points, `scale_row` behind those of the row before. The grid is
-    (n_x · ⌈(last − first) / lanes⌉,).
+    row; `offset` is taken from them, or they are places in `table`. A panel is divided into `parts`
+    of `wide` lanes, each a program's. What is called `_row` and `_column` is how far numbers of the
+    same tensor lie apart. The grid is (n_x · ⌈(last − first) / lanes⌉ · parts,).
     """
     m = tl.program_id(0) % n_x
-    begin = first + (tl.program_id(0) // n_x).to(tl.int64) * lanes
-    lane = tl.arange(0, wide)[None, None, :]
+    part = tl.program_id(0) // n_x
+    begin = first + (part // parts).to(tl.int64) * lanes
+    beside = part % parts * wide + tl.arange(0, wide)
+    lane = beside[None, None, :]
     row = begin + lane
     is_row = (lane < lanes) & (row < last)
     of_several = tl.arange(0, several)[:, None, None]
-    of_step = tl.arange(0, step)[None, :, None]
-    sums = tl.zeros([several, step, wide], tl.float32)
-    for g0 in range(0, n_groups, several):
-        g = g0 + of_several
-        place = row * scale_row + g
-        is_group = g < n_groups
-        unit = tl.load(scale + place, mask=is_row & is_group, other=0.0)
-        if has_zero:
-            zero = tl.load(zero_point + place, mask=is_row & is_group, other=0).to(tl.float32)
-        for k0 in range(0, group, step):
-            k = g * group + k0 + of_step
-            here = is_group & (k0 + of_step < group)
-            own = tl.load(x + m * x_row + k.to(tl.int64) * x_column, mask=here, other=0.0)
-            here = here & is_row
-            if bits == 8:
-                number = tl.load(codes + row * length + k, mask=here, other=0).to(tl.int32)
-            else:
-                number = _unpacked(codes, n_rows, length, begin, k, lane, here, bits, lanes)
-            if has_table:  # noqa: SIM108 (chosen when it is compiled)
-                value = tl.load(table + number)
-            else:
-                value = (number - offset).to(tl.float32)
+    of_step = tl.arange(0, step // unit)[None, :, None] * unit
+    sums = tl.zeros([several, step // unit, wide], tl.float32)
+    per_group: tl.constexpr = (group + step - 1) // step
+    n_tiles: tl.constexpr = (n_groups + several - 1) // several * per_group
+    for tile in range(0, n_tiles, ahead):
+        held, scales, zeros = (), (), ()
+        for j in tl.static_range(ahead):
+            g = (tile + j) // per_group * several + of_several
+            within = (tile + j) % per_group * step + of_step
+            here = is_row & (g < n_groups)
+            held += (
+                _bytes(codes, n_rows, length, begin, lane, g * group + within,
+                       here & (within < group), bits, lanes, unit),
+            )  # fmt: skip
+            place = row * scale_row + g.to(tl.int64) * scale_column
+            scales += (tl.load(scale + place, mask=here, other=0.0),)
             if has_zero:
-                value -= zero
-            sums += own.to(tl.float32) * (value * unit)
+                place = row * zero_row + g.to(tl.int64) * zero_column
+                zeros += (tl.load(zero_point + place, mask=here, other=0),)
+        # All of that is under way before the first is used.
+        tl.debug_barrier()
+        for j in tl.static_range(ahead):
+            g = (tile + j) // per_group * several + of_several
+            within = (tile + j) % per_group * step + of_step
+            zero = 0.0 if has_table else 8388608.0 + offset
+            if has_zero:
+                zero += zeros[j].to(tl.float32)
+            for i in tl.static_range(unit):
+                is_x = (g < n_groups) & (within + i < group)
+                k = (g * group + within + i).to(tl.int64)
+                own = tl.load(x + m * x_row + k * x_column, mask=is_x, other=0.0)
+                number = _number(held[j], g * group + within, i, bits, unit)
+                if bits == 8 and offset:  # signed: counted from its least
+                    number = number ^ offset
+                if has_table:
+                    value = tl.load(table + number)
+                else:
+                    value = (number | _MAGIC).to(tl.float32, bitcast=True)
+                sums += own.to(tl.float32) * ((value - zero) * scales[j])
     total = tl.sum(tl.sum(sums, 1), 0)
-    beside = tl.arange(0, wide)
-    is_row = (beside < lanes) & (begin + beside < last)
     to = out + m.to(tl.int64) * n_rows + begin + beside
-    tl.store(to, total.to(out.dtype.element_ty), mask=is_row)
+    tl.store(to, total.to(out.dtype.element_ty), mask=(beside < lanes) & (begin + beside < last))
 
 
 @triton.jit
-def _unpacked(
-    codes, n_rows, length, begin, k, lane, here,
-    bits: tl.constexpr, lanes: tl.constexpr,
+def _bytes(
+    codes, n_rows, length: tl.constexpr, begin, lane, at, here,
+    bits: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr,
 ):  # fmt: skip
-    """Numbers k of the rows of the panel that begins at row `begin`, out of all their planes."""
-    number = tl.zeros_like(k + lane)
+    """All bytes in which numbers at … at + unit of each row are, plane by plane."""
+    found = ()
     plane = codes
-    rows = n_rows + 0 * begin  # in 64 bits, as their bytes may need them
-    if bits & 4:
+    if bits == 8:
+        found += (tl.load(codes + (begin + lane) * length + at, mask=here, other=0),)
+    elif bits & 4:
         n_bytes = (length + 1) // 2
-        number += _of_plane(plane + begin * n_bytes, k, lane, here, 4, lanes)
-        plane += rows * n_bytes
+        found += _of_plane(plane + begin * n_bytes + lane, at, here, 4, lanes, unit, n_bytes)
+        plane += n_rows.to(tl.int64) * n_bytes
     if bits & 2:
         n_bytes = (length + 3) // 4
-        own = _of_plane(plane + begin * n_bytes, k, lane, here, 2, lanes)
-        number += own << (bits & 4)
-        plane += rows * n_bytes
+        found += _of_plane(plane + begin * n_bytes + lane, at, here, 2, lanes, unit, n_bytes)
+        plane += n_rows.to(tl.int64) * n_bytes
     if bits & 1:
         n_bytes = (length + 7) // 8
-        own = _of_plane(plane + begin * n_bytes, k, lane, here, 1, lanes)
-        number += own << (bits & 6)
+        found += _of_plane(plane + begin * n_bytes + lane, at, here, 1, lanes, unit, n_bytes)
+    return found
+
+
+@triton.jit
+def _of_plane(
+    panel, at, here,
+    width: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr, n_bytes: tl.constexpr,
+):  # fmt: skip
+    """Those of one plane, of a panel whose rows have `n_bytes` each."""
+    per_byte: tl.constexpr = 8 // width
+    found = ()
+    for i in tl.static_range(0, unit, per_byte if unit % per_byte == 0 else 1):
+        byte = at // per_byte + i // per_byte if unit % per_byte == 0 else (at + i) // per_byte
+        found += (tl.load(panel + byte * lanes, mask=here & (byte < n_bytes), other=0),)
+    return found
+
+
+@triton.jit
+def _number(held, at, i: tl.constexpr, bits: tl.constexpr, unit: tl.constexpr):
+    """Number at + i, out of the bytes of all planes; one of 8 bits as it is held."""
+    fours: tl.constexpr = (unit // 2 if unit % 2 == 0 else unit) if bits & 4 else 0
+    twos: tl.constexpr = (unit // 4 if unit % 4 == 0 else unit) if bits & 2 else 0
+    number = tl.zeros([1, 1, 1], tl.int32)
+    if bits == 8:
+        number = number | held[0].to(tl.int32)
+    if bits & 4:
+        number = number | _of_byte(held, 0, at, i, 4, unit)
+    if bits & 2:
+        number = number | _of_byte(held, fours, at, i, 2, unit) << (bits & 4)
+    if bits & 1:
+        number = number | _of_byte(held, fours + twos, at, i, 1, unit) << (bits & 6)
     return number
 
 
 @triton.jit
-def _of_plane(panel, k, lane, here, width: tl.constexpr, lanes: tl.constexpr):
-    """The `width` bits that a plane has of each number."""
+def _of_byte(
+    held, first: tl.constexpr, at, i: tl.constexpr, width: tl.constexpr, unit: tl.constexpr
+):
+    """The `width` bits that a plane, whose bytes begin at `first`, has of number at + i."""
     per_byte: tl.constexpr = 8 // width
-    held = tl.load(panel + k // per_byte * lanes + lane, mask=here, other=0).to(tl.int32)
-    return (held >> (k % per_byte * width)) & ((1 << width) - 1)
+    ones: tl.constexpr = (1 << width) - 1
+    byte = held[first + (i // per_byte if unit % per_byte == 0 else i)].to(tl.int32)
+    of_byte = (i if unit % per_byte == 0 else at + i) % per_byte
+    return (byte >> (of_byte * width)) & ones

@@ -45,8 +45,13 @@ def quantized_linear(
     (..., out_features). With `bits` of 8, each row of `x` is rounded to int8 before, with a scale
     of its own. The gradient reaches `x` and `bias`, and passes that rounding.
     """
+    is_learned = x.requires_grad and torch.is_grad_enabled()
+    if x.is_cuda and not bits and not is_learned:
+        found = cuda.product(x, weight)
+        if found is not None:
+            return found if bias is None else found + bias
     flat = x.flatten(0, -2) if x.ndim > 1 else x[None]
-    if x.requires_grad and torch.is_grad_enabled():
+    if is_learned:
         out: Tensor = _Product.apply(flat, weight, bits)  # type: ignore[no-untyped-call]
     else:
         out = _product(flat, weight, bits)
@@ -94,8 +99,6 @@ class _Product(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: QTensor, bits: int | None) -> Tensor:
-    if x.is_cuda and not bits and (product := cuda.product(x, weight)) is not None:
-        return product
     loops = _loops() if x.is_cpu and not torch.compiler.is_compiling() else None
     out: Tensor | None = None if loops is None else loops.times(x, weight, bits)
     if out is not None:

@@ -160,7 +160,8 @@ class QLinear(QModule):
         """(..., in_features) to (..., out_features)."""
         bits = self.activations.bits
         if self.frozen:
-            return quantized_linear(x.to(self.compute_dtype), self.qweight, self.bias, bits)
+            x = x if x.dtype == self.compute_dtype else x.to(self.compute_dtype)
+            return quantized_linear(x, self.qweight, self.bias, bits)
         x = fake_quantize(x.flatten(0, -2), BY_TOKEN).view(x.shape) if bits else x
         return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
 

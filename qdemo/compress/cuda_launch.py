@@ -1,0 +1,251 @@
+"""All that the GPU's kernel is given of a weight, looked at once and ready for each token.
+
+The kernel trusts its caller, and this is the only one. What it is compiled for is chosen here: how
+many rows a program goes along, and how much of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qdemo.numerics.blocks import scale_shape
+from qdemo.numerics.grids import Codebook, FloatGrid
+from qdemo.numerics.packing import LANES
+from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.formats import Format
+from qdemo.spec.messages import say
+
+# Of what was tried on an H200, with rows of 1280 and 3584 numbers:
+_WARPS, _AHEAD = 4, 8  # of a program, and tiles that are read before the first of them is used
+_WARPS_OF_BYTES, _AHEAD_OF_BYTES = 8, 10  # where a number is a byte
+_LEAST_WIDE, _PROGRAMS = 4, 8  # rows of a program, and programs for each processor
+_ROLES = {"codes", "scale", "zero_point"}
+
+_Ready = Sequence[tuple[Any, tuple[int, ...]]]
+"""What starts each run of a product, and the last of what it is given."""
+
+
+def is_known(weight: QTensor) -> bool:
+    """Whether it is a matrix with scales of its rows or their groups, and nothing else."""
+    if len(weight.shape) != 2 or not prod(weight.shape) or weight.scheme.axis not in (0, None):
+        return False
+    return weight.tensors.keys() <= _ROLES and weight.scale.dtype == torch.float32
+
+
+class Launch:
+    """Products with one weight. `wide` rows of it are a program's, and scales of rows lie beside
+    each other where it `is_turned`, not those of groups."""
+
+    def __init__(self, weight: QTensor, wide: int | None = None) -> None:
+        """Of a weight that `is_known`; a program goes along `wide` rows of it, if that is told.
+
+        Raises:
+            ValueError: a tensor of it does not fit its shape.
+        """
+        self.shape, self.device = weight.shape, weight.device
+        scales = scale_shape(weight.shape, weight.scheme.axis, weight.scheme.group_size)
+        zero_point = weight.scale if weight.zero_point is None else weight.zero_point
+        codes, panels, table = weight.packed, weight.panels, _table_of(weight)
+        self._check("codes", codes, (panels.n_bytes,) if panels else weight.shape)
+        self._check("scale", weight.scale, scales)
+        self._check("zero_point", zero_point, scales)
+        if not codes.is_contiguous():
+            raise ValueError(say("codes lie apart, expected one behind the other"))
+        # What the kernel does not read is any pointer.
+        codes, table = codes.view(torch.uint8), weight.scale if table is None else table
+        self.held = (codes, weight.scale, zero_point, table)
+        self.apart = (*_strides(weight.scale), *_strides(zero_point))
+        self.wide = wide or _wide(weight)
+        self.is_turned = weight.scale.ndim == 2 and weight.scale.stride(0) == 1
+        known = _constants(weight)
+        # Ready for each token: first and last row, programs, and what their kernel is compiled for.
+        self.runs = [
+            (first, last, programs, {**known, **beside})
+            for first, last, programs, beside in _spans(weight, self.wide)
+        ]
+        self._ready: dict[tuple[object, ...], _Ready] = {}
+
+    def count(self, x: Tensor) -> int:
+        """How many rows of activations x has.
+
+        Raises:
+            ValueError: it is not (..., length), or lies elsewhere.
+        """
+        length = self.shape[1]
+        if not x.ndim or x.shape[-1] != length or x.device != self.device:
+            raise ValueError(
+                say(
+                    "activations of shape {shape} on {device}, expected rows of {length} on "
+                    "{expected}",
+                    shape=tuple(x.shape),
+                    device=x.device,
+                    length=length,
+                    expected=self.device,
+                )
+            )
+        return x.numel() // length if length else 0
+
+    def run(self, x: Tensor, n_x: int) -> Tensor:
+        """x · Ŵᵀ of what fits, of `n_x` rows, which starts the kernel."""
+        out = x.new_empty(*x.shape[:-1], self.shape[0])
+        row, column = self.shape[1], 1
+        if not x.is_contiguous():
+            x = x.flatten(0, -2) if x.ndim > 1 else x[None]
+            row, column = x.stride()
+        sizes = (n_x, self.shape[0], row, column, *self.apart)
+        if x.is_cuda and x.get_device() != torch.cuda.current_device():
+            with torch.cuda.device_of(x):
+                self._start(x, out, sizes)
+        else:  # mostly, and to see to the device takes a tenth of the call
+            self._start(x, out, sizes)
+        return out
+
+    def _start(self, x: Tensor, out: Tensor, sizes: tuple[int, ...]) -> None:
+        """Have Triton compile it for that the first time; to look up what it compiled takes it
+        longer than the product does."""
+        known = (x.dtype, sizes[:4], x.data_ptr() % 16)
+        ready = self._ready.get(known)
+        if ready is None:
+            self._ready[known] = self._compiled(x, out, sizes)
+            return
+        for start, last in ready:
+            start(x, *self.held, out, *sizes, *last)
+
+    def _compiled(self, x: Tensor, out: Tensor, sizes: tuple[int, ...]) -> _Ready:
+        """They were started, and can be again."""
+        from qdemo.compress.cuda_kernel import multiply  # imports Triton, which not all have
+
+        ready: list[tuple[Any, tuple[int, ...]]] = []
+        for first, last, programs, constants in self.runs:
+            grid, given = (sizes[0] * programs, 1, 1), (x, *self.held, out, *sizes, first, last)
+            made = multiply[grid](*given, **constants)
+            names = multiply.arg_names[len(given) :]
+            if made is None:  # interpreted
+                start = partial(multiply[grid], **constants)
+                ready.append((start, (first, last)))
+            else:
+                ready.append((made[grid], (first, last, *(constants[name] for name in names))))
+        return ready
+
+    def _check(self, role: str, held: Tensor, shape: tuple[int, ...]) -> None:
+        if tuple(held.shape) != shape or held.device != self.device:
+            raise ValueError(
+                say(
+                    "{role} of shape {found} on {device}, expected {shape} on {expected}",
+                    role=role,
+                    found=tuple(held.shape),
+                    device=held.device,
+                    shape=shape,
+                    expected=self.device,
+                )
+            )
+
+
+def _strides(scale: Tensor) -> tuple[int, int]:
+    """How far scales lie apart, from row to row and from group to group."""
+    row, column, *_ = (*scale.stride(), 0, 0)
+    return row, column
+
+
+def _constants(weight: QTensor) -> dict[str, int]:
+    """What the kernel is compiled for, and how it goes along a row."""
+    n_groups, bits = weight.n_groups, weight.grid.bits
+    group = weight.shape[1] // n_groups
+    warps, ahead = (_WARPS, _AHEAD) if weight.panels else (_WARPS_OF_BYTES, _AHEAD_OF_BYTES)
+    whole = 8 // (bits & -bits)  # numbers that fill bytes of all planes
+    # A place must not go beyond its group, unless that ends the row.
+    unit = min(whole, group & -group) if n_groups > 1 else whole
+    n_tiles, places, several = _tiles(n_groups, -(-group // unit), 16 * warps)
+    return {
+        "length": weight.shape[1],
+        "n_groups": n_groups,
+        "group": group,
+        "bits": bits,
+        "offset": weight.grid.offset
+        if weight.panels
+        else 128 * (weight.packed.dtype == torch.int8),
+        "has_table": isinstance(weight.grid, FloatGrid | Codebook),
+        "has_zero": weight.zero_point is not None,
+        "unit": unit,
+        "step": places * unit,
+        "several": several,
+        "ahead": -(-n_tiles // -(-n_tiles // ahead)),
+        "num_warps": warps,
+    }
+
+
+def _tiles(n_groups: int, places: int, most: int) -> tuple[int, int, int]:
+    """How many tiles there are, and how many places of a group, and groups, each has.
+
+    There are as few places beyond the end as can be. A tile has fewer than there are threads
+    (`most` is half of that): then each thread reads the activations that it needs itself, and
+    waits for no other.
+    """
+    found = []
+    for size in (most, most // 2, most // 4):
+        of_group = min(_power(places), size)
+        several = min(_power(n_groups), size // of_group)
+        n_tiles = -(-n_groups // several) * -(-places // of_group)
+        found.append((n_tiles * several * of_group, n_tiles, of_group, several))
+    return min(found)[1:]
+
+
+def _wide(weight: QTensor) -> int:
+    """Rows that a program goes along: fewer where a GPU would not be busy else."""
+    wide = LANES
+    while wide > _LEAST_WIDE and weight.shape[0] // wide < _PROGRAMS * _processors(weight.device):
+        wide //= 2
+    return wide
+
+
+@cache
+def _processors(device: torch.device) -> int:
+    if device.type != "cuda":  # where the kernel is interpreted
+        return 1
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def _spans(weight: QTensor, wide: int) -> Iterator[tuple[int, int, int, dict[str, int]]]:
+    """First and last row, programs, and how the rows of a program lie: of full panels, and of the
+    narrower last one."""
+    n_rows = weight.shape[0]
+    if not weight.panels:
+        yield 0, n_rows, -(-n_rows // wide), {"lanes": wide, "wide": wide, "parts": 1}
+        return
+    full = n_rows // LANES * LANES
+    if full:
+        yield 0, full, full // wide, {"lanes": LANES, "wide": wide, "parts": LANES // wide}
+    if rest := n_rows - full:
+        yield full, n_rows, 1, {"lanes": rest, "wide": _power(rest), "parts": 1}
+
+
+def _power(count: int) -> int:
+    """The least power of two that is no less."""
+    return 1 << (count - 1).bit_length()
+
+
+def _table_of(weight: QTensor) -> Tensor | None:
+    """The number of each code, fp32; None where codes are integers."""
+    grid = weight.grid
+    if isinstance(grid, FloatGrid):
+        return _table(grid.format, grid.values, weight.device)
+    if isinstance(grid, Codebook):
+        return _table(grid.format, grid.format.levels, weight.device)
+    return None
+
+
+_TABLES: dict[tuple[Format, torch.device], Tensor] = {}
+"""Never given up, as CUDA graphs go on reading them; there are no more than there are grids."""
+
+
+def _table(format: Format, values: tuple[float, ...], device: torch.device) -> Tensor:
+    if (format, device) not in _TABLES:
+        with torch.inference_mode(False):
+            _TABLES[format, device] = torch.tensor(values, dtype=torch.float32, device=device)
+    return _TABLES[format, device]
