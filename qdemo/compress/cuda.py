@@ -1,8 +1,9 @@
-"""Products of few rows of activations with quantized weights on a GPU, by one Triton kernel.
+"""Products of activations with quantized weights on a GPU, by kernels written for Triton.
 
-The weights are read as they lie and become floats in registers, so a product takes little more than
-reading their bytes does. (torch's own kernel for 4 bits wants them in another order, with scales in
-bf16: a second copy, which no footprint would count.)
+Of few activations the weights are read as they lie and become floats in registers, so a product
+takes little more than reading their bytes does. (torch's own kernel for 4 bits wants them in
+another order, with scales in bf16: a second copy, which no footprint would count.) For many, a
+block of them at a time is made floats.
 
 No kernel is taken on trust. Before it is first used on a device it multiplies a small weight; where
 it raises there, or does not give the product of the dequantized weight, that device goes torch's
@@ -27,8 +28,8 @@ from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
 ROWS = 16
-"""Rows of activations up to which the kernel is used. Each of them reads the weights, from the
-second on out of the cache; above, the weights are made floats once, and torch multiplies."""
+"""Rows of activations up to which a kernel multiplies. Each of them reads the weights, from the
+second on out of the cache; above, another makes the weights floats once, and torch multiplies."""
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 """Of activations."""
@@ -48,10 +49,10 @@ def product(x: Tensor, weight: QTensor) -> Tensor | None:
     if launch is None or x.dtype not in DTYPES:
         return None
     n_x = launch.count(x)
-    if not 0 < n_x <= ROWS or not (trial := launch.trial(x.dtype)).works:
+    if not n_x or not (trial := launch.trial(x.dtype)).works:
         return None
     try:
-        return launch.run(x, n_x)
+        return launch.run(x, n_x) if n_x <= ROWS else _by_floats(x, launch)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -59,6 +60,15 @@ def product(x: Tensor, weight: QTensor) -> Tensor | None:
             raise
         trial.fail(error)
         return None
+
+
+def _by_floats(x: Tensor, launch: Launch) -> Tensor:
+    """x · Ŵᵀ of many rows: by torch, with a block of the weights made floats at a time."""
+    flat = x.flatten(0, -2)
+    out = x.new_empty(len(flat), launch.shape[0])
+    for rows, floats in launch.pieces(x.dtype):
+        torch.mm(flat, floats.t(), out=out[:, rows])
+    return out.view(*x.shape[:-1], launch.shape[0])
 
 
 def is_used(weight: QTensor, dtype: torch.dtype) -> bool:
@@ -110,16 +120,20 @@ class _Trial:
         _LOGGER.warning("products of %s and %s on %s go torch's general way: %.300s", *told)
 
     def _multiply(self, small: QTensor) -> None:
-        """Twice, as it is compiled the first time."""
-        device, length = self.kind.device, small.shape[1]
+        """Twice, as the kernel is compiled the first time."""
+        device, length, info = self.kind.device, small.shape[1], torch.finfo(self.kind.dtype)
         x = torch.arange(2 * length, dtype=torch.float32).sin().view(2, length).to(self.kind.dtype)
-        exact, w = x.double(), small.dequantize(torch.float64).t()
-        bound = 8 * torch.finfo(x.dtype).eps * (exact.abs() @ w.abs())
+        exact, w = x.double(), small.dequantize(torch.float64)
+        bound = 8 * info.eps * (exact.abs() @ w.t().abs())
         launch, x = Launch(small.to(device), self.kind.wide), x.to(device)
         for _ in range(2):
             ours = launch.run(x, 2).cpu().double()
-            if not ((ours - exact @ w).abs() <= bound).all():
+            if not ((ours - exact @ w.t()).abs() <= bound).all():
                 raise ArithmeticError(say("the product is not that of the dequantized weight"))
+        for rows, floats in launch.pieces(x.dtype):
+            apart = (floats.cpu().double() - w[rows]).abs()
+            if not (apart <= info.eps * w[rows].abs().clamp_min(info.tiny)).all():
+                raise ArithmeticError(say("the floats are not those of the dequantized weight"))
 
 
 _TRIALS: dict[_Kind, _Trial] = {}

@@ -1,10 +1,11 @@
-"""The product of one row of activations with quantized weights as they lie, written for Triton.
+"""Products of a row of activations with quantized weights as they lie, and these weights as floats,
+written for Triton.
 
 A program takes some rows of weights that lie beside each other and goes along them, `several`
 groups at once and `step` numbers of each. Every number is unpacked, decoded and scaled in
 registers, and its product with its activation is added up in fp32, in as many sums as there are
 places at once. A place is `unit` numbers, which are those of whole bytes, so that each byte is read
-once. What tells one grid from another are constants: there is one kernel.
+once. What tells one grid from another are constants: there is one kernel for all.
 
 Importing this imports Triton, which comes with torch's builds for CUDA; `cuda` does it when a
 weight is first multiplied on a GPU. Nothing here looks at what it is given: `cuda` does.
@@ -16,24 +17,27 @@ import triton
 import triton.language as tl
 
 _MAGIC = tl.constexpr(0x4B000000)
-"""The bits of the float 2²³, whose last ones count by one: with a code there it is 2²³ + code."""
+_AT_ZERO = tl.constexpr(float(1 << 23))
+"""A float of these bits counts by ones in its last: with a code there it is 2²³ + code."""
 
 
 @triton.jit(do_not_specialize=["n_x"])
 def multiply(
     x, codes, scale, zero_point, table, out,
-    n_x, n_rows, x_row, x_column, scale_row, scale_column, zero_row, zero_column, first, last,
-    length: tl.constexpr, n_groups: tl.constexpr, group: tl.constexpr,
+    n_x, n_rows, x_row, x_column, length, n_groups, group,
+    scale_row, scale_column, zero_row, zero_column, first, last,
     bits: tl.constexpr, offset: tl.constexpr, has_table: tl.constexpr, has_zero: tl.constexpr,
     lanes: tl.constexpr, wide: tl.constexpr, parts: tl.constexpr,
-    unit: tl.constexpr, step: tl.constexpr, several: tl.constexpr, ahead: tl.constexpr,
+    unit: tl.constexpr, step: tl.constexpr, several: tl.constexpr,
+    per_group: tl.constexpr, ahead: tl.constexpr, is_even: tl.constexpr,
 ):  # fmt: skip
     """out[m, first … last] = Σ x[m, k] · scale · (decoded code − zero point), by row of weights.
 
     Below 8 bits the codes are `numerics.packing`'s panels of `lanes` rows, else a byte each, row by
     row; `offset` is taken from them, or they are places in `table`. A panel is divided into `parts`
     of `wide` lanes, each a program's. What is called `_row` and `_column` is how far numbers of the
-    same tensor lie apart. The grid is (n_x · ⌈(last − first) / lanes⌉ · parts,).
+    same tensor lie apart. Where it `is_even`, no place is beyond an end. The grid is
+    (n_x · ⌈(last − first) / lanes⌉ · parts,).
     """
     m = tl.program_id(0) % n_x
     part = tl.program_id(0) // n_x
@@ -41,21 +45,21 @@ def multiply(
     beside = part % parts * wide + tl.arange(0, wide)
     lane = beside[None, None, :]
     row = begin + lane
-    is_row = (lane < lanes) & (row < last)
+    is_row = (lane < lanes) & (row < last) | is_even
     of_several = tl.arange(0, several)[:, None, None]
     of_step = tl.arange(0, step // unit)[None, :, None] * unit
     sums = tl.zeros([several, step // unit, wide], tl.float32)
-    per_group: tl.constexpr = (group + step - 1) // step
-    n_tiles: tl.constexpr = (n_groups + several - 1) // several * per_group
+    n_tiles = (group + step - 1) // step
+    if per_group:
+        n_tiles = (n_groups + several - 1) // several * per_group
     for tile in range(0, n_tiles, ahead):
         held, scales, zeros = (), (), ()
         for j in tl.static_range(ahead):
-            g = (tile + j) // per_group * several + of_several
-            within = (tile + j) % per_group * step + of_step
-            here = is_row & (g < n_groups)
+            g, within = _place(tile + j, of_several, of_step, step, several, per_group)
+            here = is_row & (g < n_groups) | is_even
             held += (
                 _bytes(codes, n_rows, length, begin, lane, g * group + within,
-                       here & (within < group), bits, lanes, unit),
+                       here & (within < group) | is_even, bits, lanes, unit, is_even),
             )  # fmt: skip
             place = row * scale_row + g.to(tl.int64) * scale_column
             scales += (tl.load(scale + place, mask=here, other=0.0),)
@@ -65,32 +69,80 @@ def multiply(
         # All of that is under way before the first is used.
         tl.debug_barrier()
         for j in tl.static_range(ahead):
-            g = (tile + j) // per_group * several + of_several
-            within = (tile + j) % per_group * step + of_step
-            zero = 0.0 if has_table else 8388608.0 + offset
+            g, within = _place(tile + j, of_several, of_step, step, several, per_group)
+            zero = 0.0 if has_table else _AT_ZERO + offset
             if has_zero:
                 zero += zeros[j].to(tl.float32)
             for i in tl.static_range(unit):
-                is_x = (g < n_groups) & (within + i < group)
+                is_x = (g < n_groups) & (within + i < group) | is_even
                 k = (g * group + within + i).to(tl.int64)
                 own = tl.load(x + m * x_row + k * x_column, mask=is_x, other=0.0)
                 number = _number(held[j], g * group + within, i, bits, unit)
-                if bits == 8 and offset:  # signed: counted from its least
-                    number = number ^ offset
-                if has_table:
-                    value = tl.load(table + number)
-                else:
-                    value = (number | _MAGIC).to(tl.float32, bitcast=True)
-                sums += own.to(tl.float32) * ((value - zero) * scales[j])
+                value = _decoded(number, table, bits, offset, has_table) - zero
+                sums += own.to(tl.float32) * (value * scales[j])
     total = tl.sum(tl.sum(sums, 1), 0)
     to = out + m.to(tl.int64) * n_rows + begin + beside
     tl.store(to, total.to(out.dtype.element_ty), mask=(beside < lanes) & (begin + beside < last))
 
 
 @triton.jit
+def dequantize(
+    codes, scale, zero_point, table, out,
+    n_rows, length, n_groups, group,
+    scale_row, scale_column, zero_row, zero_column, first, last,
+    bits: tl.constexpr, offset: tl.constexpr, has_table: tl.constexpr, has_zero: tl.constexpr,
+    lanes: tl.constexpr, wide: tl.constexpr, parts: tl.constexpr,
+    unit: tl.constexpr, step: tl.constexpr, several: tl.constexpr,
+    per_group: tl.constexpr, ahead: tl.constexpr, is_even: tl.constexpr,
+):  # fmt: skip
+    """out[row − first, k] = scale · (decoded code − zero point), of rows first … last.
+
+    All is as for `multiply`, but the grid: (⌈(last − first) / lanes⌉ · parts, tiles of a row).
+    """
+    part = tl.program_id(0)
+    begin = first + (part // parts).to(tl.int64) * lanes
+    lane = (part % parts * wide + tl.arange(0, wide))[None, None, :]
+    row = begin + lane
+    of_several = tl.arange(0, several)[:, None, None]
+    of_step = tl.arange(0, step // unit)[None, :, None] * unit
+    g, within = _place(tl.program_id(1), of_several, of_step, step, several, per_group)
+    here = (lane < lanes) & (row < last) & (g < n_groups) | is_even
+    is_first = here & (within < group) | is_even
+    at = g * group + within
+    held = _bytes(codes, n_rows, length, begin, lane, at, is_first, bits, lanes, unit, is_even)
+    place = row * scale_row + g.to(tl.int64) * scale_column
+    of_row = tl.load(scale + place, mask=here, other=0.0)
+    zero = 0.0 if has_table else _AT_ZERO + offset
+    if has_zero:
+        place = row * zero_row + g.to(tl.int64) * zero_column
+        zero += tl.load(zero_point + place, mask=here, other=0).to(tl.float32)
+    for i in tl.static_range(unit):
+        value = _decoded(_number(held, at, i, bits, unit), table, bits, offset, has_table) - zero
+        to = out + (row - first) * length + at + i
+        is_there = here & (within + i < group) | is_even
+        tl.store(to, (value * of_row).to(out.dtype.element_ty), mask=is_there)
+
+
+@triton.jit
+def _place(
+    tile, of_several, of_step,
+    step: tl.constexpr, several: tl.constexpr, per_group: tl.constexpr,
+):  # fmt: skip
+    """Which groups a tile is of, and the first number of each place within its group. A group has
+    `per_group` tiles, or, where that is 0, the row has but one group."""
+    if per_group:
+        g = tile // per_group * several + of_several
+        within = tile % per_group * step + of_step
+    else:
+        g = of_several
+        within = tile * step + of_step
+    return g, within
+
+
+@triton.jit
 def _bytes(
-    codes, n_rows, length: tl.constexpr, begin, lane, at, here,
-    bits: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr,
+    codes, n_rows, length, begin, lane, at, here,
+    bits: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr, is_even: tl.constexpr,
 ):  # fmt: skip
     """All bytes in which numbers at … at + unit of each row are, plane by plane."""
     found = ()
@@ -99,29 +151,35 @@ def _bytes(
         found += (tl.load(codes + (begin + lane) * length + at, mask=here, other=0),)
     elif bits & 4:
         n_bytes = (length + 1) // 2
-        found += _of_plane(plane + begin * n_bytes + lane, at, here, 4, lanes, unit, n_bytes)
+        found += _of_plane(
+            plane + begin * n_bytes + lane, at, here, n_bytes, 4, lanes, unit, is_even
+        )
         plane += n_rows.to(tl.int64) * n_bytes
     if bits & 2:
         n_bytes = (length + 3) // 4
-        found += _of_plane(plane + begin * n_bytes + lane, at, here, 2, lanes, unit, n_bytes)
+        found += _of_plane(
+            plane + begin * n_bytes + lane, at, here, n_bytes, 2, lanes, unit, is_even
+        )
         plane += n_rows.to(tl.int64) * n_bytes
     if bits & 1:
         n_bytes = (length + 7) // 8
-        found += _of_plane(plane + begin * n_bytes + lane, at, here, 1, lanes, unit, n_bytes)
+        found += _of_plane(
+            plane + begin * n_bytes + lane, at, here, n_bytes, 1, lanes, unit, is_even
+        )
     return found
 
 
 @triton.jit
 def _of_plane(
-    panel, at, here,
-    width: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr, n_bytes: tl.constexpr,
+    panel, at, here, n_bytes,
+    width: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr, is_even: tl.constexpr,
 ):  # fmt: skip
     """Those of one plane, of a panel whose rows have `n_bytes` each."""
     per_byte: tl.constexpr = 8 // width
     found = ()
     for i in tl.static_range(0, unit, per_byte if unit % per_byte == 0 else 1):
         byte = at // per_byte + i // per_byte if unit % per_byte == 0 else (at + i) // per_byte
-        found += (tl.load(panel + byte * lanes, mask=here & (byte < n_bytes), other=0),)
+        found += (tl.load(panel + byte * lanes, mask=here & (byte < n_bytes) | is_even, other=0),)
     return found
 
 
@@ -140,6 +198,15 @@ def _number(held, at, i: tl.constexpr, bits: tl.constexpr, unit: tl.constexpr):
     if bits & 1:
         number = number | _of_byte(held, fours + twos, at, i, 1, unit) << (bits & 6)
     return number
+
+
+@triton.jit
+def _decoded(number, table, bits: tl.constexpr, offset: tl.constexpr, has_table: tl.constexpr):
+    """What a number stands for; where there is no table, that and `_AT_ZERO` + offset."""
+    if bits == 8 and offset:  # signed: counted from its least
+        number = number ^ offset
+    ready = (number | _MAGIC).to(tl.float32, bitcast=True)
+    return tl.load(table + number) if has_table else ready
 
 
 @triton.jit

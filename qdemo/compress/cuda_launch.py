@@ -6,8 +6,9 @@ many rows a program goes along, and how much of them at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache, partial
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -22,13 +23,13 @@ from qdemo.spec.formats import Format
 from qdemo.spec.messages import say
 
 # Of what was tried on an H200, with rows of 1280 and 3584 numbers:
-_WARPS, _AHEAD = 4, 8  # of a program, and tiles that are read before the first of them is used
-_WARPS_OF_BYTES, _AHEAD_OF_BYTES = 8, 10  # where a number is a byte
-_LEAST_WIDE, _PROGRAMS = 4, 8  # rows of a program, and programs for each processor
+_WARPS, _WARPS_OF_BYTES = 4, 8  # of a program, where a number is bits of a byte, and all of it
+_AHEAD = 14  # tiles that are read before the first of them is used
+_LEAST_WIDE, _PROGRAMS = 4, 2  # rows of a program, and programs for each processor
 _ROLES = {"codes", "scale", "zero_point"}
 
-_Ready = Sequence[tuple[Any, tuple[int, ...]]]
-"""What starts each run of a product, and the last of what it is given."""
+_BLOCK = 1 << 24  # weights that are floats at a time
+_MOST_READY = 256  # compiled for activations of so many kinds; no model has as many
 
 
 def is_known(weight: QTensor) -> bool:
@@ -60,16 +61,24 @@ class Launch:
         # What the kernel does not read is any pointer.
         codes, table = codes.view(torch.uint8), weight.scale if table is None else table
         self.held = (codes, weight.scale, zero_point, table)
-        self.apart = (*_strides(weight.scale), *_strides(zero_point))
+        group = weight.shape[1] // weight.n_groups
+        apart = (*_strides(weight.scale), *_strides(zero_point))
+        self.sizes = (weight.shape[1], weight.n_groups, group, *apart)
         self.wide = wide or _wide(weight)
         self.is_turned = weight.scale.ndim == 2 and weight.scale.stride(0) == 1
-        known = _constants(weight)
+        self.n_tiles, known = _constants(weight)
+        is_even = _is_even(weight, self.n_tiles, known)
         # Ready for each token: first and last row, programs, and what their kernel is compiled for.
         self.runs = [
-            (first, last, programs, {**known, **beside})
+            (
+                first,
+                last,
+                programs,
+                {**known, **beside, "is_even": is_even and (last - first) % beside["wide"] == 0},
+            )
             for first, last, programs, beside in _spans(weight, self.wide)
         ]
-        self._ready: dict[tuple[object, ...], _Ready] = {}
+        self._ready: dict[tuple[object, ...], tuple[Any, tuple[int, ...]]] = {}
 
     def count(self, x: Tensor) -> int:
         """How many rows of activations x has.
@@ -92,46 +101,58 @@ class Launch:
         return x.numel() // length if length else 0
 
     def run(self, x: Tensor, n_x: int) -> Tensor:
-        """x · Ŵᵀ of what fits, of `n_x` rows, which starts the kernel."""
+        """x · Ŵᵀ of what fits, of `n_x` rows, by the kernel."""
         out = x.new_empty(*x.shape[:-1], self.shape[0])
         row, column = self.shape[1], 1
         if not x.is_contiguous():
             x = x.flatten(0, -2) if x.ndim > 1 else x[None]
             row, column = x.stride()
-        sizes = (n_x, self.shape[0], row, column, *self.apart)
-        if x.is_cuda and x.get_device() != torch.cuda.current_device():
-            with torch.cuda.device_of(x):
-                self._start(x, out, sizes)
-        else:  # mostly, and to see to the device takes a tenth of the call
-            self._start(x, out, sizes)
+        for first, last, programs, constants in self.runs:
+            known = (first, x.dtype, n_x, row, column, x.data_ptr() % 16)
+            given = (x, *self.held, out, n_x, self.shape[0], row, column, *self.sizes, first, last)
+            self._start("multiply", known, (n_x * programs, 1, 1), given, constants)
         return out
 
-    def _start(self, x: Tensor, out: Tensor, sizes: tuple[int, ...]) -> None:
-        """Have Triton compile it for that the first time; to look up what it compiled takes it
-        longer than the product does."""
-        known = (x.dtype, sizes[:4], x.data_ptr() % 16)
-        ready = self._ready.get(known)
-        if ready is None:
-            self._ready[known] = self._compiled(x, out, sizes)
+    def pieces(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and their weights dequantized: as many at a time as a block has room for."""
+        n, length = self.shape
+        height = max(1, _BLOCK // length // LANES) * LANES
+        for begin, end, _, constants in self.runs:
+            for first in range(begin, end, height):
+                last = min(first + height, end)
+                out = torch.empty(last - first, length, dtype=dtype, device=self.device)
+                programs = -(-(last - first) // constants["lanes"]) * constants["parts"]
+                given = (*self.held, out, n, *self.sizes, first, last)
+                grid = (programs, self.n_tiles, 1)
+                self._start("dequantize", (first, dtype), grid, given, constants)
+                yield slice(first, last), out
+
+    def _start(
+        self,
+        name: str,
+        known: tuple[object, ...],
+        grid: tuple[int, int, int],
+        given: tuple[Any, ...],
+        constants: dict[str, int],
+    ) -> None:
+        """Have a kernel compiled for what is `known` the first time: to look up what it compiled
+        takes Triton longer than a product does."""
+        if self.device.type == "cuda" and self.device.index != torch.cuda.current_device():
+            with torch.cuda.device(self.device):
+                self._start(name, known, grid, given, constants)
             return
-        for start, last in ready:
-            start(x, *self.held, out, *sizes, *last)
-
-    def _compiled(self, x: Tensor, out: Tensor, sizes: tuple[int, ...]) -> _Ready:
-        """They were started, and can be again."""
-        from qdemo.compress.cuda_kernel import multiply  # imports Triton, which not all have
-
-        ready: list[tuple[Any, tuple[int, ...]]] = []
-        for first, last, programs, constants in self.runs:
-            grid, given = (sizes[0] * programs, 1, 1), (x, *self.held, out, *sizes, first, last)
-            made = multiply[grid](*given, **constants)
-            names = multiply.arg_names[len(given) :]
-            if made is None:  # interpreted
-                start = partial(multiply[grid], **constants)
-                ready.append((start, (first, last)))
-            else:
-                ready.append((made[grid], (first, last, *(constants[name] for name in names))))
-        return ready
+        if (ready := self._ready.get(known)) is not None:
+            start, rest = ready
+            start(*given, *rest)
+            return
+        # It imports Triton, which not all have.
+        kernel = getattr(import_module("qdemo.compress.cuda_kernel"), name)
+        made = kernel[grid](*given, **constants)
+        if len(self._ready) >= _MOST_READY:
+            self._ready.clear()
+        rest = tuple(constants[name] for name in kernel.arg_names[len(given) :])
+        interpreted = partial(kernel[grid], **constants)
+        self._ready[known] = (interpreted, ()) if made is None else (made[grid], rest)
 
     def _check(self, role: str, held: Tensor, shape: tuple[int, ...]) -> None:
         if tuple(held.shape) != shape or held.device != self.device:
@@ -153,31 +174,35 @@ def _strides(scale: Tensor) -> tuple[int, int]:
     return row, column
 
 
-def _constants(weight: QTensor) -> dict[str, int]:
-    """What the kernel is compiled for, and how it goes along a row."""
+def _constants(weight: QTensor) -> tuple[int, dict[str, int]]:
+    """Tiles of a row, what kernels are compiled for, and how they go along a row."""
     n_groups, bits = weight.n_groups, weight.grid.bits
     group = weight.shape[1] // n_groups
-    warps, ahead = (_WARPS, _AHEAD) if weight.panels else (_WARPS_OF_BYTES, _AHEAD_OF_BYTES)
+    warps = _WARPS if weight.panels else _WARPS_OF_BYTES
     whole = 8 // (bits & -bits)  # numbers that fill bytes of all planes
     # A place must not go beyond its group, unless that ends the row.
     unit = min(whole, group & -group) if n_groups > 1 else whole
     n_tiles, places, several = _tiles(n_groups, -(-group // unit), 16 * warps)
-    return {
-        "length": weight.shape[1],
-        "n_groups": n_groups,
-        "group": group,
+    signed = 128 * (weight.packed.dtype == torch.int8)
+    return n_tiles, {
         "bits": bits,
-        "offset": weight.grid.offset
-        if weight.panels
-        else 128 * (weight.packed.dtype == torch.int8),
+        "offset": weight.grid.offset if weight.panels else signed,
         "has_table": isinstance(weight.grid, FloatGrid | Codebook),
         "has_zero": weight.zero_point is not None,
         "unit": unit,
         "step": places * unit,
         "several": several,
-        "ahead": -(-n_tiles // -(-n_tiles // ahead)),
+        "per_group": -(-group // (places * unit)) if n_groups > 1 else 0,
+        "ahead": _ahead(n_tiles),
         "num_warps": warps,
     }
+
+
+def _is_even(weight: QTensor, n_tiles: int, known: dict[str, int]) -> bool:
+    """Whether tiles end where rows do."""
+    group = weight.shape[1] // weight.n_groups
+    ends = (group % known["step"], weight.n_groups % known["several"], n_tiles % known["ahead"])
+    return not any(ends)
 
 
 def _tiles(n_groups: int, places: int, most: int) -> tuple[int, int, int]:
@@ -194,6 +219,12 @@ def _tiles(n_groups: int, places: int, most: int) -> tuple[int, int, int]:
         n_tiles = -(-n_groups // several) * -(-places // of_group)
         found.append((n_tiles * several * of_group, n_tiles, of_group, several))
     return min(found)[1:]
+
+
+def _ahead(n_tiles: int) -> int:
+    """How many of so many tiles are read ahead: so that none is beyond the last, if possible."""
+    even = [count for count in range(_AHEAD // 2, _AHEAD + 1) if n_tiles % count == 0]
+    return max(even, default=-(-n_tiles // -(-n_tiles // _AHEAD)))
 
 
 def _wide(weight: QTensor) -> int:

@@ -1,4 +1,4 @@
-"""The whole on a GPU, checked against the CPU and timed: python -m tests.bench.gpu [--device cuda]
+"""The whole on a GPU, checked against the CPU and timed: python -m tests.bench.gpu [part …]
 
 In order: the numerics bit for bit, the kernels, the embedded models in every format, their captured
 steps, the compare command, and milliseconds a token beside transformers and other libraries on a
@@ -152,25 +152,41 @@ def _command(checks, device):
             checks.check(told["results"][1]["device"].startswith(device), "the card's device")
 
 
+STEPS = {
+    "numerics": numerics,
+    "products": gpu_steps.products,
+    "models": models,
+    "steps": gpu_steps.steps,
+    "whole": whole,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu", description=__doc__)
+    parser.add_argument("part", nargs="*", choices=[*STEPS, "lines", []], help="all unless named")
     parser.add_argument("--device", default="cuda", choices=("cpu", "cuda", "mps"))
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     start, checks = time.monotonic(), Checks()
     device = str(devices.chosen(asked.device))
-    for step in (numerics, gpu_steps.products, models, gpu_steps.steps, whole):
-        step(checks, device)
-        print(f"{step.__name__}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-    small = FLAN if torch.device(device).type == "cpu" else None
-    lines = gpu_steps.lines(device, asked.rounds, small)
-    print(as_markdown(lines), "\n")
-    for told, is_reached in gpu_steps.reached(lines) if small is None else ():
-        print(f"- {told}: {'reached' if is_reached else 'not reached'}")
+    for name in asked.part or (*STEPS, "lines"):
+        if name == "lines":
+            lines(device, asked.rounds)
+        else:
+            STEPS[name](checks, device)
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
     print(f"\n{devices.described(torch.device(device))}, torch {torch.__version__}")
     print(f"{checks.passed} checks passed, {len(checks.failed)} failed")
-    print(f"{time.monotonic() - start:.0f} s in all", file=sys.stderr)
     return 1 if checks.failed else 0
+
+
+def lines(device, rounds):
+    """Print what a token takes, and which goals are reached."""
+    small = FLAN if torch.device(device).type == "cpu" else None
+    found = gpu_steps.lines(device, rounds, small)
+    print(as_markdown(found), "\n")
+    for told, is_reached in gpu_steps.reached(found) if small is None else ():
+        print(f"- {told}: {'reached' if is_reached else 'not reached'}")
 
 
 if __name__ == "__main__":

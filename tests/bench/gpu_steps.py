@@ -8,7 +8,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.initialization import no_init_weights
 
 import qdemo
-from qdemo.compress import cuda, kernels
+from qdemo.compress import cuda, cuda_launch, kernels
 from qdemo.models import captured
 from qdemo.models.availability import get_entry
 from qdemo.models.families.base import Prompt
@@ -50,10 +50,13 @@ def products(checks, device):
                 weight = qdemo.quantize_tensor(
                     torch.randn(n_rows, length), qdemo.Scheme.parse(text)
                 )
-                exact, weight = weight.dequantize(torch.float64).t(), weight.to(device)
+                exact, floats = weight.dequantize(torch.float64).t(), weight.dequantize(dtype)
+                weight = weight.to(device)
                 what = f"{text} {dtype} ({n_rows}, {length})"
                 if on_gpu:
                     checks.check(cuda.is_used(weight, dtype), f"{what}: the kernel is not used")
+                    found = [part.cpu() for _, part in cuda_launch.Launch(weight).pieces(dtype)]
+                    checks.check(torch.equal(torch.cat(found), floats), f"{what}: other floats")
                 for rows in (1, 3, cuda.ROWS, cuda.ROWS + 1):
                     # Every second of wider rows, so that the last ones lie apart.
                     x = torch.randn(rows, 2 * length).to(dtype)[:, ::2]

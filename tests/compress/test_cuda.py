@@ -18,6 +18,7 @@ import torch
 
 from qdemo import Scheme, quantize_tensor
 from qdemo.compress import cuda, cuda_launch
+from qdemo.compress.modules import QWeight
 from qdemo.spec.formats import GRIDS
 from tests.compress.test_kernels import assert_is_the_product
 
@@ -82,8 +83,33 @@ def assert_multiplies(x, weight):
 @pytest.mark.parametrize("text", EVERY)
 def test_the_product_is_that_of_the_dequantized_weight(text):
     length = 72 if "g24" in text else 96
+    weight = weights(text, 35, length)
+    for held in (weight, QWeight(weight).tensor(torch.float32)):  # as it is made, and in a layer
+        for dtype in cuda.DTYPES:
+            assert_multiplies(activations(2, length, dtype), held)
+
+
+@needs_triton
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("text", EVERY)
+def test_the_floats_are_those_of_the_dequantized_weight(text, monkeypatch):
+    monkeypatch.setattr(cuda_launch, "_BLOCK", 16 * 96)  # a panel at a time
+    length = 72 if "g24" in text else 96
+    weight = weights(text, 35, length)
     for dtype in cuda.DTYPES:
-        assert_multiplies(activations(2, length, dtype), weights(text, 35, length))
+        found = list(cuda_launch.Launch(weight).pieces(dtype))
+        ours = torch.cat([floats for _, floats in found]).double()
+        wanted = weight.dequantize(torch.float64)
+        if dtype == torch.float32:
+            wanted = weight.dequantize().double()
+            assert torch.equal(ours, wanted)
+        # The interpreter cuts off what a GPU rounds.
+        info = torch.finfo(dtype)
+        assert ((ours - wanted).abs() <= info.eps * wanted.abs().clamp_min(info.tiny)).all()
+        assert [rows.stop for rows, _ in found] == [16, 32, 35]
+    many = activations(cuda.ROWS + 1, length)
+    assert_multiplies(many, weight)
+    assert_multiplies(many.view(1, cuda.ROWS + 1, length), weight)
 
 
 @needs_triton
@@ -166,6 +192,21 @@ def test_it_compiles_for_gpus_that_are_not_here(capability):
     assert "int7-g32-affine" in ran.stdout
 
 
+@pytest.mark.usefixtures("untried")
+def test_floats_that_are_wrong_are_not_used(monkeypatch, caplog):
+    Kernel(monkeypatch)
+    right = cuda_launch.Launch.pieces
+
+    def pieces(launch, dtype):
+        for rows, floats in right(launch, dtype):
+            floats[-1, -1] += 1
+            yield rows, floats
+
+    monkeypatch.setattr(cuda_launch.Launch, "pieces", pieces)
+    assert cuda.product(activations(40, 64), weights("int8", 20, 64)) is None
+    assert "the floats are not those" in caplog.text
+
+
 def general(x, weight):
     """A stand-in for the kernel that is right."""
     return (x.double() @ weight.dequantize(torch.float64).t()).to(x.dtype)
@@ -185,8 +226,12 @@ class Kernel:
             self.runs += 1
             return wrong(general(x, launch.held))
 
+        def pieces(launch, dtype):
+            yield slice(0, launch.shape[0]), launch.held.dequantize(dtype)
+
         monkeypatch.setattr(cuda_launch.Launch, "__init__", init)
         monkeypatch.setattr(cuda_launch.Launch, "run", run)
+        monkeypatch.setattr(cuda_launch.Launch, "pieces", pieces)
 
 
 def raising(out):
@@ -259,7 +304,7 @@ def test_memory_that_is_short_is_no_fault_of_the_kernel(monkeypatch):
 def test_what_it_is_not_for(monkeypatch):
     kernel = Kernel(monkeypatch)
     weight = weights("int8", 20, 64)
-    for x in (activations(cuda.ROWS + 1, 64), activations(0, 64), activations(1, 64).double()):
+    for x in (activations(0, 64), activations(1, 64).double()):
         assert cuda.product(x, weight) is None
     for text in ("int8-axis1", "int4-axis1-g5"):
         assert cuda.product(activations(1, 64), weights(text, 20, 64)) is None
