@@ -91,7 +91,7 @@ class _InPanels(Product):
         found = self.over_groups(sums, scales, count, lanes, CHAIN * tile.sums)
         for r in range(tile.rows):
             for p, first in enumerate(firsts):
-                self.put(found[r * len(panels) + p], self.row(m, r), first)
+                self.put(self.in_fp32(found[r * len(panels) + p]), self.row(m, r), first)
 
 
 class _InRows(Product):
@@ -108,14 +108,19 @@ class _InRows(Product):
         count = tile.weights * tile.rows
 
         def scales(g: Value) -> list[Value]:
-            return [self.e.splat(self.w.scale(g, row, 1)) for row in rows]
+            return [self.e.splat(self.w.scale(g, row, 1), LANES // 2) for row in rows]
 
         sums = self._sums(rows, places, m, tile)
         found = self.over_groups(sums, scales, count, LANES, LANES * CHAIN * tile.sums)
         for r in range(tile.rows):
             own = found[r * tile.weights : (r + 1) * tile.weights]
-            whole = self._in_lanes([self.e.sum(one) for one in own])
+            whole = self._in_lanes([self.in_fp32(self.e.sum(one)) for one in own])
             self.put(self._in_units(whole, self.row(m, r)), self.row(m, r), n)
+
+    def halved(self, value: Value) -> Value:
+        """Half of the lanes beside the other: as fp64 they need twice the registers."""
+        low, high = (self.e.lanes(value, range(i, i + LANES // 2)) for i in (0, LANES // 2))
+        return self.b.fadd(low, high)
 
     def _in_units(self, value: Value, m: Value) -> Value:
         """Results for row m of x; here they are what they are."""

@@ -1,7 +1,8 @@
 """What products of a few rows of floats and quantized weights share, however these lie.
 
-Products of a group add up without its scale, `CHAIN` of them at a time, whose sums are added up and
-scaled: so the rounding errors of long rows stay small, and few come after a loud activation.
+Products of a group add up without its scale, `CHAIN` of them at a time, `STRETCH` such sums at a
+time, which are scaled and added up in fp64: so long rows lose no more than short ones, and what
+comes after a loud activation is rounded to its digits a few times only.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qdemo.loops.codes import Weights, narrowed
-from qdemo.loops.emit import F16, F32, I32, I64, POINTER, Value, i64, of, vector
+from qdemo.loops.emit import F16, F32, F64, I32, I64, POINTER, Value, i64, of, vector
 from qdemo.loops.machine import Kind, takes_fp16
 
 CHAIN = 16
 """Products that a lane adds up before their sum is added to others."""
+
+STRETCH = 8
+"""Sums that are added up in fp32 before they are in fp64, which takes twice the registers."""
 
 
 @dataclass(frozen=True)
@@ -118,25 +122,42 @@ class Product:
         lanes: int,
         block: int,
     ) -> list[Value]:
-        """`count` sums over whole rows of weights. Those of group g between two places come from
-        `sums`, one `block` after the other; `scales` gives what they are multiplied with, again and
-        again for each row of x."""
-        nothing = [of(vector(F32, lanes), 0.0)] * count
+        """`count` sums over whole rows of weights, fp64, a row a lane, or all lanes one. Those of
+        group g between two places come from `sums`, one `block` after the other; `scales` gives
+        what they are multiplied with, again and again for each row of x."""
+        none = [of(vector(F32, lanes), 0.0)] * count
 
         def group(g: Value, total: list[Value]) -> list[Value]:
             start = self.b.mul(g, self.w.group)
             end = self.b.add(start, self.w.group)
+            by = [self._wide(scale) for scale in scales(g)]
 
             def part(k: Value, so_far: list[Value]) -> list[Value]:
                 found = sums(g, k, self.e.least(self.b.add(k, i64(block)), end))
                 return [self.b.fadd(a, c) for a, c in zip(so_far, found, strict=True)]
 
-            by = scales(g)
-            whole = self.e.loop(start, end, block, part, nothing)
-            return [self.e.multiply_add(one, by[i % len(by)], so_far)
-                    for i, (one, so_far) in enumerate(zip(whole, total, strict=True))]  # fmt: skip
+            def stretch(k: Value, total: list[Value]) -> list[Value]:
+                stop = self.e.least(self.b.add(k, i64(STRETCH * block)), end)
+                whole = self.e.loop(k, stop, block, part, none)
+                found = (self._wide(self.halved(one)) for one in whole)
+                terms = zip(found, by * (count // len(by)), total, strict=True)
+                return [self.e.multiply_add(*each) for each in terms]
 
-        return self.e.loop(i64(0), self.n_groups, 1, group, nothing)
+            return self.e.loop(start, end, STRETCH * block, stretch, total)
+
+        like = self._wide(self.halved(none[0]))
+        return self.e.loop(i64(0), self.n_groups, 1, group, [of(like.type, 0.0)] * count)
+
+    def halved(self, value: Value) -> Value:
+        """The same sum in fewer lanes, where they are added up in the end."""
+        return value
+
+    def _wide(self, value: Value) -> Value:
+        return self.b.fpext(value, vector(F64, getattr(value.type, "count", 1)))
+
+    def in_fp32(self, value: Value) -> Value:
+        """A sum as it is stored."""
+        return self.b.fptrunc(value, vector(F32, getattr(value.type, "count", 1)))
 
     def folded(self, sums: list[Value], several: int) -> list[Value]:
         """Sums of which `several` each are one."""

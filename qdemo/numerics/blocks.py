@@ -12,6 +12,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from qdemo.numerics.insides import is_watched
 from qdemo.spec.messages import say
 
 TILE = 1 << 18  # values: 1 MiB as fp32, which a core's own cache holds
@@ -156,9 +157,11 @@ def scratch(
     """Memory of this thread, whose next call for the same name, dtype and device overwrites it.
 
     A new large tensor costs more than the product that it is for, since the system has to find and
-    clear every page of it. A CUDA graph gets memory of its own, as it uses that for good.
+    clear every page of it. A CUDA graph gets memory of its own, as it uses that for good, and so
+    does what a dispatch mode makes.
     """
-    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+    is_captured = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    if is_captured or is_watched():
         return torch.empty(shape, dtype=dtype, device=device)
     memory = _OWN.held.get((name, dtype, device))
     if memory is None or len(memory) < prod(shape):

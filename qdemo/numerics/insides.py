@@ -58,7 +58,7 @@ def is_plain(x: Tensor) -> bool:
         and x.layout is torch.strided
         and not x.is_neg()
         and not x._is_zerotensor()
-        and not torch._C._len_torch_dispatch_stack()
+        and not is_watched()
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._get_tracing_state() is None
         and forward_ad._current_level < 0
@@ -66,6 +66,11 @@ def is_plain(x: Tensor) -> bool:
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def is_watched() -> bool:
+    """Whether a dispatch mode makes what is made: perhaps no real tensor, and none to be kept."""
+    return torch._C._len_torch_dispatch_stack() > 0
 
 
 def aligned(x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any
 
 import brotli  # type: ignore[import-untyped]
 
+from qdemo.engine.keeping import Memory
 from qdemo.ui.guard import rewriting
 from qdemo.ui.insides import BUILD, get_route_path
 
@@ -104,6 +105,9 @@ def _loaded(script: str, name: str, before: str = "") -> list[str]:
 _FOLDERS = ("/assets/", "/static/")
 _BY_CONTENT = "/assets/"  # whose names change with what is in them
 _FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
+_MOST = 24 * 2**20
+"""Bytes that are kept, several times what pages need: paths that lead to one file have no end, as
+/assets/./a.js and /assets/././a.js."""
 _TEXT = (b"text/", b"application/javascript", b"image/svg")
 _WAYS: dict[str, Callable[[bytes], bytes]] = {
     "br": partial(brotli.compress, quality=5),  # browsers take it over TLS, and on one machine
@@ -122,7 +126,7 @@ class Kept:
     def __init__(self, app: Any) -> None:
         """Wrap `app`."""
         self._app = app
-        self._kept: dict[tuple[str, str], list[Message]] = {}
+        self._kept = Memory[tuple[str, str], list[Message]](_MOST)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass on what is not a whole file for a browser that takes it compressed."""
@@ -134,7 +138,8 @@ class Kept:
         if answer is None:
             answer = await _answer(self._app, scope, receive)
             if answer[0]["status"] == 200:
-                answer = self._kept[asked] = _compressed(answer, *asked)
+                answer = _compressed(answer, *asked)
+                self._kept.put(asked, answer, len(answer[1]["body"]))
         for message in answer:
             await send(message)
 

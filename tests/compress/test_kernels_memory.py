@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import qdemo
 from qdemo import Scheme, Variant, quantize_tensor, save_quantized
@@ -17,7 +18,7 @@ from qdemo.compress.modules import QWeight
 from qdemo.models.availability import get_entry
 from qdemo.models.decoding import generate, score
 from qdemo.models.loading import load
-from qdemo.numerics import insides
+from qdemo.numerics import blocks, grids, insides
 from tests.compress.test_kernels import DTYPES, SCHEMES, assert_is_the_product
 
 LENGTHS = (2, 7, 24, 32, 33, 48, 64, 96, 100)
@@ -175,3 +176,14 @@ def test_one_scale_for_all_answers_as_the_dequantized_model(text, prompt):
     if apart is not None:  # where two tokens are as likely but for the rounding of bf16
         first, second = wanted[apart].topk(2).values.tolist()
         assert first - second < 0.05 * abs(first)
+
+
+@pytest.mark.parametrize("text", ["int3-g7", "int4-g7", "nf4-g7"])
+def test_what_a_fake_mode_makes_is_not_kept_for_real_tensors(text, monkeypatch):
+    monkeypatch.setattr(blocks, "_OWN", blocks._Own())  # as in a thread that computes first in it
+    grids._table.cache_clear()
+    weight = quantize_tensor(torch.randn(20, 21), Scheme.parse(text))
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        kernels.quantized_linear(mode.from_tensor(torch.randn(2, 21)), weight, None)
+    x = torch.randn(2, 21)
+    assert_is_the_product(kernels.quantized_linear(x, weight, None), x, weight)

@@ -121,6 +121,16 @@ def test_long_rows_lose_little(here):
         assert_near(cpu.times(x, weight), x, weight)
 
 
+@pytest.mark.parametrize("text", ["int8", "int8-g64", "int4", "int4-g8", "int4-g64", "int3-affine"])
+@pytest.mark.parametrize("length", [512, 2048, 8192])
+def test_all_that_comes_after_a_loud_activation_loses_little(text, length, here):
+    weight = weights(text, 48, length)
+    for rows in (1, 8):
+        x = torch.randn(rows, length, generator=torch.Generator().manual_seed(rows))
+        x[:, 3] *= 1e4
+        assert_near(cpu.times(x, weight), x, weight)
+
+
 @pytest.mark.parametrize("text", ["int8", "int8-g64", "int8-tensor"])
 @pytest.mark.parametrize("dtype", list(EPS))
 def test_activations_in_eight_bits_are_exact(text, dtype, here):

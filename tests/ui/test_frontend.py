@@ -90,6 +90,15 @@ def test_all_else_passes_as_it_comes(client, path, headers):
     assert client.asked == [path, path]
 
 
+def test_endless_paths_to_one_file_take_no_more_than_there_is_for_them(client, monkeypatch):
+    monkeypatch.setattr(frontend, "_MOST", 500)  # bytes, of which the file takes 43
+    endless = TestClient(frontend.Kept(client.app._app))
+    paths = ["/assets/" + "%2e/" * i + "a.js" for i in range(50)]
+    for path in (paths[0], *paths, paths[0], paths[0]):
+        assert endless.get(path, headers={"accept-encoding": "gzip"}).text == FILE
+    assert len(client.asked) == len(paths) + 1  # the first one was forgotten, and kept again
+
+
 def test_both_ways_can_be_undone():
     for way, undo in (("br", brotli.decompress), ("gzip", gzip.decompress)):
         assert undo(frontend._WAYS[way](FILE.encode())) == FILE.encode()
