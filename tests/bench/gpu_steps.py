@@ -2,6 +2,7 @@
 parameters. Called by `tests.bench.gpu`."""
 
 import importlib.util
+import time
 
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
@@ -11,13 +12,14 @@ import qdemo
 from qdemo.compress import cuda, cuda_launch, kernels
 from qdemo.models import captured
 from qdemo.models.availability import get_entry
+from qdemo.models.decoding import generate
 from qdemo.models.families.base import Prompt
 from qdemo.models.loading import load
 from qdemo.models.pictures import named_picture
 from tests.bench.models import PROMPT, Subject, subject
 from tests.bench.peers import changed, held, quanto_int8, torchao_int8
 from tests.bench.table import Line
-from tests.bench.timing import interleaved
+from tests.bench.timing import Rounds
 
 GRIDS = (
     "int8", "int8-affine", "int8-tensor", "int4", "int4-g64", "int4-g32-affine", "int3-g64", "int2",
@@ -81,7 +83,7 @@ def steps(checks, device):
             for one in every:
                 picture = named_picture(one) if name == "blip-tiny" else one
                 read = Subject(name, model, loaded.family, loaded.family.encode(picture))
-                usual = step_by_step(read, model, 24)
+                usual = list(step_by_step(read, model, 24))
                 for _ in range(2):
                     ours = read.generate(model, 24)
                     checks.check(ours == usual, f"{name} {text} {one}: other tokens by a graph")
@@ -89,18 +91,18 @@ def steps(checks, device):
                 checks.check(captured.is_captured(model), f"{name} {text}: no CUDA graph")
 
 
+@torch.inference_mode()
 def step_by_step(given, model, count):
-    """The answer without a graph."""
-    with torch.inference_mode():
-        prompt = given.prompt.to(captured.device_of(model))
-        logits, state = given.family.prefill(model, prompt)
-        step = captured._Plain(given.family, model, state)
-        token = logits[-1].argmax()
-        tokens = [int(token)]
-        while len(tokens) < count and tokens[-1] not in prompt.ends:
-            token = step(token).argmax()
-            tokens.append(int(token))
-    return tokens
+    """The tokens of an answer, one by one, without a graph."""
+    prompt = given.prompt.to(captured.device_of(model))
+    logits, state = given.family.prefill(model, prompt)
+    step = captured._Plain(given.family, model, state)
+    token = logits[-1].argmax()
+    for left in reversed(range(count)):
+        yield (said := int(token))
+        if said in prompt.ends or not left:
+            return
+        token = step(token).argmax()
 
 
 def billion(device):
@@ -121,8 +123,9 @@ def billion(device):
 
 
 def lines(device, rounds, small=None):
-    """Milliseconds a token, batch 1: each format step by step and captured, and the peers. `small`
-    is another shape to run, which the billion would take too long for."""
+    """Milliseconds to the first token of an answer and of each later one, batch 1: each format step
+    by step and captured, and the peers. `small` is another shape to run, which the billion would
+    take too long for."""
     given = subject(small) if small else billion(device)
     model = given.model.to(device)
     models = {text: qdemo.Variant.parse(text).build(model) for text in
@@ -131,7 +134,7 @@ def lines(device, rounds, small=None):
     for text, built in models.items():
         name = FIRST if text == "bf16" else f"qdemo {text}"
         ways[name] = lambda m=built: step_by_step(given, m, TOKENS)
-        ways[f"captured {text}"] = lambda m=built: given.generate(m, TOKENS)
+        ways[f"captured {text}"] = lambda m=built: generate(given.family, m, given.prompt, TOKENS)
         holds[name] = holds[f"captured {text}"] = held(built)
     for name, (package, change) in PEERS.items():
         if importlib.util.find_spec(package) is not None:
@@ -139,18 +142,30 @@ def lines(device, rounds, small=None):
             ways[name] = lambda m=peer: step_by_step(given, m, TOKENS)
             holds[name] = held(peer)
     # A GPU's turns don't wait for parallel products of the CPU, so none is taken again for them.
-    found = interleaved(ways, rounds, is_busy=lambda: False)
-    task = f"a token, {given.name}"
-    spreads = {name: found.ratio(name, FIRST) for name in ways}
-    return [
-        Line(task, name, found.median(name) / TOKENS, spread.median, holds[name], spread=spread)
-        for name, spread in spreads.items()
-    ]
+    taken = [{name: _timed(way) for name, way in ways.items()} for _ in range(rounds + 1)][1:]
+    found = []
+    for task, which in ((f"first token, {given.name}", 0), (f"each later one, {given.name}", 1)):
+        turns = Rounds(tuple({name: both[which] for name, both in each.items()} for each in taken))
+        for name in ways:
+            spread = turns.ratio(name, FIRST)
+            line = Line(task, name, turns.median(name), spread.median, holds[name], spread=spread)
+            found.append(line)
+    return found
+
+
+def _timed(way):
+    """Seconds to the first token of an answer, and of each later one."""
+    start = time.perf_counter()
+    tokens = iter(way())
+    next(tokens)
+    first = time.perf_counter()
+    later = sum(1 for _ in tokens)
+    return first - start, (time.perf_counter() - first) / later
 
 
 def reached(lines):
     """A sentence a goal: all is in units of transformers' bf16."""
-    ratio = {line.how: line.ratio for line in lines}
+    ratio = {line.how: line.ratio for line in lines if line.task.startswith("each later")}
     for name, most in GOALS.items():
         yield f"{name}: {ratio[name]:.2f}, goal {most:.2f}", ratio[name] <= most
     for text in ("int8@bf16", "int4-g64@bf16"):
