@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PLACES = 16
 """How many wait for their turn."""
 
-SECONDS_APART, STEADY_S = 0.25, 20
+SECONDS_APART, STEADY_S = 0.25, 15
 """Between two pictures of a text that grows, each half a kilobyte; after so many seconds they come
 less and less often, so that a slow machine sends hardly more of them."""
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from qdemo.views.panels import KL_STEPS
 from tests.browser.steps import ask, choose, traces, wait_until_redrawn
 
 WHOLE = "the whole model"
@@ -44,6 +45,17 @@ def test_each_cell_of_the_ribbon_has_a_name_which_is_shown_over_it_too(page):
     )
     other.hover()
     expect(other.locator("..")).to_have_attribute("title", other.get_attribute("aria-label"))
+
+
+def test_the_colour_of_a_cell_follows_its_kl(page):
+    told = page.locator("#ribbon label").evaluate_all(
+        "all => all.map(label => [label.className, label.firstChild.ariaLabel])"
+    )
+    nats = [float(re.search(r": (\S+) nats", name)[1]) for _, name in told]
+    assert [colour for colour, _ in told] == [
+        f"kl{sum(kl >= step for step in KL_STEPS)}" for kl in nats
+    ]
+    assert len({colour for colour, _ in told}) > 2
 
 
 def test_the_arrow_keys_move_along_the_tokens(page):
