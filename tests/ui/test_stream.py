@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import pytest
@@ -29,9 +30,9 @@ def sent(path=PATH, accepted=b"gzip, br", kind=b"text/event-stream; charset=utf-
 
     scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
     scope["headers"] = [(b"accept-encoding", accepted)] if accepted else []
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(stream.Compressed(app)(scope, None, send))
-    loop.close()
+    call = stream.Compressed(app)(scope, None, send)
+    with ThreadPoolExecutor() as pool:  # this thread may have a loop: the browser's tests leave one
+        pool.submit(asyncio.run, call).result()
     return dict(found[0]["headers"]), [message["body"] for message in found[1:]]
 
 
