@@ -23,8 +23,6 @@ NO_SENTENCES = {
     "Source Sans Pro": "a font",
     "IBM Plex Mono": "a font",
     "img-src 'self' data: blob:": "a header",
-    'element.addEventListener("change", event => qdemo.put("position", event.target.value));':
-        "a script",
     "A picture as the file that was uploaded.": "a docstring",
     "No supported WebSocket library": "uvicorn's, looked for in the log",
     "a request failed: …": "for the log",

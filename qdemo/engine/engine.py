@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 PLACES = 16
 """How many wait for their turn."""
 
-SECONDS_APART = 0.1
-"""Between two pictures of a text that grows: more often, and a browser only lags behind."""
+SECONDS_APART, STEADY_S = 0.25, 15
+"""Between two pictures of a text that grows, each half a kilobyte; after so many seconds they come
+less and less often, so that a slow machine sends hardly more of them."""
 
 
 class Engine(Shelf):
@@ -253,16 +254,15 @@ def _per_model(done: Done) -> Found:
 def _now_and_then(events: Generator[Event]) -> Iterator[Report]:
     """What is known after those events, whenever there is something new to show."""
     report: Report | None = None
-    shown_at = time.monotonic()
+    began = shown_at = time.monotonic()
     with closing(events):
         for event in events:
             report = event.report if isinstance(event, Started) else report
             assert report is not None
             report = report.after(event)
             now = time.monotonic()
-            if isinstance(event, Stopped):
-                continue
-            if not isinstance(event, Written) or now - shown_at > SECONDS_APART:
+            apart = SECONDS_APART * max(1, (now - began) / STEADY_S)
+            if not isinstance(event, Written | Stopped) or now - shown_at > apart:
                 yield report
                 shown_at = now
 

@@ -15,16 +15,11 @@ from qdemo.ui import parts
 from qdemo.ui.insides import plot
 from qdemo.views import SECTIONS, panels, plots
 from qdemo.views.sections import LOGITS, Section
-from qdemo.views.templates import fill
+from qdemo.views.templates import asset, fill
 from qdemo.views.wording import parameter_name
 
-_PICKED = """
-element.addEventListener("change", event => qdemo.put("position", event.target.value));
-watch("value", () => {  // a new comparison begins at its first token, whatever was chosen before
-  const first = element.querySelector("input[checked]");
-  if (first) first.checked = true;
-});
-"""
+_WHOLE = "0"
+"""The place of the whole model among the parameters: before each of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +74,10 @@ def _values(section: Section, report: Report, parameter: str) -> list[Any]:
     return found
 
 
-def of_parameter(report: Report, parameter: str) -> tuple[Any, ...]:
-    """The histograms, the reading and the table of one parameter's errors."""
+def of_parameter(report: Report, place: str) -> tuple[Any, ...]:
+    """The histograms, the reading and the table of the errors of the parameter that has that place
+    in the list."""
+    parameter = report.parameters[int(place)]
     chosen = [one for one in SECTIONS if one.by_parameter]
     return tuple(value for one in chosen for value in _values(one, report, parameter))
 
@@ -103,7 +100,7 @@ def updates(charts: Charts, report: Report) -> dict[Any, Any]:
         charts.position: "0",
         charts.top_lost: "",
         charts.top: panels.top_html(report, 0),
-        charts.parameter: gr.update(choices=_layers(report), value=WHOLE_MODEL),
+        charts.parameter: gr.update(choices=_layers(report), value=_WHOLE),
         charts.parameter_lost: "",
     }
 
@@ -158,21 +155,21 @@ def _row(report: Report, first: Section, under: list[Section], shown: dict[str, 
 def _parameter(report: Report) -> tuple[gr.Dropdown, gr.HTML]:
     """The layer whose weights are shown."""
     dropdown = gr.Dropdown(
-        _layers(report), value=WHOLE_MODEL, label=say("Layer"), elem_id="parameter",
+        _layers(report), value=_WHOLE, label=say("Layer"), elem_id="parameter",
         interactive=True,
     )  # fmt: skip
     return dropdown, parts.html("", "parameter-lost")
 
 
 def _layers(report: Report) -> list[tuple[str, str]]:
-    """The parameters, as they are read, each with its value."""
-    return [(parameter_name(name), name) for name in report.parameters]
+    """The parameters, as they are read, each with its place: hundreds of names are long enough."""
+    return [(parameter_name(name), str(i)) for i, name in enumerate(report.parameters)]
 
 
 def _tokens(report: Report) -> tuple[gr.HTML, gr.Textbox, gr.HTML, gr.HTML]:
     """The ribbon, the token that is chosen on it, and the likeliest ones there."""
     return (
-        parts.html(_ribbon(report), "ribbon", js=_PICKED),
+        parts.html(_ribbon(report), "ribbon", js=asset("ribbon.js")),
         parts.unseen("position", "0"),
         parts.html("", "top-lost"),
         parts.html(panels.top_html(report, 0), "top"),

@@ -24,7 +24,7 @@ from qdemo.engine.engine import ENGINE
 from qdemo.models.availability import UnavailableError
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
-from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs
+from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs, stream
 from qdemo.ui.pages import pages
 from qdemo.views.templates import asset
 
@@ -118,6 +118,7 @@ def middleware(dashboard: gr.Blocks) -> list[Middleware]:
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
         Middleware(frontend.Named, types=insides.types_by_page(dashboard)),
         Middleware(frontend.Kept),
+        Middleware(stream.Compressed),
     ]
 
 

@@ -59,6 +59,11 @@ def html(
     )
 
 
+def drawn_html(value: str, name: str, js: str) -> gr.HTML:
+    """HTML that we made, and a script that puts it on the page: gradio does not."""
+    return gr.HTML(value, html_template=" ", js_on_load=js, apply_default_css=False, elem_id=name)
+
+
 @contextmanager
 def later(blocks: gr.Blocks) -> Iterator[None]:
     """What stands in it comes once the page can be used, which so is sooner."""

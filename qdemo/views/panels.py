@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial
@@ -54,9 +54,27 @@ def download_html(
     return fill("download", model=model, done=done, total=total, words=", ".join(words))
 
 
-def cards_html(cards: Sequence[Card]) -> str:
-    """All cards, side by side."""
-    return fill("cards", cards=cards, columns=_columns(len(cards)))
+def cards_html(cards: Sequence[Card], among: Sequence[Card] = ()) -> str:
+    """Cards, side by side; `among` all of them, where only some are asked for, bars are as long as
+    the tokens take."""
+    widest = max((card.split.ms for card in among or cards if card.split), default=0.0)
+    return fill("cards", cards=cards, columns=_columns(len(cards)), widest=widest)
+
+
+def news_html(before: Sequence[Card], now: Sequence[Card]) -> str:
+    """What has changed on cards: of a text that grows what is added to it, else the whole card."""
+    changed = [(old, new) for old, new in zip(before, now, strict=True) if old != new]
+    grown = {new.format: _added(old, new) for old, new in changed}
+    added = {name: text for name, text in grown.items() if text is not None}
+    whole = [new for _, new in changed if new.format not in added]
+    return fill("news", added=added, cards=cards_html(whole, now) if whole else "")
+
+
+def _added(old: Card, new: Card) -> str | None:
+    """What a text has grown by; None where anything else has changed."""
+    was, text = ("".join(run for run, _ in card.words) for card in (old, new))
+    grew = replace(old, words=new.words) == new and text.startswith(was)
+    return text[len(was) :] if grew and new.state == "running" else None
 
 
 def table_html(table: Table) -> str:
@@ -64,16 +82,14 @@ def table_html(table: Table) -> str:
     return fill("table", table=table)
 
 
-def ribbon_html(report: Report, chosen: int = 0) -> str:
-    """fp32's tokens, and for each format how far it is from them, as cells that can be chosen.
+def ribbon_html(report: Report) -> str:
+    """fp32's tokens, and for each format how far it is from them; ribbon.js makes a choice of it.
 
-    There are hundreds, so what can be left out of one is; page.js makes its name a tooltip too.
+    There are hundreds of cells, so what a script can add to one is not sent.
     """
-    rows = [
-        (trial.format, _cells(report, trial, chosen if i == 0 else -1))
-        for i, trial in enumerate(report.variants)
-    ]
-    return fill("ribbon", tokens=_pieces(report), rows=rows, legend=_legend())
+    rows = [(trial.format, _cells(report, trial)) for trial in report.variants]
+    steps = " ".join(map(str, KL_STEPS))
+    return fill("ribbon", tokens=_pieces(report), rows=rows, steps=steps, legend=_legend())
 
 
 def top_html(report: Report, position: int) -> str:
@@ -113,39 +129,19 @@ def _pieces(report: Report) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class _Cell:
     """A token in the ribbon: what a format would write there, if that is another, and how far its
-    distribution is from fp32's, as a step of the colours."""
+    distribution is from fp32's, as text, empty where it is not finite."""
 
-    text: str
-    step: int
-    title: str
-    chosen: bool
+    own: str
+    kl: str
 
 
-def _cells(report: Report, trial: Trial, chosen: int) -> list[_Cell]:
-    cells = []
+def _cells(report: Report, trial: Trial) -> list[_Cell]:
+    likeliest = (top[0][0] for top in trial.top)
     differences = trial.by_position["kl_by_position"]
-    for i, (written, kl) in enumerate(zip(_pieces(report), differences, strict=True)):
-        own = trial.top[i][0][0]
-        named = {"format": trial.format, "position": i + 1, "token": written, "kl": _nats(kl)}
-        if own == written:
-            text, title = "", say("{format}, token {position} {token}: {kl}", **named)
-        else:
-            text, title = (
-                own,
-                say(
-                    "{format}, token {position} {token}: {kl}, would write {own}", **named, own=own
-                ),
-            )
-        cells.append(_Cell(text, _step(kl), title, i == chosen))
-    return cells
-
-
-def _nats(kl: float | None) -> str:
-    return say("not finite") if kl is None else say("{kl} nats", kl=significant(kl))
-
-
-def _step(kl: float | None) -> int:
-    return len(KL_STEPS) if kl is None else sum(kl >= step for step in KL_STEPS)
+    return [
+        _Cell("" if own == written else own, "" if kl is None else significant(kl))
+        for written, own, kl in zip(_pieces(report), likeliest, differences, strict=True)
+    ]
 
 
 def _legend() -> list[tuple[int, str]]:

@@ -218,7 +218,8 @@ def sqnr_map(report: Report) -> go.Figure:
 
 
 def _sqnr(trial: Trial, name: str) -> float | None:
-    return short(trial.weights[name].figures["sqnr_db"]) if name in trial.weights else None
+    found = trial.weights[name].figures["sqnr_db"] if name in trial.weights else None
+    return None if found is None else round(found, 1)  # as it is shown
 
 
 def _styles(report: Report) -> list[Plain]:

@@ -12,43 +12,46 @@ from qdemo.views.numbers import megabytes, percent, significant
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the bar: the figure's `key`, its word, its time with the unit, its share of the
-    widest bar in per cent, and what it means."""
+    """A part of the bar: the figure's `key`, its word, its time, in `ms` and as text with the unit,
+    and what it means."""
 
     key: str
     word: str
     time: str
-    width: float
+    ms: float
     meaning: str
 
 
 @dataclass(frozen=True)
 class Split:
-    """A token's time in parts, of which the first ends at the `limit`, in per cent of the widest
-    bar, or before it where kernels are faster than that; `told` is all of it in words, and
-    `sentence` what to take from it."""
+    """A token's time in parts, of which the first ends at the limit, or before it where kernels are
+    faster than that; `told` is all of it in words, and `sentence` what to take from it."""
 
     parts: tuple[Part, ...]
-    limit: float
+    limit_ms: float
     told: str
     sentence: str
+
+    @property
+    def ms(self) -> float:
+        """The whole bar."""
+        return sum(part.ms for part in self.parts)
 
 
 def split(report: Report, trial: Trial) -> Split | None:
     """The time of a token of that result; None where it was not measured."""
     if any(trial.figures.get(key) is None for key in _NEEDED):
         return None
-    widest = max(one.figures.get("token_ms") or 0 for one in report.results)
-    if not widest or not (parts := tuple(_parts(report, trial, widest))):
-        return None
-    limit = 100 * _ms(trial, "reading_ms") / widest
-    return Split(parts, min(100.0, limit), _told(parts), _sentence(report, trial))
+    parts = tuple(_parts(report, trial))
+    told, sentence = _told(parts), _sentence(report, trial)
+    found = Split(parts, _ms(trial, "reading_ms"), told, sentence)
+    return found if found.ms else None
 
 
 _NEEDED = ("token_ms", "read_bytes", "reading_ms", "kernels_ms", "outside_ms")
 
 
-def _parts(report: Report, trial: Trial, widest: float) -> Iterator[Part]:
+def _parts(report: Report, trial: Trial) -> Iterator[Part]:
     """Together they are a token's time."""
     for f in report.figures:
         if head := f.head("bar"):
@@ -57,7 +60,7 @@ def _parts(report: Report, trial: Trial, widest: float) -> Iterator[Part]:
                 others = _ms(trial, "kernels_ms") + _ms(trial, "outside_ms")
                 ms = min(ms, max(0.0, _ms(trial, "token_ms") - others))
             time = say("{time} ms", time=significant(ms, 2))
-            yield Part(f.key, say(head), time, 100 * ms / widest, say(f.definition))
+            yield Part(f.key, say(head), time, ms, say(f.definition))
 
 
 def _ms(trial: Trial, key: str) -> float:

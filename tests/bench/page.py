@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.bench.looks import ROUNDS as LOOKS
 from tests.bench.looks import looks
+from tests.browser.proxy import proxied
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 7
@@ -32,6 +34,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 WIDE = {"width": 1920, "height": 1080}
 FORMATS = "fp16,bf16,int8,int8+emb,int4-g64,int3,int2,fp8_e4m3,int4,int8@bf16,int3-g64,int5"
 TOKENS = 64
+USUAL = ("fp16,bf16,int8,int4-g64", 64)
 MANY = """
 import runpy, qdemo.spec.request as request
 request.MAX_FORMATS = 12  # beside fp32; a visitor may ask for eight
@@ -116,23 +119,46 @@ def compared(browser, url, model):
     return took
 
 
-def received(browser, url, model):
-    """Bytes that a comparison of fp32 with `FORMATS` brings to the browser; none is compressed."""
+@dataclass(frozen=True)
+class Traffic:
+    """What comes to a browser: bytes as they were `sent`, with the heads of answers, and as they
+    are `read`."""
+
+    sent: int
+    read: int
+
+
+def received(browser, url, model, formats, tokens):
+    """The traffic of a comparison of fp32 with those formats, to its end."""
     page = browser.new_page(viewport=WIDE)
-    asked = {"model": model, "formats": FORMATS, "input": "Go on", "max_tokens": TOKENS}
-    page.goto(f"{url}/#{urlencode(asked)}")
-    page.wait_for_selector("#map-chart .main-svg")
-    network = page.context.new_cdp_session(page)
+    asked = {"model": model, "formats": formats, "input": "Go on", "max_tokens": tokens}
+    with proxied(url) as proxy:
+        page.goto(f"{proxy.url}/#{urlencode(asked)}")
+        page.wait_for_selector("#map-chart .main-svg")
+        page.wait_for_timeout(3000)  # for what else the page loads
+        sizes, before = _read_by(page), proxy.answered
+        compare(page)
+        page.wait_for_timeout(3000)  # gradio sends the last picture once more
+        page.close()
+        return Traffic(proxy.answered - before, sum(sizes))
+
+
+def _read_by(page):
+    """Sizes of what the page reads from now on; pictures that it draws for itself are none."""
+    network, sizes, asked = page.context.new_cdp_session(page), [], set()
+
+    def begun(told):
+        if told["request"]["url"].startswith("http"):
+            asked.add(told["requestId"])
+
+    def came(told):
+        if told["requestId"] in asked:
+            sizes.append(told["dataLength"])
+
+    network.on("Network.requestWillBeSent", begun)
+    network.on("Network.dataReceived", came)
     network.send("Network.enable")
-    sizes = []
-    network.on("Network.dataReceived", lambda data: sizes.append(data["dataLength"]))
-    compare(page)
-    so_far = 0
-    while so_far != sum(sizes):  # gradio sends the last picture once more
-        so_far = sum(sizes)
-        page.wait_for_timeout(2000)
-    page.close()
-    return sum(sizes)
+    return sizes
 
 
 def of_starts():
@@ -149,14 +175,15 @@ def paints(browser, empty, ours):
 
 
 def payload(browser):
-    """Bytes of the largest comparison, of FLAN-T5-small's shape with random weights."""
+    """The traffic of the largest comparison, of FLAN-T5-small's shape with random weights, whose
+    answers differ everywhere."""
     from tests.hub_checkpoints import write_flan_t5_small
 
     with TemporaryDirectory() as folder:
         write_flan_t5_small(Path(folder) / "random")
         more = {"QDEMO_MODELS": f"text2text:{folder}/random"}
         with served([sys.executable, "-c", MANY], more) as (url, _):
-            return received(browser, url, "random")
+            return received(browser, url, "random", FORMATS, TOKENS)
 
 
 def line(task, ours, beside=None, unit="s"):
@@ -164,6 +191,12 @@ def line(task, ours, beside=None, unit="s"):
     digits = 2 if unit == "s" else 0
     more = f"{beside:11.{digits}f}{ours / beside:8.2f}" if beside else ""
     print(f"{f'{task}, {unit}':52}{ours:10.{digits}f}{more}", flush=True)
+
+
+def told(what, traffic):
+    """What a comparison brings to the browser, beside the goal."""
+    line(what, traffic.read / 1e3, 300, "KB")
+    line(f"{what}, as it is sent", traffic.sent / 1e3, 300, "KB")
 
 
 def main():
@@ -181,8 +214,9 @@ def main():
             for what, took in looks(page, ours):
                 line(f"{what}, median of {LOOKS}", took, 150, "ms")
             page.close()
-        what = f"a comparison, {1 + len(FORMATS.split(','))} formats, {TOKENS} tokens"
-        line(what, payload(browser) / 1e3, 300, "KB")
+        with served(OURS) as (url, _):
+            told("a comparison, t5-tiny", received(browser, url, "t5-tiny", *USUAL))
+        told(f"a comparison, 12 formats, {TOKENS} tokens", payload(browser))
         for model in ("t5-tiny", "blip-tiny"):
             with served(OURS) as (url, _):
                 line(f"first Compare of a fresh server, {model}", compared(browser, url, model), 3)

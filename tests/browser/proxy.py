@@ -18,6 +18,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._connections = set()
         self.log = []
+        self.answered = 0  # bytes, with the heads of answers
 
     @property
     def port(self):
@@ -94,15 +95,19 @@ class Proxy:
         try:
             ours.write(sent)
             asked = asyncio.ensure_future(_copy(reader, ours))
-            await _copy(theirs, writer)
+            await _copy(theirs, writer, self._count)
             asked.cancel()
         finally:
             self._connections -= {writer, ours}
             ours.close()
 
+    def _count(self, data):
+        self.answered += len(data)
 
-async def _copy(reader, writer):
+
+async def _copy(reader, writer, told=lambda data: None):
     while data := await reader.read(65536):
+        told(data)
         writer.write(data)
         await writer.drain()
 

@@ -1,8 +1,11 @@
 """Picking a token, choosing a layer: the charts that hang on it follow."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
+from qdemo.views.panels import KL_STEPS
 from tests.browser.steps import ask, choose, traces, wait_until_redrawn
 
 WHOLE = "the whole model"
@@ -32,6 +35,27 @@ def test_a_token_of_the_ribbon_brings_its_likeliest_tokens(page):
     expect(tokens).to_have_count(5)
     expect(tokens.first).to_have_text("▁river")
     expect(page.locator('#ribbon [data-format="int3"] input:checked')).to_have_count(1)
+
+
+def test_each_cell_of_the_ribbon_has_a_name_which_is_shown_over_it_too(page):
+    same, other = cell(page, "fp16", 2), cell(page, "int3", 2)
+    expect(same).to_have_accessible_name(re.compile(r"^fp16, token 3 ▁pig: \S+ nats$"))
+    expect(other).to_have_accessible_name(
+        re.compile(r"^int3, token 3 ▁pig: \S+ nats, would write ▁river$")
+    )
+    other.hover()
+    expect(other.locator("..")).to_have_attribute("title", other.get_attribute("aria-label"))
+
+
+def test_the_colour_of_a_cell_follows_its_kl(page):
+    told = page.locator("#ribbon label").evaluate_all(
+        "all => all.map(label => [label.className, label.firstChild.ariaLabel])"
+    )
+    nats = [float(re.search(r": (\S+) nats", name)[1]) for _, name in told]
+    assert [colour for colour, _ in told] == [
+        f"kl{sum(kl >= step for step in KL_STEPS)}" for kl in nats
+    ]
+    assert len({colour for colour, _ in told}) > 2
 
 
 def test_the_arrow_keys_move_along_the_tokens(page):

@@ -54,7 +54,9 @@ def slow(browser):
 def test_the_text_of_a_card_grows_while_the_model_writes(slow):
     set_length(slow, 32)
     slow.evaluate(_RECORD, "int2")
-    ask(slow, LONG, "int2")
+    with slow.expect_response(lambda answer: "/queue/data?" in answer.url) as stream:
+        ask(slow, LONG, "int2")
+    assert stream.value.header_value("content-encoding") == "gzip"
     lengths = slow.evaluate("window.lengths")
     assert len(lengths) >= 3
     assert lengths == sorted(lengths)

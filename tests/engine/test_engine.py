@@ -1,6 +1,8 @@
+import itertools
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +68,20 @@ def test_text_is_told_where_it_grows_slowly(parrot, monkeypatch):
     running = [known.running for known in progress(REQUEST) if known.running]
     texts = [event.text for event in parrot if isinstance(event, Written)]
     assert [text for one in running for text in one.values()] == texts
+
+
+def test_a_text_is_told_less_often_the_longer_it_all_takes(monkeypatch):
+    """A token a second, by a clock of our own: the first ones come each, then one in two, …"""
+    clock = itertools.count()
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(engine, "SECONDS_APART", 0.5)
+    texts = compared(Parrot(), [], max_tokens=200)
+    known = engine._now_and_then(event for event in texts)
+    count = [len(one.running["fp32"].split()) for one in known if one.running]
+    steps = [later - sooner for sooner, later in itertools.pairwise(count)]
+    assert steps[:15] == [1] * 15
+    assert steps == sorted(steps)
+    assert steps[-1] > 3
 
 
 def test_the_next_computes_while_the_last_of_it_is_told(parrot):

@@ -28,11 +28,12 @@ def bars(report: Report):
 
 def test_the_bars_are_as_long_as_the_tokens_take(report):
     fp32, _, int8 = bars(report)
-    assert [part.width for part in fp32.parts] == [25.0, 37.5, 37.5]
-    assert [part.width for part in int8.parts] == [6.25, 6.25, 37.5]
+    assert [part.ms for part in fp32.parts] == [2.0, 3.0, 3.0]
+    assert [part.ms for part in int8.parts] == [0.5, 0.5, 3.0]
+    assert (fp32.ms, int8.ms) == (8.0, 4.0)
     assert [part.word for part in int8.parts] == ["weights", "kernels", "Python"]
     assert [part.time for part in int8.parts] == ["0.50 ms", "0.50 ms", "3.0 ms"]
-    assert (fp32.limit, int8.limit) == (25.0, 6.25)
+    assert (fp32.limit_ms, int8.limit_ms) == (2.0, 0.5)
 
 
 def test_the_sentence_has_the_figures(report):
@@ -53,8 +54,8 @@ def test_kernels_that_are_faster_than_the_limit_end_before_it(report):
     figures = {"token_ms": 8.0, "reading_ms": 4.0, "kernels_ms": 0.0, "outside_ms": 5.0}
     fast = replace(report, results=(figured(report.results[0], **figures),))
     (bar,) = bars(fast)
-    assert [part.width for part in bar.parts] == [37.5, 0.0, 62.5]
-    assert bar.limit == 50.0
+    assert [part.ms for part in bar.parts] == [3.0, 0.0, 5.0]
+    assert bar.limit_ms == 4.0
 
 
 @pytest.mark.parametrize("key", FP32)
@@ -88,11 +89,19 @@ def test_the_card_shows_it_in_words_too(report):
     assert [bar["aria-label"] for bar in times] == [bar["title"] for bar in times] == told
     assert all(bar["role"] == "img" for bar in times)
     styles = [mark["style"] for mark in page.all("b") if "style" in mark]
-    assert styles == ["left:25.00%", "left:6.25%"]
+    assert styles == ["--ms:2.000", "--ms:0.500"]
+    assert page.marked("cards")[0]["style"] == "--cols:3;--widest:8.000"
     meanings = {figure.definition for figure in report.figures if figure.head("bar")}
     assert {li["title"] for li in page.all("li")} == meanings
     for bar in filter(None, bars(report)):
         assert bar.sentence in page.text
+
+
+def test_a_bar_that_comes_later_is_drawn_beside_the_others(report):
+    *before, _ = shown = cards(report)
+    news = Page(panels.news_html([*before, replace(shown[-1], split=None)], shown))
+    assert [card["data-format"] for card in news.all("article")] == ["int8"]
+    assert news.marked("cards")[0]["style"] == "--cols:1;--widest:8.000"
 
 
 def test_what_a_file_calls_a_part_is_text(report):

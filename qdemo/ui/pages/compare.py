@@ -40,8 +40,7 @@ class Page:
     controls: controls.Controls
     status: gr.HTML
     verdict: gr.HTML
-    cards: gr.HTML
-    news: gr.HTML  # cards as they change; the browser puts them in their places
+    cards: gr.HTML  # and what has changed on them since, which the browser puts in its place
     charts: charts.Charts
     take_away: take_away.TakeAway
     held: gr.Textbox  # what is shown, as `Held` writes it
@@ -50,7 +49,7 @@ class Page:
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
-        mine = [self.status, self.verdict, self.cards, self.news, self.held, self.running]
+        mine = [self.status, self.verdict, self.cards, self.held, self.running]
         chosen = self.controls
         buttons = [chosen.model, chosen.compare, chosen.stop, *chosen.problems.values()]
         return [*mine, *buttons, *self.charts.components, *self.take_away.told]
@@ -64,9 +63,7 @@ def build(blocks: gr.Blocks) -> None:
     above = {
         "status": parts.html(_status(""), "status"),
         "verdict": parts.html(panels.verdict_html(report, held.note()), "verdict"),
-        "cards": parts.html(panels.cards_html(cards(report)), "cards"),
-        "news": gr.HTML("", html_template="<i></i>", js_on_load=asset("news.js"), elem_id="news",
-                        elem_classes="unseen"),
+        "cards": parts.drawn_html(panels.cards_html(cards(report)), "cards", asset("cards.js")),
         "held": parts.unseen("held", str(held.of_example())),
         "running": parts.unseen("running"),
     }  # fmt: skip
@@ -144,7 +141,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
                     yield {page.status: _in_line(told, ask.input)}
                     continue
                 known = told
-                yield _end(page, known, ask) if known.finished else under_way.after(known)
+                yield under_way.end(known, ask) if known.finished else under_way.after(known)
             # On its own, as gradio sends what comes last once more.
             yield {**_busy(page, False), page.status: _status(_last_word(run, told))}
         except InputError as error:
@@ -161,7 +158,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             reason = say(
                 "The comparison broke off for a reason that the server's log has. Please try again."
             )
-            through = {} if known is None else _end(page, known.ended(reason), ask)
+            through = {} if known is None else under_way.end(known.ended(reason), ask)
             yield {**through, **_busy(page, False), page.status: _status(reason)}
 
 
@@ -207,43 +204,43 @@ def _last_word(run: Run, told: Waiting | Report | None) -> str:
 
 
 class _UnderWay:
-    """What is on the page while a comparison runs: all cards to begin with, then those that change.
-
-    With a dozen formats the stream of all would be megabytes; put after those of before, as gradio
-    sends only what is added.
-    """
+    """What is on the page while a comparison runs: all cards, and after them what changes on them,
+    as gradio sends only what is added: with a dozen formats all would be megabytes."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.news = page, ""
+        self.page = page
         self.shown: list[Card] = []
+        self.html = ""
 
     def after(self, report: Report) -> Updates:
         """What the report changes."""
-        page, before = self.page, self.shown
-        self.shown = cards(report)
-        if before:
-            self.news += panels.cards_html([card for card in self.shown if card not in before])
+        html = self._with(report)
         through = sum(card.state in ("done", "failed") for card in self.shown)
         count = len(self.shown)
         text = say("{through} of {count} formats are done.", through=through, count=count)
-        told = {page.news: self.news} if before else {page.cards: panels.cards_html(self.shown)}
-        return told | {
-            page.verdict: panels.running_html(report),
-            page.status: _status(text, "busy running"),
+        return {
+            self.page.cards: html,
+            self.page.verdict: panels.running_html(report),
+            self.page.status: _status(text, "busy running"),
         }
 
+    def end(self, report: Report, ask: Held) -> Updates:
+        """What is on screen from now on, and kept under its number."""
+        ask.keep(report)
+        return _shown(self.page, report, ask) | {self.page.cards: self._with(report)}
 
-def _end(page: Page, report: Report, ask: Held) -> Updates:
-    """What is on screen from now on, and kept under its number."""
-    ask.keep(report)
-    return _shown(page, report, ask)
+    def _with(self, report: Report) -> str:
+        """The cards and all that has changed on them."""
+        before, self.shown = self.shown, cards(report)
+        news = panels.news_html(before, self.shown) if before else panels.cards_html(self.shown)
+        self.html += news
+        return self.html
 
 
 def _shown(page: Page, report: Report, ask: Held, note: str = "") -> Updates:
     return {
         page.held: str(ask),
         page.cards: panels.cards_html(cards(report)),
-        page.news: "",
         page.verdict: panels.verdict_html(report, note),
         **charts.updates(page.charts, report),
         **take_away.updates(page.take_away, ask.address),
@@ -263,15 +260,17 @@ def _from_kept(page: Page, ask: Held) -> Updates:
         known = ENGINE.from_kept(link.request(ask.address))
     except InputError:
         return {}
+    if known is None:
+        return {}
     with begun() as run:
-        return {} if known is None else _end(page, known, replace(ask, number=run.number))
+        return _UnderWay(page).end(known, replace(ask, number=run.number))
 
 
-def _of_parameter(page: Page, text: str, parameter: str) -> tuple[Any, ...]:
+def _of_parameter(page: Page, text: str, place: str) -> tuple[Any, ...]:
     report = Held.read(text).report()
     if report is None:
         return parts.lost(), *(gr.skip() for _ in page.charts.of_parameter)
-    return "", *charts.of_parameter(report, parameter)
+    return "", *charts.of_parameter(report, place)
 
 
 def _top(text: str, position: str) -> tuple[Any, Any]:
