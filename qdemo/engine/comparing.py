@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdemo.compress.convert import build
-from qdemo.compress.footprint import coverage, footprint
+from qdemo.compress.footprint import coverage
 from qdemo.engine import devices
 from qdemo.measure import FIGURES, MEASURES
 from qdemo.measure.logits import likeliest
@@ -204,7 +204,7 @@ class _Comparison:
             output=family.decode(tokens),
             tokens=tokens,
             pieces=tuple(family.pieces(tokens)),
-            footprint=footprint(model),
+            footprint=ran.footprint,
             coverage=coverage(model, self.loaded.model, variant),
             top=self._top(logits),
             span=span,

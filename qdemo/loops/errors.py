@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from qdemo.loops.cells import CELLS, HEAD, PIECE, SHIFT, SLOT, SQUARES
+from qdemo.loops.cells import (
+    AT_CELLS,
+    AT_EDGES,
+    CELLS,
+    EDGES,
+    HEAD,
+    PART,
+    PIECE,
+    RANKS,
+    SHIFT,
+    SQUARES,
+)
 from qdemo.loops.compiling import compiled
 from qdemo.loops.emit import F32, F64, I16, I32, I64, POINTER, Emitter, Value, i64, of, vector
 from qdemo.loops.held import Held, Told, ahead, filled
-from qdemo.loops.machine import CHUNK, LANES, Kernel, Machine
+from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
 
 
 def errors(here: Machine) -> Kernel:
-    """The kernel, whose items are rows; one, as both things it does are compiled at once."""
+    """The kernel, whose items are parts of tensors that the work tells of, one at a time; one, as
+    both things it does are compiled at once."""
 
-    def body(
-        e: Emitter, arguments: Value, given: Sequence[Value], first: Value, last: Value
-    ) -> None:
-        rows = _Rows(e, arguments, first, last)
+    def body(e: Emitter, arguments: Value, given: Sequence[Value], first: Value, _: Value) -> None:
+        parts = e.pointer(arguments, FIRST_OWN)
+        rows = _Rows(e, e.at(parts, e.b.mul(first, i64(8 * len(PART)))))
         with e.b.if_else(e.b.icmp_signed("==", given[0], i64(SQUARES))) as (squares, all_else):
             with squares:
                 rows.add_squares()
@@ -28,16 +39,16 @@ def errors(here: Machine) -> Kernel:
 
 
 class _Rows:
-    """The rows of one piece of the work."""
+    """The rows of one part of the work."""
 
-    def __init__(self, e: Emitter, arguments: Value, first: Value, last: Value) -> None:
-        self.e, self.b, self.told = e, e.b, Told(e, arguments)
-        self.first, self.last = first, last
+    def __init__(self, e: Emitter, part: Value) -> None:
+        self.e, self.b, self.told = e, e.b, Told(e, part)
+        self.first, self.last = self.told.edge("first"), self.told.edge("last")
         self.length, self.numel = self.told.number("length"), self.told.number("numel")
-        part = self.b.udiv(first, e.argument(arguments, CHUNK))
-        self.slot = e.at(self.told.place("slots"), self.b.mul(part, i64(SLOT)))
-        self.held = Held(self.told, part, self.add)
+        self.slot = self.told.address("slot")
+        self.held = Held(self.told, self.add)
         self.copied, self.errors = (self.told.memory(4 * (PIECE + LANES)) for _ in range(2))
+        self.offsets, self.counts = (self.told.memory(8 * n) for n in (CELLS, RANKS))
 
     def add_squares(self) -> None:
         e, b = self.e, self.b
@@ -57,8 +68,13 @@ class _Rows:
 
     def count_errors(self) -> None:
         """Row by row, and of each a piece at a time."""
-        self.e.call("memset", POINTER, self.slot, of(I32, 0), i64(SLOT))
+        for memory, size in ((self.slot, AT_CELLS), (self.counts, 8 * RANKS)):
+            self.e.call("memset", POINTER, memory, of(I32, 0), i64(size))
+        for sign in range(2):
+            self._offsets(sign)
         self.e.loop(self.first, self.last, 1, lambda row, _: self._row(row))
+        for sign in range(2):
+            self._sums(sign)
 
     def _row(self, row: Value) -> None:
         e, b = self.e, self.b
@@ -128,17 +144,73 @@ class _Rows:
     def _count(self, kept: Value) -> None:
         """Count the ranks of what was kept, four at a time."""
         e, b = self.e, self.b
-        cells, counts = self.told.place("cells"), e.at(self.slot, i64(8 * len(HEAD)))
 
         def count(i: Value, _: object) -> None:
             for j in range(4):
                 bits = e.load(self.errors, I32, b.add(i, i64(j)), 4)
                 cell = b.zext(b.lshr(bits, of(I32, SHIFT)), I64)
-                offset = e.load(cells, I32, cell, 4)
+                offset = e.load(self.offsets, I32, cell, 4)
                 rank = b.zext(b.lshr(b.add(bits, offset), of(I32, SHIFT)), I64)
-                e.store(b.add(e.load(counts, I32, rank, 4), of(I32, 1)), counts, rank, 4)
+                e.store(b.add(e.load(self.counts, I32, rank, 4), of(I32, 1)), self.counts, rank, 4)
 
         e.loop(i64(0), kept, 4, count)
+
+    def _offsets(self, sign: int) -> None:
+        """Write the offsets of all cells of a sign."""
+        e, b, offsets = self.e, self.b, self.e.at(self.offsets, i64(sign * CELLS), I32)
+
+        def cell(i: Value, k: Value, nothing: Value) -> Value:
+            number = b.trunc(b.add(k, i64(sign * EDGES)), I32)
+            e.store(b.shl(number, of(I32, SHIFT)), offsets, i, 4)
+            return nothing
+
+        def edge(k: Value, cut: Value, above: Value, nothing: Value) -> Value:
+            end = b.shl(b.trunc(b.add(cut, i64(1)), I32), of(I32, SHIFT))
+            known = e.load(offsets, I32, cut, 4)
+            e.store(b.add(known, b.sub(end, above)), offsets, cut, 4)
+            return nothing
+
+        self._along(sign, cell, edge)
+
+    def _sums(self, sign: int) -> None:
+        """Write how many of a sign lie below each cell and each edge."""
+        e, b = self.e, self.b
+        counts = e.at(self.counts, i64(sign * RANKS), I32)
+        cells = e.at(self.slot, i64(AT_CELLS + 4 * sign * (CELLS + 1)))
+        edges = e.at(self.slot, i64(AT_EDGES + 4 * sign * EDGES))
+
+        def cell(i: Value, k: Value, below: Value) -> Value:
+            e.store(below, cells, i, 4)
+            return b.add(below, e.load(counts, I32, b.add(i, k), 4))
+
+        def edge(k: Value, cut: Value, above: Value, below: Value) -> Value:
+            e.store(below, edges, k, 4)
+            return b.add(below, e.load(counts, I32, b.add(b.add(cut, k), i64(1)), 4))
+
+        e.store(self._along(sign, cell, edge), cells, i64(CELLS), 4)
+
+    def _along(
+        self,
+        sign: int,
+        cell: Callable[[Value, Value, Value], Value],
+        edge: Callable[[Value, Value, Value, Value], Value],
+    ) -> Value:
+        """Go along all cells of a sign, each with how many edges lie below it, and along the edges
+        after the cell that each cuts; what is carried begins with 0."""
+        e, b, edges = self.e, self.b, self.told.place("edges")
+        start = b.add(b.trunc(self.told.number("low"), I32), of(I32, sign))
+
+        def cells(first: Value, end: Value, k: Value, carried: Value) -> Value:
+            return e.loop(first, end, 1, lambda i, c: [cell(i, k, c[0])], [carried])[0]
+
+        def one(k: Value, carried: list[Value]) -> list[Value]:
+            above = b.sub(e.load(edges, I32, k, 4), start)
+            cut = b.zext(b.lshr(above, of(I32, SHIFT)), I64)
+            end = b.add(cut, i64(1))
+            return [end, edge(k, cut, above, cells(carried[0], end, k, carried[1]))]
+
+        first, carried = e.loop(i64(0), i64(EDGES), 1, one, [i64(0), of(I32, 0)])
+        return cells(first, i64(CELLS), i64(EDGES), carried)
 
     def add(self, name: str, value: Value) -> None:
         """Add to a number of the slot."""

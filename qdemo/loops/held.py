@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from qdemo.loops.cells import BEYOND, KINDS, PIECE, place_of
+from qdemo.loops.cells import BEYOND, KINDS, NUMBERS, PART, PIECE
 from qdemo.loops.codes import FP8, from_fp8, narrowed, widened
 from qdemo.loops.emit import (
     F16,
@@ -23,7 +23,7 @@ from qdemo.loops.emit import (
     of,
     vector,
 )
-from qdemo.loops.machine import COUNT, FLOATS, LANES, takes_fp16
+from qdemo.loops.machine import FLOATS, LANES, takes_fp16
 from qdemo.loops.unpack import BLOCK, Packed
 
 _WIDTHS = {"bf16": 2, "fp16": 2, "fp32": 4}
@@ -33,19 +33,28 @@ _ODD = {"fp8_e4m3": 0x7F, "fp8_e5m2": 0x7C}
 
 
 class Told:
-    """What the work's numbers tell."""
+    """What is told of the work."""
 
-    def __init__(self, e: Emitter, arguments: Value) -> None:
-        """Where they lie."""
-        self.e, self.b, self.arguments = e, e.b, arguments
+    def __init__(self, e: Emitter, part: Value) -> None:
+        """The part of a tensor that is told of there."""
+        self.e, self.b, self.part = e, e.b, part
+        self._numbers = self.address("numbers")
+
+    def edge(self, name: str) -> Value:
+        """One of `PART` that is a row."""
+        return self.e.argument(self.part, PART.index(name))
+
+    def address(self, name: str) -> Value:
+        """One that is an address."""
+        return self.e.pointer(self.part, PART.index(name))
 
     def number(self, name: str) -> Value:
         """One of `NUMBERS`."""
-        return self.e.argument(self.arguments, place_of(name))
+        return self.e.argument(self._numbers, NUMBERS.index(name))
 
     def place(self, name: str) -> Value:
         """One that is an address."""
-        return self.e.pointer(self.arguments, place_of(name))
+        return self.e.pointer(self._numbers, NUMBERS.index(name))
 
     def is_(self, name: str, value: int) -> Value:
         """Whether it is that."""
@@ -60,15 +69,15 @@ class Told:
 
 
 class Held:
-    """What is held of the weights of a piece of the work, the `part`-th.
+    """What is held of the weights of a part of the work.
 
     `add` adds to what is found: "steps", Σ(e / scale)², and how many errors are "beyond" half a
     step, both before ŵ is rounded.
     """
 
-    def __init__(self, told: Told, part: Value, add: Callable[[str, Value], None]) -> None:
+    def __init__(self, told: Told, add: Callable[[str, Value], None]) -> None:
         """Take the memory for it."""
-        self.told, self.part, self.add = told, part, add
+        self.told, self.add = told, add
         self.e, self.b = told.e, told.b
         self.x, self.copied = told.memory(4 * (PIECE + LANES)), told.memory(4 * (PIECE + LANES))
         self.block, self.no_zero = told.memory(BLOCK), told.memory(1)
@@ -87,12 +96,11 @@ class Held:
         """Where those of a row lie, one by one; panels are unpacked for that, 16 rows at once."""
         e, b, told, stride = self.e, self.b, self.told, self.told.number("stride")
         lane = b.and_(row, i64(LANES - 1))
-        memory = e.at(told.place("scratch"), b.mul(self.part, b.mul(stride, i64(LANES))))
+        memory = told.address("scratch")
         is_first = b.icmp_signed("==", lane, i64(0))
         with e.b.if_then(b.and_(self.is_packed, is_first)):
-            n = e.argument(told.arguments, COUNT)
-            sizes = n, told.number("length"), told.number("bits")
-            Packed(e, told.place("codes"), *sizes, memory, stride, self.block).unpack(row)
+            n, length, bits = (told.number(name) for name in ("rows", "length", "bits"))
+            Packed(e, told.place("codes"), n, length, bits, memory, stride, self.block).unpack(row)
         apart = e.at(told.place("codes"), b.mul(start, self.width))
         return b.select(self.is_packed, e.at(memory, b.mul(lane, stride)), apart)
 

@@ -16,8 +16,8 @@ from qdemo.spec.variant import Variant
 
 
 def _size(ran: Ran) -> Found:
-    held = footprint(ran.model)
-    reference = held if ran.reference is None else footprint(ran.reference.model)
+    held = ran.footprint
+    reference = held if ran.reference is None else ran.reference.footprint
     return Found(
         {
             "bytes": held.total,

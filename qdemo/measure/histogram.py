@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +67,19 @@ class LinearHistogram:
 
     def __add__(self, other: LinearHistogram) -> LinearHistogram:
         """The histogram of both."""
-        if not (self.counts.any() and other.counts.any()):
-            return self if self.counts.any() else other
-        power = max(self.power, other.power)
-        counts = self.widened(power).counts + other.widened(power).counts
-        return LinearHistogram(power, counts)
+        return self.pooled((self, other))
+
+    @classmethod
+    def pooled(cls, every: Iterable[LinearHistogram]) -> LinearHistogram:
+        """The histogram of all of them; where none counts anything, that of the last."""
+        counts: dict[int, list[Tensor]] = defaultdict(list)
+        for one in every:
+            counts[one.power].append(one.counts)
+        sums = [cls(power, torch.stack(several).sum(0)) for power, several in counts.items()]
+        filled = [one for one in sums if one.counts.any()] or sums[-1:]
+        power = max(one.power for one in filled)
+        wide = torch.stack([one.widened(power).counts for one in filled])
+        return cls(power, wide.sum(0))
 
 
 def log_counts(sizes: Tensor, unit: float, zeros: int | None = None) -> Tensor:
@@ -112,9 +122,11 @@ def _looked_up(sizes: Tensor, edges: NDArray[Any]) -> Tensor:
     return places.add_(own).bitwise_right_shift_(_CELL)
 
 
-def log_edges_of(unit: float, dtype: torch.dtype = torch.float32) -> NDArray[Any]:
-    """Where all bins of `log_counts` but the first begin, (LOG_BINS − 1,): the smallest numbers of
-    fp32 or fp64 that are not below unit · 10^k / 10."""
+def log_edges_of(
+    unit: float | NDArray[np.float64], dtype: torch.dtype = torch.float32
+) -> NDArray[Any]:
+    """Where all bins of `log_counts` but the first begin, (LOG_BINS − 1,), or (T, LOG_BINS − 1) for
+    T units, (T, 1): the smallest numbers of fp32 or fp64 that are not below unit · 10^k / 10."""
     exact = unit * _DECADES
     if dtype == torch.float64:
         return exact

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from torch import Tensor, nn
 
+from qdemo.compress.footprint import Footprint, footprint
 from qdemo.measure.step import Step
 from qdemo.spec.figure import Figures
 from qdemo.spec.report import Parameter, Span, Values
@@ -47,6 +49,11 @@ class Ran:
     step: Step | None = None
     outputs: dict[str, Output] = field(default_factory=dict)
     sums_of_squares: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """The bytes that its model holds, counted once."""
+        return footprint(self.model)
 
     @property
     def beside(self) -> Ran:

@@ -1,15 +1,12 @@
-"""The errors of all weights of a model, several tensors at a time."""
+"""The errors of all weights of a model, many tensors at a time."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 
-import torch
 from torch import Tensor, nn
 
-from qdemo.measure.weights import Pair, WeightError
+from qdemo.measure.weights import Pair, WeightError, weight_errors
 from qdemo.numerics.insides import memory_of
 from qdemo.numerics.qtensor import QTensor
 
@@ -27,50 +24,46 @@ def model_weight_errors(
         AttributeError: the variant has no such parameter.
     """
     known = {} if known is None else known
-    for pair, error in _measured(_pairs(reference, variant, known), torch.get_num_threads()):
-        known[pair.name] = error.sum_sq_weight
-        yield pair.name, error
+    for names, pairs in _together(_pairs(reference, variant, known)):
+        for name, error in zip(names, weight_errors(pairs), strict=True):
+            known[name] = error.sum_sq_weight
+            yield name, error
 
 
-def _pairs(reference: nn.Module, variant: nn.Module, known: Mapping[str, float]) -> Iterator[Pair]:
+def _pairs(
+    reference: nn.Module, variant: nn.Module, known: Mapping[str, float]
+) -> Iterator[tuple[str, Pair]]:
     seen: set[tuple[int, object]] = set()
+    modules = dict(variant.named_modules(remove_duplicate=False))
     for name, w in reference.named_parameters(remove_duplicate=False):
-        held = _held(variant, name)
+        owner, _, key = name.rpartition(".")
+        held = _held(modules.get(owner) or variant.get_submodule(owner), key)
         pair = id(w), memory_of(held.packed if isinstance(held, QTensor) else held)
         if pair not in seen:
             seen.add(pair)
-            yield Pair(name, w.detach(), held, known.get(name))
+            yield name, Pair(w.detach(), held, known.get(name))
 
 
-_LARGE = 1 << 22
-"""Weights that threads share; of smaller tensors each measures its own, as waiting for each other
-takes longer where the cores are busy. What only torch can measure, it does in the thread that asks.
-"""
+_MOST = 1 << 27
+"""Weights that are measured together, or one tensor: what trains is quantized for that."""
 
 
-def _measured(pairs: Iterable[Pair], threads: int) -> Iterator[tuple[Pair, WeightError]]:
-    """Each with its error, in their order, a few at a time."""
-    under_way: deque[tuple[Pair, Future[WeightError | None]]] = deque()
-
-    def ended(most: int) -> Iterator[tuple[Pair, WeightError]]:
-        while len(under_way) > most:
-            pair, error = under_way.popleft()
-            yield pair, error.result() or pair.by_torch()
-
-    with ThreadPoolExecutor(threads) as several:
-        for pair in pairs:
-            if threads > 1 and pair.w.numel() < _LARGE:
-                under_way.append((pair, several.submit(pair.in_loop, 1)))
-                yield from ended(2 * threads)
-            else:
-                yield from ended(0)
-                yield pair, pair.in_loop(threads) or pair.by_torch()
-        yield from ended(0)
+def _together(pairs: Iterable[tuple[str, Pair]]) -> Iterator[tuple[list[str], list[Pair]]]:
+    """Several at a time, with their names."""
+    names: list[str] = []
+    taken: list[Pair] = []
+    size = 0
+    for name, pair in pairs:
+        if taken and size + pair.w.numel() > _MOST:
+            yield names, taken
+            names, taken, size = [], [], 0
+        names.append(name)
+        taken.append(pair)
+        size += pair.w.numel()
+    yield names, taken
 
 
-def _held(model: nn.Module, name: str) -> Tensor | QTensor:
-    owner, _, key = name.rpartition(".")
-    module = model.get_submodule(owner)
+def _held(module: nn.Module, key: str) -> Tensor | QTensor:
     quantized = key == "weight" and hasattr(type(module), "qweight")
     held: Tensor | QTensor = getattr(module, "qweight" if quantized else key)
     return held

@@ -37,7 +37,7 @@ def _told(error: WeightError, shape: tuple[int, ...] | None) -> Parameter:
 
 def _stretch(counts: Tensor, start: float, width: float) -> Histogram:
     """The stretch of equal bins that holds anything; `start` is where its first bin begins."""
-    filled = counts.nonzero()
+    (filled,) = counts.numpy().nonzero()
     first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, -1)
     return Histogram(start + first * width, width, tuple(counts[first : last + 1].tolist()))
 

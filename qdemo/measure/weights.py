@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import reduce
-from operator import add
 
 import torch
 from torch import Tensor
 
 from qdemo.measure.difference import Difference, sum_of_squares
-from qdemo.measure.fused import Counted, Weights
+from qdemo.measure.forms import Weights
+from qdemo.measure.fused import Counted, counted, sums_of_squares
 from qdemo.measure.histogram import BINS, LOG_BINS, LinearHistogram, log_counts, nonzero
 from qdemo.numerics.blocks import has_fp64, scratch, tile_size, tiles, with_fp64
 from qdemo.numerics.qtensor import QTensor, blocks_of
@@ -70,14 +70,20 @@ class WeightError:
 
     def __add__(self, other: WeightError) -> WeightError:
         """The error of both together."""
-        pairs = {name: (mine, getattr(other, name)) for name, mine in vars(self).items()}
-        added = {name: add(*pair) for name, pair in pairs.items() if name != "max_abs"}
-        return WeightError(max_abs=_larger(*pairs["max_abs"]), **added)
+        return pool((self, other))
 
 
 def pool(errors: Iterable[WeightError]) -> WeightError:
     """The error of all of them together: sums are pooled, decibels never averaged."""
-    return reduce(add, errors, _NOTHING)
+    every = [_NOTHING, *errors]
+    columns = {
+        field.name: [getattr(one, field.name) for one in every] for field in fields(_NOTHING)
+    }
+    largest = reduce(_larger, columns.pop("max_abs"))
+    histogram = LinearHistogram.pooled(columns.pop("histogram"))
+    logarithmic = torch.stack(columns.pop("log_histogram")).sum(0)
+    sums = {name: sum(column) for name, column in columns.items()}
+    return WeightError(max_abs=largest, histogram=histogram, log_histogram=logarithmic, **sums)
 
 
 def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
@@ -93,18 +99,42 @@ def weight_error(w: Tensor, w_hat: Tensor | QTensor) -> WeightError:
     Raises:
         ValueError: the shapes differ.
     """
-    pair = Pair("", w.detach(), w_hat, None)
-    return pair.in_loop(torch.get_num_threads()) or pair.by_torch()
+    return next(weight_errors([Pair(w.detach(), w_hat)]))
+
+
+def weight_errors(pairs: Sequence[Pair]) -> Iterator[WeightError]:
+    """The error of each pair: of all that it takes by one loop over vectors, at once, and of the
+    others by many operations of torch, as they are asked for."""
+    threads = torch.get_num_threads()
+    taken = {
+        i: weights
+        for i, pair in enumerate(pairs)
+        if (weights := Weights.of(pair.w, pair.w_hat)) is not None
+    }
+    pairs = _with_sums(pairs, taken, threads)
+    differ = [i for i in taken if not pairs[i].is_shared]
+    units = [pairs[i].unit for i in differ]
+    found = dict(zip(differ, counted([taken[i] for i in differ], units, threads), strict=True))
+    for i, pair in enumerate(pairs):
+        known = found.get(i)
+        yield pair.by_torch() if known is None else pair.by_loop(known)
+
+
+def _with_sums(pairs: Sequence[Pair], taken: Mapping[int, Weights], threads: int) -> Sequence[Pair]:
+    """The same, with Σw² of what the loop takes."""
+    wanted = [i for i in taken if pairs[i].sum_sq is None]
+    sums = zip(wanted, sums_of_squares([taken[i] for i in wanted], threads), strict=True)
+    known = {i: replace(pairs[i], sum_sq=found) for i, found in sums}
+    return [known.get(i, pair) for i, pair in enumerate(pairs)]
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Weights of that name, what they became, and Σw² where it is known already."""
+    """Weights, what they became, and Σw² where it is known already."""
 
-    name: str
     w: Tensor
     w_hat: Tensor | QTensor
-    sum_sq: float | None
+    sum_sq: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be compared.
@@ -121,36 +151,48 @@ class Pair:
                 )
             )
 
-    def in_loop(self, threads: int) -> WeightError | None:
-        """The error by one loop over vectors; None where that can't take them."""
-        weights = Weights.of(self.w, self.w_hat, threads)
-        if weights is None:
-            return None
-        sum_sq = weights.sum_of_squares() if self.sum_sq is None else self.sum_sq
-        if self._is_shared:
-            return self._without_error(sum_sq)
-        counted = weights.counted(self._unit(sum_sq))
-        return None if counted is None else _of_counted(counted, self.w.numel(), sum_sq, self.w_hat)
+    def by_loop(self, found: Counted) -> WeightError:
+        """The error, of which a loop found that; Σw² is known."""
+        numel = self.w.numel()
+        # Only integers have even steps.
+        is_even = isinstance(self.w_hat, QTensor) and self.w_hat.scheme.storage.kind == "integer"
+        return WeightError(
+            numel=numel,
+            sum_sq_error=found.sum_sq_error,
+            sum_sq_weight=self.sum_sq or 0.0,
+            max_abs=found.max_abs,
+            zeroed=found.zeroed,
+            overflowed=0,
+            saturated=found.saturated if is_even else 0,
+            exact=found.exact,
+            stepped=numel if is_even else 0,
+            sum_sq_steps=found.sum_sq_steps if is_even else 0.0,
+            histogram=found.histogram,
+            log_histogram=found.log_histogram,
+        )
 
     def by_torch(self) -> WeightError:
-        """The same by many operations of torch, which take all."""
-        sum_sq = _sum_of_squares(self.w) if self.sum_sq is None else self.sum_sq
-        if self._is_shared:
-            return self._without_error(sum_sq)
-        unit, pieces = self._unit(sum_sq), _pieces(self.w, self.w_hat)
-        found = pool(_of_piece(*_where_fp64_is(*piece), unit) for piece in pieces)
-        return replace(found, sum_sq_weight=sum_sq)
+        """The error by many operations of torch, which take all."""
+        known = self if self.sum_sq is not None else replace(self, sum_sq=_sum_of_squares(self.w))
+        if self.is_shared:
+            return known._without_error()
+        pieces = _pieces(self.w, self.w_hat)
+        found = pool(_of_piece(*_where_fp64_is(*piece), known.unit) for piece in pieces)
+        return replace(found, sum_sq_weight=known.sum_sq or 0.0)
 
     @property
-    def _is_shared(self) -> bool:
+    def is_shared(self) -> bool:
+        """Whether they became nothing else."""
         return isinstance(self.w_hat, Tensor) and _is_shared(self.w, self.w_hat)
 
-    def _without_error(self, sum_sq: float) -> WeightError:
-        numel = self.w.numel()
-        return replace(_NOTHING, numel=numel, sum_sq_weight=sum_sq, exact=numel)
+    @property
+    def unit(self) -> float:
+        """rms(w), where it is known and not 0."""
+        return math.sqrt((self.sum_sq or 0.0) / max(1, self.w.numel())) or 1.0
 
-    def _unit(self, sum_sq: float) -> float:
-        return math.sqrt(sum_sq / max(1, self.w.numel())) or 1.0
+    def _without_error(self) -> WeightError:
+        numel, sum_sq = self.w.numel(), self.sum_sq or 0.0
+        return replace(_NOTHING, numel=numel, sum_sq_weight=sum_sq, exact=numel)
 
 
 _NOTHING = WeightError(
@@ -163,27 +205,6 @@ _NOTHING = WeightError(
 def _sum_of_squares(w: Tensor) -> float:
     flat = w.reshape(1, -1)
     return sum(sum_of_squares(with_fp64(flat[tile])) for tile in tiles(flat))
-
-
-def _of_counted(
-    counted: Counted, numel: int, sum_sq: float, w_hat: Tensor | QTensor
-) -> WeightError:
-    """What a loop found; only integers have even steps."""
-    is_even = isinstance(w_hat, QTensor) and w_hat.scheme.storage.kind == "integer"
-    return WeightError(
-        numel=numel,
-        sum_sq_error=counted.sum_sq_error,
-        sum_sq_weight=sum_sq,
-        max_abs=counted.max_abs,
-        zeroed=counted.zeroed,
-        overflowed=0,
-        saturated=counted.saturated if is_even else 0,
-        exact=counted.exact,
-        stepped=numel if is_even else 0,
-        sum_sq_steps=counted.sum_sq_steps if is_even else 0.0,
-        histogram=counted.histogram,
-        log_histogram=counted.log_histogram,
-    )
 
 
 def _is_shared(a: Tensor, b: Tensor) -> bool:

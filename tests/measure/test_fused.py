@@ -17,6 +17,7 @@ from qdemo.loops import machine as loops
 from qdemo.loops.cells import EDGES
 from qdemo.loops.host import why_not
 from qdemo.measure import fused, models
+from qdemo.measure.forms import Weights
 from qdemo.measure.histogram import log_counts, log_edges_of
 from qdemo.measure.weights import weight_error
 from qdemo.spec.formats import GRIDS
@@ -44,9 +45,13 @@ def by_loop(w, w_hat, which=here):
     """The error, and whether the loop measured it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loops, "machine", lambda: which)
-        found = fused.Weights.of(w, w_hat, torch.get_num_threads())
-        unit = found and (math.sqrt(found.sum_of_squares() / w.numel()) or 1.0)
-        return weight_error(w, w_hat), bool(found) and found.counted(unit) is not None
+        found = Weights.of(w, w_hat)
+        if found is None:
+            return weight_error(w, w_hat), False
+        (sum_sq,) = fused.sums_of_squares([found], torch.get_num_threads())
+        unit = math.sqrt(sum_sq / w.numel()) or 1.0
+        (counted,) = fused.counted([found], [unit], torch.get_num_threads())
+        return weight_error(w, w_hat), counted is not None
 
 
 def assert_equal(ours, theirs):
@@ -144,6 +149,7 @@ def test_large_weights_are_measured_by_several_threads(monkeypatch):
     wanted = by_torch(w, q)
     for threads in (1, 2, 3):
         monkeypatch.setattr(loops, "threads", lambda _, threads=threads: threads)
+        monkeypatch.setattr(fused, "_LEAST", 1 << 14)
         for w_hat, expected in ((q, wanted), (w.half(), by_torch(w, w.half()))):
             error, in_loop = by_loop(w, w_hat)
             assert in_loop
@@ -208,7 +214,7 @@ class Own(torch.Tensor):
 def test_what_the_loop_would_misread_is_left_to_torch(change):
     w = torch.randn(32, 24, generator=torch.Generator().manual_seed(4))
     w, w_hat = change(w, quantize_tensor(w, Scheme("int8")))
-    assert fused.Weights.of(w, w_hat, torch.get_num_threads()) is None
+    assert Weights.of(w, w_hat) is None
     assert weight_error(w, w_hat).numel == w.numel()
 
 
@@ -216,9 +222,9 @@ def test_what_the_loop_would_misread_is_left_to_torch(change):
 def test_tensors_of_another_size_are_not_read(role):
     w = torch.randn(32, 24, generator=torch.Generator().manual_seed(5))
     q = quantize_tensor(w, Scheme.parse("int4-g8-affine"))
-    assert fused.Weights.of(w, q, torch.get_num_threads()) is not None
+    assert Weights.of(w, q) is not None
     short = q.tensors[role].flatten()[:-1].clone()
-    assert fused.Weights.of(w, replace(q, tensors={**q.tensors, role: short}), 1) is None
+    assert Weights.of(w, replace(q, tensors={**q.tensors, role: short})) is None
 
 
 @pytest.mark.parametrize("odd", [math.inf, math.nan, -1e38, 1e30])
@@ -263,11 +269,12 @@ def test_logarithmic_bins_are_those_of_a_search_in_fp64(unit, seed):
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_a_model_is_measured_tensor_by_tensor_whatever_threads_do(threads, monkeypatch):
-    """Some by a loop alone, some by one that threads share, some by torch; in order."""
+    """Some by a loop that threads share, some by torch, several at a time; in order."""
     layers = [nn.Linear(24, 3 + n % 5) for n in range(30)]
     reference = nn.Sequential(*layers, nn.Linear(64, 80), nn.Linear(8, 8).double())
     variant = Variant.parse("int4-g8").build(reference)
-    monkeypatch.setattr(models, "_LARGE", 5000)
+    monkeypatch.setattr(models, "_MOST", 5000)
+    monkeypatch.setattr(fused, "_LEAST", 256)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     known = {}
     found = dict(model_weight_errors(reference, variant, known))
@@ -284,5 +291,5 @@ def test_a_model_is_measured_tensor_by_tensor_whatever_threads_do(threads, monke
 def test_without_loops_there_is_one_way(monkeypatch):
     monkeypatch.setattr(loops, "machine", lambda: None)
     w = torch.randn(8, 8)
-    assert fused.Weights.of(w, w.half(), 1) is None
+    assert Weights.of(w, w.half()) is None
     assert weight_error(w, w.half()).sum_sq_error > 0
