@@ -5,7 +5,8 @@ That the outside is asked for nothing, here and on every other page, `listen` se
 
 from playwright.sync_api import expect
 
-from tests.browser.steps import cards, open_page
+from tests.browser.conftest import watched
+from tests.browser.steps import cards, leave_for, open_page, wait_for_charts
 
 
 def test_the_example_is_there_and_says_that_it_was_computed_earlier(page):
@@ -23,3 +24,27 @@ def test_the_example_is_there_and_says_that_it_was_computed_earlier(page):
         "./#model=t5-tiny&formats=fp16,bf16,int8,int3"
         "&input=Sort+these+words:+pig,+onion,+river,+wolf&run=1",
     )
+
+
+def test_the_first_click_is_answered_though_the_charts_are_not_there_yet(browser, app):
+    with watched(browser, app) as page:
+        page.goto("/", wait_until="commit")
+        page.locator("#compare").click()
+        expect(page.locator("#status")).to_have_text("Done.")
+        wait_for_charts(page)
+        expect(page.locator("#verdict .note")).to_have_count(0)
+        formats = ["fp32", "fp16", "bf16", "int8", "int3"]
+        expect(page.locator("#memory-table tbody th")).to_have_text(formats)
+        leave_for(page, "/about")
+        page.go_back()
+        expect(page.locator("#status")).to_have_text("Done.")
+        wait_for_charts(page)
+
+
+def test_back_brings_the_charts_of_a_page_that_was_left_before_they_came(browser, app):
+    with watched(browser, app) as page:
+        page.goto("/", wait_until="commit")
+        expect(page.locator("#compare")).to_be_visible()
+        leave_for(page, "/about")
+        page.go_back()
+        wait_for_charts(page)
