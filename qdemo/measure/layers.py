@@ -13,13 +13,11 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from qdemo.compress.modules import QModule
 from qdemo.measure.difference import sum_of_squares
 from qdemo.measure.measure import Found, Measure, Output, Ran, finite
-from qdemo.numerics.blocks import converted, with_fp64
-from qdemo.numerics.insides import multiplies_fp16
+from qdemo.numerics.blocks import with_fp64
 from qdemo.spec.figure import Figure
 from qdemo.spec.report import WHOLE_MODEL
 
@@ -59,30 +57,9 @@ def relative(error: float, size: float) -> float | None:
 
 def _without_bias(layer: nn.Module, x: Tensor) -> Tensor:
     """What it returns, in fp32; a half-precision layer rounds with its bias, as it does in use."""
-    x = x.to(_dtype(layer))
-    y: Tensor = _added_up(layer, x) if _is_slow(layer, x) else layer(x).float()
+    y: Tensor = layer(x.to(_dtype(layer))).float()
     bias = getattr(layer, "bias", None)
     return y if bias is None else y - bias.float()
-
-
-def _is_slow(layer: nn.Module, x: Tensor) -> bool:
-    """Whether torch would multiply row by row, as in fp16 on CPUs that have no products of it."""
-    is_plain = type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks)
-    return is_plain and x.is_cpu and x.dtype == torch.float16 and not multiplies_fp16()
-
-
-_TOGETHER = 1 << 20
-"""Weights that are made fp32 at once: they stay in the cache."""
-
-
-def _added_up(layer: nn.Module, x: Tensor) -> Tensor:
-    """The same of a layer in fp16 in half the time. Its products are exact in fp32, in which torch
-    adds them up too, if in another order, and rounds the sum once."""
-    parts = layer.weight.split(max(1, _TOGETHER // x.shape[1]))  # type: ignore[operator]
-    wide = x.float()
-    y = torch.cat([linear(wide, converted(part, torch.float32, "part")) for part in parts], dim=1)
-    y = y if layer.bias is None else y + layer.bias.float()  # type: ignore[operator]
-    return y.half().float()
 
 
 def _dtype(layer: nn.Module) -> torch.dtype:

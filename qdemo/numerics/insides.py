@@ -39,13 +39,6 @@ def is_known(version: str = torch.__version__) -> bool:
     return found is not None and KNOWN[0] <= (int(found[1]), int(found[2])) <= KNOWN[1]
 
 
-@cache
-def multiplies_fp16() -> bool:
-    """Whether torch has products of fp16 made for this CPU; where it can't be told, yes."""
-    told = getattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", None)
-    return told is None or bool(told())
-
-
 def memory_of(x: Tensor) -> object:
     """What is equal for tensors of one storage, on the meta device too."""
     storage = x.untyped_storage()

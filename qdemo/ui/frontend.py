@@ -137,7 +137,7 @@ class Kept:
         answer = self._kept.get(asked)
         if answer is None:
             answer = await _answer(self._app, scope, receive)
-            if answer[0]["status"] == 200:
+            if answer[0]["status"] == 200 and _is_whole(answer):
                 answer = _compressed(answer, *asked)
                 self._kept.put(asked, answer, len(answer[1]["body"]))
         for message in answer:
@@ -167,6 +167,13 @@ async def _answer(app: Any, scope: Any, receive: Any) -> list[Message]:
     start, *parts = sent
     body = b"".join(part.get("body", b"") for part in parts)
     return [start, {"type": "http.response.body", "body": body}]
+
+
+def _is_whole(answer: list[Message]) -> bool:
+    """Whether all of the file came: of one whose asker left meanwhile, only a part may."""
+    start, body = answer
+    length = dict(start["headers"]).get(b"content-length")
+    return length is not None and int(length) == len(body["body"]) > 0
 
 
 def _compressed(answer: list[Message], path: str, way: str) -> list[Message]:

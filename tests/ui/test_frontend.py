@@ -1,5 +1,6 @@
 """gradio's own files: named beforehand, and kept compressed."""
 
+import asyncio
 import gzip
 import re
 
@@ -97,6 +98,33 @@ def test_endless_paths_to_one_file_take_no_more_than_there_is_for_them(client, m
     for path in (paths[0], *paths, paths[0], paths[0]):
         assert endless.get(path, headers={"accept-encoding": "gzip"}).text == FILE
     assert len(client.asked) == len(paths) + 1  # the first one was forgotten, and kept again
+
+
+def test_a_file_that_came_in_part_is_not_kept():
+    """As for one who left meanwhile: a script without its end would be sent to all from then on."""
+    whole = FILE.encode()
+    bodies = [b"", whole[:9], whole]
+
+    async def app(scope, receive, send):
+        head = [
+            (b"content-type", b"application/javascript"),
+            (b"content-length", b"%d" % len(whole)),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": bodies.pop(0)})
+
+    kept = frontend.Kept(app)
+    scope = {"type": "http", "method": "GET", "path": "/assets/a.js", "root_path": "",
+             "headers": [(b"accept-encoding", b"gzip")]}  # fmt: skip
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    for count in (0, 0, 1):
+        asyncio.run(kept(scope, None, send))
+        assert len(kept._kept) == count
+    assert gzip.decompress(sent[-1]["body"]) == whole
 
 
 def test_both_ways_can_be_undone():
