@@ -16,7 +16,7 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]
 
 from qdemo.engine.keeping import Memory
-from qdemo.ui.guard import rewriting
+from qdemo.ui.guard import Message, accepts, rewriting
 from qdemo.ui.insides import BUILD, get_route_path
 
 # --- what a page will need: the build of gradio's pages says it of itself
@@ -113,7 +113,6 @@ _WAYS: dict[str, Callable[[bytes], bytes]] = {
     "br": partial(brotli.compress, quality=5),  # browsers take it over TLS, and on one machine
     "gzip": gzip.compress,
 }
-Message = dict[str, Any]
 
 
 class Kept:
@@ -151,8 +150,7 @@ def _asked(scope: Any) -> tuple[str, str] | None:
     path, headers = get_route_path(scope), dict(scope["headers"])
     if not path.startswith(_FOLDERS) or b"range" in headers:
         return None
-    accepted = headers.get(b"accept-encoding", b"").decode("latin-1")
-    way = next((name for name in _WAYS if name in accepted), None)
+    way = next((name for name in _WAYS if accepts(scope, name)), None)
     return (path, way) if way else None
 
 

@@ -15,6 +15,9 @@ from qdemo.settings import SETTINGS, Settings
 from qdemo.spec.messages import say
 from qdemo.ui.insides import get_route_path
 
+Message = dict[str, Any]
+"""Of ASGI: what is sent, or who asks for what."""
+
 UPLOAD = "/gradio_api/upload"
 MOST = 200_000
 """Bytes of a request; the longest of the page has 70,000, a prompt of odd characters."""
@@ -93,9 +96,9 @@ def _limited(receive: Any, most: int) -> Any:
     """A body whose length is not told beforehand; FastAPI answers with what is raised here."""
     left = most
 
-    async def limited() -> dict[str, Any]:
+    async def limited() -> Message:
         nonlocal left
-        message: dict[str, Any] = await receive()
+        message: Message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
             raise _too_large(most)
@@ -136,7 +139,7 @@ def _with_headers(send: Any, policy: str) -> Any:
         (b"referrer-policy", b"same-origin"),
     ]
 
-    async def sent(message: dict[str, Any]) -> None:
+    async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = message | {"headers": [*message["headers"], *more]}
         await send(message)
@@ -146,11 +149,11 @@ def _with_headers(send: Any, policy: str) -> Any:
 
 def rewriting(send: Any, edit: Callable[[bytes], bytes]) -> Any:
     """`send` with every page of HTML edited as a whole; all else passes as it comes."""
-    start: dict[str, Any] = {}
+    start: Message = {}
     parts: list[bytes] = []
 
-    async def collect(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start" and _is_html(message):
+    async def collect(message: Message) -> None:
+        if begins_with(message, b"text/html"):
             start.update(message)
         elif not start:
             await send(message)
@@ -164,11 +167,27 @@ def rewriting(send: Any, edit: Callable[[bytes], bytes]) -> Any:
     return collect
 
 
-def _is_html(start: dict[str, Any]) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.startswith(b"text/html")
-        for name, value in start["headers"]
+def begins_with(message: Message, kind: bytes) -> bool:
+    """Whether it is the start of an answer whose content is of that kind."""
+    return message["type"] == "http.response.start" and any(
+        name.lower() == b"content-type" and value.startswith(kind)
+        for name, value in message["headers"]
     )
+
+
+def accepts(scope: Message, way: str) -> bool:
+    """Whether who asks takes an answer that is compressed that way: names it, and not to refuse it.
+
+    >>> heads = (b"br, gzip;q=0.8", b"gzip;q=0", b"br", b"x-gzip")
+    >>> [accepts({"headers": [(b"accept-encoding", head)]}, "gzip") for head in heads]
+    [True, False, False, False]
+    """
+    told = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1").lower()
+    for one in told.split(","):
+        name, _, weight = one.partition(";")
+        if name.strip() == way:
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
 
 
 def _resized(headers: list[tuple[bytes, bytes]], size: int) -> list[tuple[bytes, bytes]]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+from qdemo.ui.guard import Message, accepts, begins_with
 from qdemo.ui.insides import get_route_path
 
 _PATH = "/gradio_api/queue/data"
 _LEVEL = 1  # the quickest: 100 MB/s, and the next ones save a twentieth of what is left
 _GZIP = zlib.MAX_WBITS + 16  # with gzip's head; a stream holds a quarter of a megabyte meanwhile
-
-Message = dict[str, Any]
 
 
 class Compressed:
@@ -28,21 +27,8 @@ class Compressed:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass everything on; compress the stream where it is asked for."""
         is_asked = scope["type"] == "http" and get_route_path(scope) == _PATH
-        takes = is_asked and _takes_gzip(dict(scope["headers"]).get(b"accept-encoding", b""))
+        takes = is_asked and accepts(scope, "gzip")
         await self._app(scope, receive, _compressing(send) if takes else send)
-
-
-def _takes_gzip(accepted: bytes) -> bool:
-    """Whether the header names it, and not to refuse it.
-
-    >>> [_takes_gzip(text) for text in (b"br, gzip;q=0.8", b"gzip;q=0", b"br", b"x-gzip")]
-    [True, False, False, False]
-    """
-    for one in accepted.decode("latin-1").lower().split(","):
-        name, _, weight = one.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
 
 
 def _compressing(send: Any) -> Any:
@@ -51,7 +37,7 @@ def _compressing(send: Any) -> Any:
 
     async def sent(message: Message) -> None:
         nonlocal gzip
-        if message["type"] == "http.response.start" and _is_stream(message):
+        if begins_with(message, b"text/event-stream"):
             gzip = zlib.compressobj(_LEVEL, wbits=_GZIP)
             more = [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
             message = message | {"headers": [*message["headers"], *more]}
@@ -62,10 +48,3 @@ def _compressing(send: Any) -> Any:
         await send(message)
 
     return sent
-
-
-def _is_stream(start: Message) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in start["headers"]
-    )

@@ -227,7 +227,7 @@ class _UnderWay:
     def end(self, report: Report, ask: Held) -> Updates:
         """What is on screen from now on, and kept under its number."""
         ask.keep(report)
-        return _shown(self.page, report, ask) | {self.page.cards: self._with(report)}
+        return _shown(self.page, report, ask, self._with(report))
 
     def _with(self, report: Report) -> str:
         """The cards and all that has changed on them."""
@@ -237,10 +237,10 @@ class _UnderWay:
         return self.html
 
 
-def _shown(page: Page, report: Report, ask: Held, note: str = "") -> Updates:
+def _shown(page: Page, report: Report, ask: Held, drawn: str, note: str = "") -> Updates:
     return {
         page.held: str(ask),
-        page.cards: panels.cards_html(cards(report)),
+        page.cards: drawn,
         page.verdict: panels.verdict_html(report, note),
         **charts.updates(page.charts, report),
         **take_away.updates(page.take_away, ask.address),
@@ -249,7 +249,8 @@ def _shown(page: Page, report: Report, ask: Held, note: str = "") -> Updates:
 
 def _example(page: Page) -> Updates:
     """What a page begins with."""
-    return _shown(page, held.example(), held.of_example(), held.note())
+    report = held.example()
+    return _shown(page, report, held.of_example(), panels.cards_html(cards(report)), held.note())
 
 
 def _from_kept(page: Page, ask: Held) -> Updates:
