@@ -2,7 +2,8 @@
 function draw() {
   const {dataset: words} = element.querySelector(".ribbon");
   const steps = words.steps.split(" ").map(Number);
-  const stepOf = kl => kl ? steps.filter(step => kl >= step).length : steps.length;
+  const sizeOf = kl => Number(kl.replaceAll(",", ""));  // thousands are set apart for who reads them
+  const stepOf = kl => kl ? steps.filter(step => sizeOf(kl) >= step).length : steps.length;
   const tokens = [...element.querySelectorAll("thead th")].slice(1).map(head => head.textContent);
   for (const row of element.querySelectorAll("tbody tr")) {
     for (const [i, cell] of [...row.querySelectorAll("td")].entries()) {

@@ -1,11 +1,15 @@
 """Picking a token, choosing a layer: the charts that hang on it follow."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
 
+from qdemo.ui import held
+from qdemo.views import panels
 from qdemo.views.panels import KL_STEPS
+from qdemo.views.templates import asset
 from tests.browser.steps import ask, choose, traces, wait_until_redrawn
 
 WHOLE = "the whole model"
@@ -25,6 +29,24 @@ def cell(page, name, position):
 
 def title(page):
     return page.locator("#top h3")
+
+
+def test_thousands_of_nats_have_the_last_colour(browser):
+    """They are sent as they are read, with their thousands set apart."""
+    report = held.example()
+    first = report.variants[0]
+    many = {**first.by_position, "kl_by_position": [12345.6] * len(first.tokens)}
+    results = [replace(one, by_position=many) if one is first else one for one in report.results]
+    alone = browser.new_page()
+    alone.set_content(panels.ribbon_html(replace(report, results=tuple(results))))
+    alone.evaluate(
+        "script => new Function('element', 'watch', script)(document.body, () => {})",
+        asset("ribbon.js"),
+    )
+    cell = alone.locator(f'[data-format="{first.format}"] label').first
+    expect(cell).to_have_class(f"kl{len(KL_STEPS)}")
+    expect(cell.locator("input")).to_have_attribute("aria-label", re.compile(r"12,346 nats"))
+    alone.close()
 
 
 def test_a_token_of_the_ribbon_brings_its_likeliest_tokens(page):
