@@ -120,7 +120,7 @@ class _Trial:
         _LOGGER.warning("products of %s and %s on %s go torch's general way: %.300s", *told)
 
     def _multiply(self, small: QTensor) -> None:
-        """Twice, as the kernel is compiled the first time."""
+        """Twice, as a kernel is compiled the first time, and only started the second."""
         device, length, info = self.kind.device, small.shape[1], torch.finfo(self.kind.dtype)
         x = torch.arange(2 * length, dtype=torch.float32).sin().view(2, length).to(self.kind.dtype)
         exact, w = x.double(), small.dequantize(torch.float64)
@@ -130,10 +130,10 @@ class _Trial:
             ours = launch.run(x, 2).cpu().double()
             if not ((ours - exact @ w.t()).abs() <= bound).all():
                 raise ArithmeticError(say("the product is not that of the dequantized weight"))
-        for rows, floats in launch.pieces(x.dtype):
-            apart = (floats.cpu().double() - w[rows]).abs()
-            if not (apart <= info.eps * w[rows].abs().clamp_min(info.tiny)).all():
-                raise ArithmeticError(say("the floats are not those of the dequantized weight"))
+            for rows, floats in launch.pieces(x.dtype):
+                apart = (floats.cpu().double() - w[rows]).abs()
+                if not (apart <= info.eps * w[rows].abs().clamp_min(info.tiny)).all():
+                    raise ArithmeticError(say("the floats are not those of the dequantized weight"))
 
 
 _TRIALS: dict[_Kind, _Trial] = {}

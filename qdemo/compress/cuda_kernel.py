@@ -7,8 +7,8 @@ registers, and its product with its activation is added up in fp32, in as many s
 places at once. A place is `unit` numbers, which are those of whole bytes, so that each byte is read
 once. What tells one grid from another are constants: there is one kernel for all.
 
-Importing this imports Triton, which comes with torch's builds for CUDA; `cuda` does it when a
-weight is first multiplied on a GPU. Nothing here looks at what it is given: `cuda` does.
+Importing this imports Triton, which comes with torch's builds for CUDA; it is done when a
+weight is first multiplied on a GPU. Nothing here looks at what it is given: `cuda_launch` does.
 """
 
 from __future__ import annotations
@@ -40,46 +40,34 @@ def multiply(
     (n_x · ⌈(last − first) / lanes⌉ · parts,).
     """
     m = tl.program_id(0) % n_x
-    part = tl.program_id(0) // n_x
-    begin = first + (part // parts).to(tl.int64) * lanes
-    beside = part % parts * wide + tl.arange(0, wide)
+    begin, beside = _rows_of(tl.program_id(0) // n_x, first, lanes, wide, parts)
     lane = beside[None, None, :]
-    row = begin + lane
-    is_row = (lane < lanes) & (row < last) | is_even
-    of_several = tl.arange(0, several)[:, None, None]
-    of_step = tl.arange(0, step // unit)[None, :, None] * unit
+    is_row = (lane < lanes) & (begin + lane < last) | is_even
     sums = tl.zeros([several, step // unit, wide], tl.float32)
     n_tiles = (group + step - 1) // step
     if per_group:
         n_tiles = (n_groups + several - 1) // several * per_group
     for tile in range(0, n_tiles, ahead):
-        held, scales, zeros = (), (), ()
+        read = ()
         for j in tl.static_range(ahead):
-            g, within = _place(tile + j, of_several, of_step, step, several, per_group)
-            here = is_row & (g < n_groups) | is_even
-            held += (
-                _bytes(codes, n_rows, length, begin, lane, g * group + within,
-                       here & (within < group) | is_even, bits, lanes, unit, is_even),
+            read += (
+                _read(
+                    tile + j, codes, scale, zero_point, n_rows, length, n_groups, group,
+                    scale_row, scale_column, zero_row, zero_column, begin, lane, is_row,
+                    bits, has_zero, lanes, unit, step, several, per_group, is_even,
+                ),
             )  # fmt: skip
-            place = row * scale_row + g.to(tl.int64) * scale_column
-            scales += (tl.load(scale + place, mask=here, other=0.0),)
-            if has_zero:
-                place = row * zero_row + g.to(tl.int64) * zero_column
-                zeros += (tl.load(zero_point + place, mask=here, other=0),)
         # All of that is under way before the first is used.
         tl.debug_barrier()
         for j in tl.static_range(ahead):
-            g, within = _place(tile + j, of_several, of_step, step, several, per_group)
-            zero = 0.0 if has_table else _AT_ZERO + offset
-            if has_zero:
-                zero += zeros[j].to(tl.float32)
+            g, within = _place(tile + j, unit, step, several, per_group)
             for i in tl.static_range(unit):
                 is_x = (g < n_groups) & (within + i < group) | is_even
-                k = (g * group + within + i).to(tl.int64)
-                own = tl.load(x + m * x_row + k * x_column, mask=is_x, other=0.0)
-                number = _number(held[j], g * group + within, i, bits, unit)
-                value = _decoded(number, table, bits, offset, has_table) - zero
-                sums += own.to(tl.float32) * (value * scales[j])
+                k = g * group + within
+                own_place = x + m * x_row + (k + i).to(tl.int64) * x_column
+                own = tl.load(own_place, mask=is_x, other=0.0)
+                value = _value(read[j], table, k, i, bits, offset, has_table, has_zero, unit)
+                sums += own.to(tl.float32) * value
     total = tl.sum(tl.sum(sums, 1), 0)
     to = out + m.to(tl.int64) * n_rows + begin + beside
     tl.store(to, total.to(out.dtype.element_ty), mask=(beside < lanes) & (begin + beside < last))
@@ -99,43 +87,84 @@ def dequantize(
 
     All is as for `multiply`, but the grid: (⌈(last − first) / lanes⌉ · parts, tiles of a row).
     """
-    part = tl.program_id(0)
-    begin = first + (part // parts).to(tl.int64) * lanes
-    lane = (part % parts * wide + tl.arange(0, wide))[None, None, :]
+    begin, beside = _rows_of(tl.program_id(0), first, lanes, wide, parts)
+    lane = beside[None, None, :]
     row = begin + lane
-    of_several = tl.arange(0, several)[:, None, None]
-    of_step = tl.arange(0, step // unit)[None, :, None] * unit
-    g, within = _place(tl.program_id(1), of_several, of_step, step, several, per_group)
-    here = (lane < lanes) & (row < last) & (g < n_groups) | is_even
-    is_first = here & (within < group) | is_even
-    at = g * group + within
-    held = _bytes(codes, n_rows, length, begin, lane, at, is_first, bits, lanes, unit, is_even)
-    place = row * scale_row + g.to(tl.int64) * scale_column
-    of_row = tl.load(scale + place, mask=here, other=0.0)
+    is_row = (lane < lanes) & (row < last) | is_even
+    tile = tl.program_id(1)
+    read = _read(
+        tile, codes, scale, zero_point, n_rows, length, n_groups, group,
+        scale_row, scale_column, zero_row, zero_column, begin, lane, is_row,
+        bits, has_zero, lanes, unit, step, several, per_group, is_even,
+    )  # fmt: skip
+    g, within = _place(tile, unit, step, several, per_group)
+    for i in tl.static_range(unit):
+        value = _value(read, table, g * group + within, i, bits, offset, has_table, has_zero, unit)
+        to = out + (row - first) * length + g * group + within + i
+        is_there = is_row & (g < n_groups) & (within + i < group) | is_even
+        tl.store(to, value.to(out.dtype.element_ty), mask=is_there)
+
+
+@triton.jit
+def _rows_of(part, first, lanes: tl.constexpr, wide: tl.constexpr, parts: tl.constexpr):
+    """The first row of the panel that a part is of, in 64 bits as their bytes may need them, and
+    the lanes of the part, (wide,)."""
+    begin = first + (part // parts).to(tl.int64) * lanes
+    return begin, part % parts * wide + tl.arange(0, wide)
+
+
+@triton.jit
+def _read(
+    tile, codes, scale, zero_point, n_rows, length, n_groups, group,
+    scale_row, scale_column, zero_row, zero_column, begin, lane, is_row,
+    bits: tl.constexpr, has_zero: tl.constexpr, lanes: tl.constexpr, unit: tl.constexpr,
+    step: tl.constexpr, several: tl.constexpr, per_group: tl.constexpr, is_even: tl.constexpr,
+):  # fmt: skip
+    """What is held of a tile: its bytes, scales and zero points (scales again without any)."""
+    g, within = _place(tile, unit, step, several, per_group)
+    here = is_row & (g < n_groups) | is_even
+    held = _bytes(codes, n_rows, length, begin, lane, g * group + within,
+                  here & (within < group) | is_even, bits, lanes, unit, is_even)  # fmt: skip
+    row = begin + lane
+    of_row = tl.load(scale + row * scale_row + g.to(tl.int64) * scale_column, mask=here, other=0.0)
+    zero = of_row
+    if has_zero:
+        place = zero_point + row * zero_row + g.to(tl.int64) * zero_column
+        zero = tl.load(place, mask=here, other=0)
+    return held, of_row, zero
+
+
+@triton.jit
+def _value(
+    read, table, at, i: tl.constexpr,
+    bits: tl.constexpr, offset: tl.constexpr, has_table: tl.constexpr, has_zero: tl.constexpr,
+    unit: tl.constexpr,
+):  # fmt: skip
+    """The weights of number at + i of each row, out of what was `_read`."""
+    number = _number(read[0], at, i, bits, unit)
+    if bits == 8 and offset:  # signed: counted from its least
+        number = number ^ offset
+    ready = (number | _MAGIC).to(tl.float32, bitcast=True)
+    value = tl.load(table + number) if has_table else ready
     zero = 0.0 if has_table else _AT_ZERO + offset
     if has_zero:
-        place = row * zero_row + g.to(tl.int64) * zero_column
-        zero += tl.load(zero_point + place, mask=here, other=0).to(tl.float32)
-    for i in tl.static_range(unit):
-        value = _decoded(_number(held, at, i, bits, unit), table, bits, offset, has_table) - zero
-        to = out + (row - first) * length + at + i
-        is_there = here & (within + i < group) | is_even
-        tl.store(to, (value * of_row).to(out.dtype.element_ty), mask=is_there)
+        zero += read[2].to(tl.float32)
+    return (value - zero) * read[1]
 
 
 @triton.jit
 def _place(
-    tile, of_several, of_step,
-    step: tl.constexpr, several: tl.constexpr, per_group: tl.constexpr,
-):  # fmt: skip
+    tile, unit: tl.constexpr, step: tl.constexpr, several: tl.constexpr, per_group: tl.constexpr
+):
     """Which groups a tile is of, and the first number of each place within its group. A group has
     `per_group` tiles, or, where that is 0, the row has but one group."""
+    g = tl.arange(0, several)[:, None, None]
+    within = tl.arange(0, step // unit)[None, :, None] * unit
     if per_group:
-        g = tile // per_group * several + of_several
-        within = tile % per_group * step + of_step
+        g += tile // per_group * several
+        within += tile % per_group * step
     else:
-        g = of_several
-        within = tile * step + of_step
+        within += tile * step
     return g, within
 
 
@@ -198,15 +227,6 @@ def _number(held, at, i: tl.constexpr, bits: tl.constexpr, unit: tl.constexpr):
     if bits & 1:
         number = number | _of_byte(held, fours + twos, at, i, 1, unit) << (bits & 6)
     return number
-
-
-@triton.jit
-def _decoded(number, table, bits: tl.constexpr, offset: tl.constexpr, has_table: tl.constexpr):
-    """What a number stands for; where there is no table, that and `_AT_ZERO` + offset."""
-    if bits == 8 and offset:  # signed: counted from its least
-        number = number ^ offset
-    ready = (number | _MAGIC).to(tl.float32, bitcast=True)
-    return tl.load(table + number) if has_table else ready
 
 
 @triton.jit

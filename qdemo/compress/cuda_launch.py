@@ -1,6 +1,6 @@
-"""All that the GPU's kernel is given of a weight, looked at once and ready for each token.
+"""All that the GPU's kernels are given of a weight, looked at once and ready for each token.
 
-The kernel trusts its caller, and this is the only one. What it is compiled for is chosen here: how
+They trust their caller, and this is the only one. What they are compiled for is chosen here: how
 many rows a program goes along, and how much of them at once.
 """
 
@@ -67,17 +67,8 @@ class Launch:
         self.wide = wide or _wide(weight)
         self.is_turned = weight.scale.ndim == 2 and weight.scale.stride(0) == 1
         self.n_tiles, known = _constants(weight)
-        is_even = _is_even(weight, self.n_tiles, known)
         # Ready for each token: first and last row, programs, and what their kernel is compiled for.
-        self.runs = [
-            (
-                first,
-                last,
-                programs,
-                {**known, **beside, "is_even": is_even and (last - first) % beside["wide"] == 0},
-            )
-            for first, last, programs, beside in _spans(weight, self.wide)
-        ]
+        self.runs = list(_spans(weight, self.wide, known, _is_even(weight, self.n_tiles, known)))
         self._ready: dict[tuple[object, ...], tuple[Any, tuple[int, ...]]] = {}
 
     def count(self, x: Tensor) -> int:
@@ -98,7 +89,7 @@ class Launch:
                     expected=self.device,
                 )
             )
-        return x.numel() // length if length else 0
+        return x.numel() // length
 
     def run(self, x: Tensor, n_x: int) -> Tensor:
         """x · Ŵᵀ of what fits, of `n_x` rows, by the kernel."""
@@ -242,18 +233,20 @@ def _processors(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
-def _spans(weight: QTensor, wide: int) -> Iterator[tuple[int, int, int, dict[str, int]]]:
-    """First and last row, programs, and how the rows of a program lie: of full panels, and of the
-    narrower last one."""
+def _spans(
+    weight: QTensor, wide: int, known: dict[str, int], is_even: bool
+) -> Iterator[tuple[int, int, int, dict[str, int]]]:
+    """First and last row, programs, and all that is `known` with how the rows of a program lie: of
+    full panels, and of the narrower last one. `is_even` tells that of rows."""
     n_rows = weight.shape[0]
-    if not weight.panels:
-        yield 0, n_rows, -(-n_rows // wide), {"lanes": wide, "wide": wide, "parts": 1}
-        return
     full = n_rows // LANES * LANES
-    if full:
-        yield 0, full, full // wide, {"lanes": LANES, "wide": wide, "parts": LANES // wide}
-    if rest := n_rows - full:
-        yield full, n_rows, 1, {"lanes": rest, "wide": _power(rest), "parts": 1}
+    found = [(0, full, LANES, wide), (full, n_rows, n_rows - full, _power(n_rows - full))]
+    for first, last, lanes, own in found if weight.panels else [(0, n_rows, wide, wide)]:
+        if last > first:
+            parts = max(1, lanes // own)
+            beside = {"lanes": lanes, "wide": own, "parts": parts}
+            ends = {"is_even": is_even and (last - first) % own == 0}
+            yield first, last, -(-(last - first) // lanes) * parts, {**known, **beside, **ends}
 
 
 def _power(count: int) -> int:
