@@ -186,7 +186,7 @@ def accepts(scope: Message, way: str) -> bool:
     for one in told.split(","):
         name, _, weight = one.partition(";")
         if name.strip() == way:
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
     return False
 
 

@@ -181,3 +181,11 @@ def test_what_runs_beside_the_answers_is_let_through():
 def test_the_app_is_guarded():
     around = [one.cls for one in dashboard.launch_settings(gr.Blocks())["app_kwargs"]["middleware"]]
     assert around[:2] == [guard.Answers, guard.Requests]
+
+
+HEADS = ("gzip;q=0.", "gzip;\tq=0", "gzip ; q=0.000 ", "br,\tgzip\t;\tq=0.0")
+
+
+@pytest.mark.parametrize("refusal", HEADS)
+def test_every_way_to_write_a_weight_of_zero_refuses(refusal):
+    assert not guard.accepts({"headers": [(b"accept-encoding", refusal.encode())]}, "gzip")
