@@ -26,7 +26,7 @@ from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
 from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs, stream
 from qdemo.ui.pages import pages
-from qdemo.views.templates import asset
+from qdemo.views.templates import asset, style
 
 ICON = (  # else a browser asks the origin, which behind a proxy is not ours
     "<link rel='icon' href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
@@ -169,4 +169,4 @@ def theme() -> gr.themes.Base:
 
 def head() -> str:
     """Styles. (Scripts that gradio puts into a page do not run, see `guard.Answers`.)"""
-    return f"<style>{asset('style.css')}</style>"
+    return f"<style>{style()}</style>"

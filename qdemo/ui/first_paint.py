@@ -10,7 +10,7 @@ from qdemo.ui.guard import rewriting
 from qdemo.ui.insides import get_route_path
 from qdemo.views import panels
 from qdemo.views.cards import cards
-from qdemo.views.templates import asset, fill
+from qdemo.views.templates import fill, style
 
 
 def html() -> str:
@@ -18,7 +18,7 @@ def html() -> str:
     report = held.example()
     return fill(
         "first_paint",
-        style=asset("colours.css") + asset("style.css"),
+        style=style(own_colours=True),
         masthead=fill("masthead"),
         verdict=panels.verdict_html(report, held.note()),
         cards=panels.cards_html(cards(report)),

@@ -8,9 +8,9 @@ from typing import Literal
 
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
+from qdemo.views.colours import colours
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
-from qdemo.views.plots import colours
 from qdemo.views.split import Split, split
 from qdemo.views.wording import computed_on, covers, differing_words, joined, too_far, written
 
@@ -50,7 +50,7 @@ def cards(report: Report) -> list[Card]:
         not_run = say("Not run: without fp32 there is nothing to compare with.")
         failures = dict.fromkeys(report.formats, not_run) | failures
     found = []
-    for name, colour in colours(report).items():
+    for name, colour in colours(report.formats).items():
         card = Card(name, describe(name), colour, "waiting")
         if name in results:
             card = _done(card, report, results[name])

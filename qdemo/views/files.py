@@ -11,7 +11,7 @@ from qdemo.spec import document
 from qdemo.spec.report import WHOLE_MODEL, Report
 from qdemo.views import SECTIONS, panels, plots, tables
 from qdemo.views.cards import cards
-from qdemo.views.templates import asset, fill
+from qdemo.views.templates import fill, style
 
 LONGEST = 150
 """Characters of a file's name; what is longer ends in a hash of the whole."""
@@ -37,8 +37,7 @@ def as_page(report: Report) -> str:
     compared = bool(report.variants)
     return fill(
         "report",
-        style=asset("style.css"),
-        colours=asset("colours.css"),
+        style=style(own_colours=True),
         script=plots.script() if compared else "",
         report=report,
         verdict=panels.verdict_html(report),

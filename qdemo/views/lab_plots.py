@@ -8,7 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
-from qdemo.views.plots import COLOURS, DASHES, DECADES, LOG, NO_NAME, styled
+from qdemo.views.colours import INK, MARKS, of_line
+from qdemo.views.plots import DASHES, DECADES, LOG, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
@@ -55,7 +56,7 @@ def _lines(lines: Lines, hover: str, shape: str = "linear") -> list[dict[str, An
             "y": list(y),
             "mode": "lines",
             "line": {
-                "color": COLOURS[i],
+                "color": of_line(name),
                 "dash": DASHES[i % len(DASHES)],
                 "width": 2.5,
                 "shape": shape,
@@ -73,11 +74,11 @@ def staircase(
     x, y = _stairs(levels)
     every = {
         "name": say("every number"), "x": x, "y": y, "mode": "lines", "hoverinfo": "skip",
-        "line": {"color": COLOURS[0], "width": 1.5},
+        "line": {"color": INK, "width": 1.5},
     }  # fmt: skip
     these = {
         "name": say("these weights"), "x": list(weights), "y": list(w_hat), "mode": "markers",
-        "marker": {"color": COLOURS[1], "size": 10, "symbol": "circle"},
+        "marker": {"color": MARKS[0], "size": 10, "symbol": "circle"},
         "hovertemplate": say("w = {w} becomes {level}", w="%{x:.4g}", level="%{y:.4g}") + NO_NAME,
     }  # fmt: skip
     return styled([every, these], (say("What each weight snaps to"), "w", "ŵ"), height=380)
@@ -98,10 +99,10 @@ def clipping(errors: Sequence[tuple[float, float, float]], chosen: float, best: 
     areas = [
         {
             "name": name, "x": [clip for clip, _, _ in errors], "y": [tried[i] for tried in errors],
-            "mode": "lines", "stackgroup": "error", "line": {"color": COLOURS[colour]},
+            "mode": "lines", "stackgroup": "error", "line": {"color": colour},
             "hovertemplate": "%{x:.0%}: %{y:.4g}",
         }
-        for i, name, colour in ((1, say("rounding"), 1), (2, say("clipping"), 5))
+        for i, name, colour in ((1, say("rounding"), MARKS[0]), (2, say("clipping"), MARKS[1]))
     ]  # fmt: skip
     marks = [(chosen, say("chosen"), "solid"), (best, say("least error"), "dot")]
     if abs(chosen - best) < 0.005:
@@ -122,7 +123,7 @@ def clipping(errors: Sequence[tuple[float, float, float]], chosen: float, best: 
 
 def _upright(at: float, dash: str) -> dict[str, Any]:
     """A line over the whole height."""
-    line = {"dash": dash, "width": 2, "color": COLOURS[4]}
+    line = {"dash": dash, "width": 2, "color": MARKS[2]}
     return {"x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain", "line": line}
 
 
@@ -161,7 +162,7 @@ def flips(counts: Sequence[int]) -> go.Figure:
     """How many integers became another one at each step."""
     bars = {
         "type": "bar", "name": say("integers that changed"), "x": list(range(1, len(counts) + 1)),
-        "y": list(counts), "marker": {"color": COLOURS[3]},
+        "y": list(counts), "marker": {"color": MARKS[0]},
         "hovertemplate": say("step {step}: {count}", step="%{x}", count="%{y}") + NO_NAME,
     }  # fmt: skip
     titles = (say("Integers that flip"), say("step"), say("integers"))

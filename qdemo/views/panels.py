@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import Card
+from qdemo.views.colours import colours
 from qdemo.views.numbers import duration, megabytes, percent, significant
-from qdemo.views.plots import colours
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 from qdemo.views.verdict import kept_note, verdict
@@ -97,7 +97,7 @@ def top_html(report: Report, position: int) -> str:
     if not report.results:
         return ""
     written = _pieces(report)[position]
-    shown = colours(report)
+    shown = colours(report.formats)
     lists = [
         (
             trial.format,

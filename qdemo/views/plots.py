@@ -17,11 +17,8 @@ from plotly.offline import get_plotlyjs
 
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Histogram, Report, Trial
+from qdemo.views.colours import colours
 from qdemo.views.numbers import megabytes, short, significant
-
-COLOURS = ("#64748b", "#2563eb", "#9333ea", "#d97706", "#059669", "#dc2626", "#0891b2", "#db2777",
-           "#65a30d")  # fmt: skip
-"""A colour a format, in the order of the report; grey is fp32."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _KINDS = {  # a colour and a pattern
@@ -50,11 +47,6 @@ then a browser draws it twice: by far the longest part of a click on another lay
 
 _SMALLEST_KL = 1e-12
 """What is less is drawn here: a log axis has no zero, and fp64 knows no less of a KL."""
-
-
-def colours(report: Report) -> dict[str, str]:
-    """The colour of each format that was asked for."""
-    return dict(zip(report.formats, cycle(COLOURS), strict=False))
 
 
 def for_browser(figure: go.Figure) -> str:
@@ -224,7 +216,7 @@ def _sqnr(trial: Trial, name: str) -> float | None:
 
 def _styles(report: Report) -> list[Plain]:
     """A colour and a dash for each variant: not told apart by colour alone."""
-    shown = colours(report)
+    shown = colours(report.formats)
     dashes = islice(cycle(DASHES), len(report.variants))
     return [
         {"line": {"color": shown[trial.format], "dash": dash, "width": 2.5}}

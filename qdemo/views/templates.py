@@ -28,3 +28,16 @@ def fill(template: str, **values: Any) -> str:
 def asset(name: str) -> str:
     """The text of a file in assets."""
     return (ASSETS / name).read_text(encoding="utf-8")
+
+
+STYLES = (
+    "system", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts", "lab",
+    "stage",
+)  # fmt: skip
+"""The style sheets, in the order in which a later one may overrule one before."""
+
+
+def style(own_colours: bool = False) -> str:
+    """All style sheets; `own_colours` with what gradio's theme gives, for a page without it."""
+    names = [*(["own_colours"] if own_colours else []), *STYLES]
+    return "".join(asset(f"style/{name}.css") for name in names)

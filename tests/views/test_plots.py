@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from qdemo.spec.report import WHOLE_MODEL, Report
-from qdemo.spec.request import MAX_FORMATS
+from qdemo.spec.report import WHOLE_MODEL
 from qdemo.views import plots
+from qdemo.views.colours import colours
 from tests.views.documents import compared, overflowing, without_reference
 
 FIGURES = {
@@ -178,20 +178,13 @@ def test_every_figure_stands_for_unusual_documents(make, name):
 
 def test_formats_differ_in_colour_and_in_dash(report):
     lines = plots.logits(report).data
-    shown = plots.colours(report)
+    shown = colours(report.formats)
     assert [line.line.color for line in lines] == [shown[line.name] for line in lines]
     assert len({line.line.dash for line in lines}) == len(lines)
 
 
-def test_as_many_colours_as_there_can_be_formats():
-    formats = ["fp32", *(f"int{i}" for i in range(MAX_FORMATS))]
-    colours = plots.colours(Report("parrot", "3", 5, tuple(formats)))
-    assert list(colours) == formats
-    assert len(set(colours.values())) == len(formats)
-
-
 def test_a_format_keeps_its_colour_where_another_failed(report):
-    shown = plots.colours(report)
+    shown = colours(report.formats)
     assert tuple(shown) == report.formats
     assert all(line.line.color == shown[line.name] for line in plots.logits(report).data)
 

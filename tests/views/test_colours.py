@@ -1,0 +1,48 @@
+"""One colour a format: told apart, seen on light and on dark, the same whatever else is shown."""
+
+import pytest
+
+from qdemo.spec.formats import GRIDS
+from qdemo.ui.own_format import FORMATS
+from qdemo.views.colours import FAMILIES, INK, MARKS, OTHER, colour, colours, contrast, of_line
+
+LIGHT, DARK, DARK_CARD = "#ffffff", "#0b1120", "#1e293b"
+FORMS = ("{}", "{}-g64", "{}-tensor", "{}-affine", "{}+emb", "{}@bf16")
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_each_grid_has_a_family(grid):
+    assert grid in FAMILIES
+
+
+def every():
+    found = [*FAMILIES.values(), OTHER, INK, *MARKS]
+    for grid in GRIDS:
+        for form in FORMS:
+            try:
+                found.append(colour(form.format(grid)))
+            except ValueError:
+                continue
+    return found
+
+
+def test_all_stand_out_from_both_backgrounds():
+    low = [(one, ground) for one in every() for ground in (LIGHT, DARK, DARK_CARD)
+           if contrast(one, ground) < 3]  # fmt: skip
+    assert low == []
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_a_format_has_its_colour_whatever_else_is_shown():
+    assert colours(["fp32", "int3"])["int3"] == colours(["fp32", "fp16", "bf16", "int3"])["int3"]
+    assert of_line("int3, rounded after training") == colour("int3")
+    assert of_line("every number") == INK
+
+
+def test_those_that_are_offered_differ():
+    shown = colours(["fp32", *FORMATS])
+    assert len(set(shown.values())) == len(shown)
