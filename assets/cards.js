@@ -9,12 +9,17 @@ function show() {
   seen = text;
   if (isMore) for (const part of [...news.content.children]) put(part);
   else element.replaceChildren(news.content);
+  qdemo.cards.arrange();
 }
 
 function put(news) {
   if (news.dataset.format) return placeOf(news)?.querySelector(".caret")?.before(news.textContent);
   element.querySelector(".cards").style.setProperty("--widest", news.style.getPropertyValue("--widest"));
-  for (const card of [...news.children]) placeOf(card)?.replaceWith(card);
+  for (const card of [...news.children]) {
+    const before = placeOf(card);
+    if (before?.hasAttribute("data-open")) qdemo.cards.open(card, true);
+    before?.replaceWith(card);
+  }
 }
 
 const placeOf = ({dataset}) =>

@@ -102,7 +102,7 @@ TIME = Measure(
             "token_ms", "each further token",
             "Milliseconds for each further token of the answer, after a warm-up.",
             unit="ms", better="low", alone=True,
-            heads=(("card", "each further"), ("summary", "a token")),
+            heads=(("row", "a token"), ("card", "each further"), ("summary", "a token")),
         ),
         Figure(
             "read_bytes", "read a token",

@@ -222,7 +222,9 @@ MEASURE = Measure(
             "logit_kl_mean", "KL from fp32",
             "KL(P_ref ‖ P) a position, in nats, from log-softmax in fp64: the mean.",
             unit="nats", better="low",
-            heads=(("card", "KL from fp32"), ("summary", "KL"), ("logits", "KL mean")),
+            heads=(
+                ("row", "KL"), ("card", "KL from fp32"), ("summary", "KL"), ("logits", "KL mean"),
+            ),
         ),
         Figure(
             "logit_kl_p90", "KL, 90%",
@@ -237,8 +239,8 @@ MEASURE = Measure(
             "positions were independent.",
             better="high", form="share", low="logit_same_top_low", high="logit_same_top_high",
             heads=(
-                ("card", "same top token"), ("summary", "same top token"),
-                ("logits", "same top token"),
+                ("row", "same top"), ("card", "same top token"),
+                ("summary", "same top token"), ("logits", "same top token"),
             ),
         ),
         Figure("logit_same_top_error", "same top token, standard error",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["card", "bar", "summary", "logits", "weights"]
-"""Where a figure may stand: a format's card; the bar on it, of a token's time in parts; the table
+Place = Literal["row", "card", "bar", "summary", "logits", "weights"]
+"""Where a figure may stand: beside a format's answer; among the other figures of its card; the bar
+on it, of a token's time in parts; the table
 of all formats, which the terminal has too; the table of the logits; that of the weights, which has
 a parameter's own."""
 
@@ -39,7 +40,7 @@ class Figure:
     def head(self, place: Place) -> str | None:
         """What it is called in that place, with its unit; None where it does not stand."""
         found = dict(self.heads).get(place)
-        told = self.unit and place not in ("card", "bar") and self.form == "number"
+        told = self.unit and place not in ("row", "card", "bar") and self.form == "number"
         return f"{found}, {self.unit}" if found and told else found
 
 

@@ -141,12 +141,12 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     """Lay the controls out; the caller is inside a Blocks."""
     problems: dict[str, gr.HTML] = {}
     with gr.Row(equal_height=False, elem_id="controls"):
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=250):
             chosen = gr.Dropdown(
                 model_choices(), value=model, label=say("Model"), elem_id="model", filterable=False
             )
             problems["model"] = parts.problem("model")
-            more = say("More: length and formats of your own")
+            more = say("More: length, own formats")
             with gr.Accordion(more, open=False, elem_id="more"):
                 max_tokens = gr.Slider(
                     1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
@@ -158,22 +158,22 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
                 )  # fmt: skip
                 choices, add = own_format.build()
             problems["max_tokens"] = parts.problem("max_tokens")  # seen while "More" is closed
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=7, min_width=320):
             inputs = {
                 field.name: _input(
                     field, given if field.name in asked_by(model) else None, problems
                 )
                 for field in fields().values()
             }
-        with gr.Column(scale=4, min_width=300):
+        with gr.Column(scale=6, min_width=320):
             formats = gr.CheckboxGroup(
-                list(own_format.FORMATS), value=ticked, label=say("Formats"), elem_id="formats",
-                info=say("fp32 is the reference and always runs"),
+                list(own_format.FORMATS), value=ticked, elem_id="formats",
+                label=say("Formats, beside fp32, the reference"),
             )  # fmt: skip
             problems["formats"] = parts.problem("formats")
-            with gr.Row():
-                compare = gr.Button(say("Compare"), variant="primary", elem_id="compare", size="lg")
-                stop = gr.Button(say("Stop"), interactive=False, elem_id="stop", size="lg")
+        with gr.Column(scale=2, min_width=130), gr.Row(elem_id="run"):
+            compare = gr.Button(say("Compare"), variant="primary", elem_id="compare", size="lg")
+            stop = gr.Button(say("Stop"), interactive=False, elem_id="stop", size="lg")
     controls = Controls(chosen, formats, max_tokens, fresh, inputs, compare, stop, problems)
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
     chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
@@ -203,7 +203,7 @@ _Parts = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> _Parts:
     text = gr.Textbox(
-        first, label=say(field.label), lines=3, max_lines=8, elem_id=field.name,
+        first, label=say(field.label), lines=2, max_lines=8, elem_id=field.name,
         max_length=MAX_CHARACTERS + 1000, placeholder=say(field.placeholder),
     )  # fmt: skip
     problems[field.name] = parts.problem(field.name)

@@ -34,6 +34,9 @@ ICON = (  # else a browser asks the origin, which behind a proxy is not ours
     "d='M3 12h2V7h2v5h2V4h2v8h2' fill='none' stroke='white' stroke-width='1.5'/%3E%3C/svg%3E\">"
 )
 
+SCRIPTS = "".join(f"<script>{asset(name)}</script>" for name in ("page.js", "layout.js"))
+"""What runs in the head of each page, before anything of it is seen."""
+
 HOUR = 3600
 """How long a file is kept that was uploaded or made for a page."""
 
@@ -113,7 +116,7 @@ def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
 def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     """What is around the app, from the outside in."""
     return [
-        Middleware(guard.Answers, head=ICON + f"<script>{asset('page.js')}</script>"),
+        Middleware(guard.Answers, head=ICON + SCRIPTS),
         Middleware(guard.Requests),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
         Middleware(frontend.Named, types=insides.types_by_page(dashboard)),

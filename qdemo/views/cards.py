@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from qdemo.spec.figure import Place
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
 from qdemo.views.colours import colours
@@ -13,6 +14,9 @@ from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.split import Split, split
 from qdemo.views.wording import computed_on, covers, differing_words, joined, too_far, written
+
+KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
+"""Where the colour of a token changes, in nats."""
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -22,7 +26,8 @@ class Card:
     """What a card shows, in words.
 
     `words` are runs of the output with whether they differ from fp32's; `share` is of fp32's
-    memory.
+    memory. `strip` is the step of the KL at each token of fp32's answer, `row` the figures that
+    stand beside the answer, `figures` all of its.
     """
 
     format: str
@@ -34,6 +39,8 @@ class Card:
     size: str = ""
     smaller: str = ""
     share: str = ""
+    strip: tuple[int, ...] = ()
+    row: tuple[tuple[str, str], ...] = ()
     figures: tuple[tuple[str, str], ...] = ()
     split: Split | None = None
     warnings: tuple[str, ...] = ()
@@ -85,28 +92,37 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         if trial is reference
         else say("{times} smaller", times=times(whole / size)),
         share=f"{100 * size / whole:.0f}%",
-        figures=tuple(_figures(report, trial)),
+        strip=()
+        if trial is reference
+        else tuple(map(kl_step, trial.by_position["kl_by_position"])),
+        row=tuple(_figures(report, trial, "row")),
+        figures=(
+            *_figures(report, trial, "card"),
+            (say("computed on"), computed_on(trial)),
+        ),
         split=split(report, trial),
         warnings=tuple(_warnings(trial)),
         notes=tuple(_notes(trial, report.kept_wide)),
     )
 
 
-def _figures(report: Report, trial: Trial) -> list[tuple[str, str]]:
-    """The figures that stand on cards, with their units; of the reference, those it has alone."""
+def kl_step(kl: float | None) -> int:
+    """Which of the ribbon's colours a KL has, from 0; where it is not finite, the last."""
+    return len(KL_STEPS) if kl is None else sum(kl >= step for step in KL_STEPS)
+
+
+def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str]]:
+    """The figures that stand in a place, with their units; of the reference, those it has alone."""
     found: list[tuple[str, str]] = []
     for figure in report.figures:
-        head = figure.head("card")
+        head = figure.head(place)
         if head is None or (trial is report.reference and not figure.alone):
             continue
         none = say(figure.none)
         text = written(figure, trial.figures, none)
         told = figure.form == "number" and text not in (NONE, say("exact"), none)
         found.append((say(head), f"{text} {say(figure.unit)}".strip() if told else text))
-    return [
-        *((head, text) for head, text in found if text),
-        (say("computed on"), computed_on(trial)),
-    ]
+    return [(head, text) for head, text in found if text]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial
-from qdemo.views.cards import Card
+from qdemo.views.cards import KL_STEPS, Card
 from qdemo.views.colours import colours
 from qdemo.views.numbers import duration, megabytes, percent, significant
 from qdemo.views.tables import Table
@@ -15,8 +15,8 @@ from qdemo.views.templates import fill
 from qdemo.views.verdict import kept_note, verdict
 from qdemo.views.wording import read_as
 
-KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
-"""Where the ribbon's colour changes, in nats."""
+FEW = 3
+"""Cards stand beside each other up to so many, and else under each other, unless one chooses."""
 
 
 def verdict_html(report: Report, note: str = "") -> str:
@@ -58,7 +58,8 @@ def cards_html(cards: Sequence[Card], among: Sequence[Card] = ()) -> str:
     """Cards, side by side; `among` all of them, where only some are asked for, bars are as long as
     the tokens take."""
     widest = max((card.split.ms for card in among or cards if card.split), default=0.0)
-    return fill("cards", cards=cards, columns=_columns(len(cards)), widest=widest)
+    many = len(among or cards) > FEW
+    return fill("cards", cards=cards, columns=_columns(len(cards)), widest=widest, many=many)
 
 
 def news_html(before: Sequence[Card], now: Sequence[Card]) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qdemo.spec.footprint import Coverage, Left, SplitTie
 from qdemo.spec.report import Ended, Overflow, Report, Span
-from qdemo.views.cards import cards
+from qdemo.views.cards import KL_STEPS, cards, kl_step
 from tests.views.documents import compared, figured, overflowing, without_reference
 
 WORDS = st.lists(st.sampled_from(["a", "dog", "cat", "on", "beach", "\n", " "]), max_size=7)
@@ -249,3 +249,19 @@ def test_a_format_that_quantizes_little_says_how_much_and_why():
     )
     for none in (Coverage(1000, 999, (), large), Coverage(1000, 0, left, large - 1), None):
         assert cards(second(report, replace(covered, coverage=none)))[1].warnings == ()
+
+
+def test_beside_an_answer_stand_the_steps_of_its_kl_and_a_few_figures(report):
+    reference, *others = [card for card in cards(report) if card.state == "done"]
+    assert (reference.strip, [name for name, _ in reference.row]) == ((), ["a token"])
+    for card, trial in zip(others, report.variants, strict=True):
+        assert len(card.strip) == len(report.reference.tokens)
+        assert [name for name, _ in card.row] == ["a token", "KL", "same top"]
+        for step, kl in zip(card.strip, trial.by_position["kl_by_position"], strict=True):
+            below = (0.0, *KL_STEPS)[step] if step <= len(KL_STEPS) else None
+            assert kl is None or below <= kl < (*KL_STEPS, float("inf"))[step]
+
+
+def test_a_kl_that_is_not_finite_has_the_last_colour():
+    assert kl_step(None) == kl_step(1e9) == len(KL_STEPS)
+    assert kl_step(0.0) == 0

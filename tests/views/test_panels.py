@@ -178,7 +178,7 @@ def test_panels_stand_for_unusual_documents():
 def test_the_verdict_shows_what_was_asked_and_where_it_is_from(report):
     page = Page(panels.verdict_html(report, note="computed earlier"))
     assert [p.get("class") for p in page.all("p")] == [
-        "stale-note", "note", "asked", "read", "sentences",
+        "stale-note", "asked", None, "note", "sentences",
     ]  # fmt: skip
     assert Page(panels.verdict_html(report)).marked("note") == []
     assert FORMATS[0] in page.text
@@ -194,7 +194,9 @@ def test_the_tokens_that_the_model_reads_are_shown_and_the_odd_ones_marked(repor
     assert "read as 3 tokens; this model does not know 😀" in page.text
     assert [code.get("class") for code in page.all("code")] == [None, "unknown", "special"]
     assert page.marked("unknown")[0]["title"] == "unknown: 😀"
-    assert page.all("details") == []
+    assert "open" in page.all("details")[0]
+    plain = Page(panels.verdict_html(replace(report, read=read[:1])))
+    assert "open" not in plain.all("details")[0]
     long = Page(panels.verdict_html(replace(report, read=read * 20)))
     assert "open" not in long.all("details")[0]
     assert len(long.all("code")) == 60

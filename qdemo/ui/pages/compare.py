@@ -18,17 +18,15 @@ from qdemo.models.availability import get_entry
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.spec.request import InputError, Request
-from qdemo.ui import charts, controls, held, link, parts, take_away
+from qdemo.ui import charts, controls, held, link, parts, status, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
 from qdemo.views.templates import asset, fill
-from qdemo.views.wording import shortened
 
 if TYPE_CHECKING:
-    from qdemo.models.download import Downloading
+    pass
 
-_LONGEST = 60  # characters of a question in the status
 _LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
 
@@ -60,8 +58,11 @@ def build(blocks: gr.Blocks) -> None:
     report = held.example()
     parts.html(fill("masthead"))
     chosen = controls.build(report.model, report.input, list(report.formats[1:]))
+    with gr.Row(elem_id="line", equal_height=True):
+        line = parts.html(status.line(""), "status")
+        parts.html(fill("layout"), "layout")
     above = {
-        "status": parts.html(_status(""), "status"),
+        "status": line,
         "verdict": parts.html(panels.verdict_html(report, held.note()), "verdict"),
         "cards": parts.drawn_html(panels.cards_html(cards(report)), "cards", asset("cards.js")),
         "held": parts.unseen("held", str(held.of_example())),
@@ -134,32 +135,27 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
         try:
             request = parse()
             busy = {**_busy(page, True), page.running: run.number}
-            yield {**_problems(page), **busy, page.status: _status(say("Loading …"), "busy")}
+            yield {**_problems(page), **busy, page.status: status.line(say("Loading …"), "busy")}
             yield from _brought(page, request, run)
             for told in ENGINE.told(request, run):
                 if isinstance(told, Waiting):
-                    yield {page.status: _in_line(told, ask.input)}
+                    yield {page.status: status.in_line(told, ask.input)}
                     continue
                 known = told
                 yield under_way.end(known, ask) if known.finished else under_way.after(known)
             # On its own, as gradio sends what comes last once more.
-            yield {**_busy(page, False), page.status: _status(_last_word(run, told))}
+            yield {**_busy(page, False), page.status: status.line(status.last_word(run, told))}
         except InputError as error:
-            yield {**_problems(page, error), **_busy(page, False), page.status: _status("")}
+            yield {**_problems(page, error), **_busy(page, False), page.status: status.line("")}
         except FullError as error:
-            full = say(
-                "All {places} places are taken; try again in about {seconds} s.",
-                places=error.places,
-                seconds=error.seconds,
-            )
-            yield {**_busy(page, False), page.status: _status(full)}
+            yield {**_busy(page, False), page.status: status.full(error)}
         except Exception:  # the page must not stay busy, whatever went wrong
             _LOGGER.exception("a comparison broke off")
             reason = say(
                 "The comparison broke off for a reason that the server's log has. Please try again."
             )
             through = {} if known is None else under_way.end(known.ended(reason), ask)
-            yield {**through, **_busy(page, False), page.status: _status(reason)}
+            yield {**through, **_busy(page, False), page.status: status.line(reason)}
 
 
 def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
@@ -168,39 +164,15 @@ def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
     if is_here(entry):
         return
     name = entry.name
-    yield {page.status: _status(say("Asking the Hub for {name} …", name=name), "busy")}
+    yield {page.status: status.line(say("Asking the Hub for {name} …", name=name), "busy")}
     for told in ENGINE.download(entry, run):
-        shown = _in_line(told, name) if isinstance(told, Waiting) else _downloading(name, told)
+        shown = (
+            status.in_line(told, name)
+            if isinstance(told, Waiting)
+            else status.downloading(name, told)
+        )
         yield {page.status: shown}
     yield {page.controls.model: gr.update(choices=controls.model_choices())}
-
-
-def _in_line(told: Waiting, asked: str) -> str:
-    if asked.startswith("upload:"):
-        text = say(
-            "{count} ahead of you. Your picture is in the line; Stop leaves it.", count=told.ahead
-        )
-    else:
-        text = say(
-            "{count} ahead of you. “{question}” is in the line; Stop leaves it.",
-            count=told.ahead,
-            question=shortened(asked, _LONGEST),
-        )
-    return _status(text, "busy waiting")
-
-
-def _downloading(name: str, known: Downloading) -> str:
-    speed, left = known.bytes_per_second, known.seconds_left
-    return panels.download_html(name, known.done, known.total, speed, left)
-
-
-def _last_word(run: Run, told: Waiting | Report | None) -> str:
-    """`told` is what was told last."""
-    if not run.is_stopped:
-        return say("Done.")
-    if isinstance(told, Waiting):
-        return say("You left the line; nothing was computed.")
-    return say("Stopped.")
 
 
 class _UnderWay:
@@ -221,7 +193,7 @@ class _UnderWay:
         return {
             self.page.cards: html,
             self.page.verdict: panels.running_html(report),
-            self.page.status: _status(text, "busy running"),
+            self.page.status: status.line(text, "busy running"),
         }
 
     def end(self, report: Report, ask: Held) -> Updates:
@@ -294,7 +266,3 @@ def _busy(page: Page, is_busy: bool) -> Updates:
         page.controls.compare: gr.update(interactive=not is_busy),
         page.controls.stop: gr.update(interactive=is_busy),
     }
-
-
-def _status(text: str, state: str = "") -> str:
-    return fill("status", text=text, state=state)

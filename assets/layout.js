@@ -1,0 +1,79 @@
+// How the answers stand: under or beside each other, as one likes; what more a card has to say; and
+// on a phone which two of them. In the page from its first paint on.
+qdemo.cards = (() => {
+  const KEY = "qdemo layout";
+  const find = selector => document.querySelector(selector);
+  const all = selector => [...document.querySelectorAll(selector)];
+  const kept = (() => { try { return localStorage; } catch { return null; } })();
+  let chosen = [null, null];  // the formats that stand side by side where there is no room for more
+
+  const layout = () => find("html").dataset.layout ?? (find(".results.many") ? "rows" : "columns");
+
+  function choose(name) {
+    if (name) find("html").dataset.layout = name;
+    for (const button of all(".layout button")) {
+      button.ariaPressed = String(button.dataset.layout === layout());
+    }
+  }
+
+  function open(card, isOpen) {
+    card.toggleAttribute("data-open", isOpen);
+    const button = card.querySelector("button.open");
+    if (button) button.ariaExpanded = String(isOpen);
+  }
+
+  // Two that are there: those chosen before, else fp32 and the first that says something else.
+  function pair(cards) {
+    const names = cards.map(card => card.dataset.format);
+    const other = cards.findIndex(card => card.querySelector("mark"));
+    const usual = [names[0], names[other > 0 ? other : names.length - 1]];
+    return chosen.map((name, i) => names.includes(name) ? name : usual[i]);
+  }
+
+  function arrange() {
+    for (const results of all(".results")) {
+      const cards = [...results.querySelectorAll(".card")], [left, right] = pair(cards);
+      for (const card of cards) {
+        card.toggleAttribute("data-chosen", [left, right].includes(card.dataset.format));
+        card.style.order = card.dataset.format === left ? -1 : "";
+      }
+      for (const [i, select] of all(".layout select").entries()) {
+        const names = cards.map(card => card.dataset.format);
+        if ([...select.options].map(one => one.value).join() !== names.join()) {
+          select.replaceChildren(...names.map(name => new Option(name, name)));
+        }
+        select.value = [left, right][i];
+      }
+    }
+    choose(null);
+  }
+
+  document.addEventListener("click", event => {
+    const way = event.target.closest(".layout button");
+    if (way) {
+      choose(way.dataset.layout);
+      try { kept?.setItem(KEY, way.dataset.layout); } catch {}
+    }
+    const card = event.target.closest(".card button.open")?.closest(".card");
+    if (card) open(card, !card.hasAttribute("data-open"));
+    const cell = event.target.closest(".strip i");
+    if (cell) toToken([...cell.parentNode.children].indexOf(cell));
+  });
+
+  // A token of a strip is that of the ribbon, which has more room.
+  function toToken(position) {
+    find("#ribbon")?.scrollIntoView({block: "center"});
+    find(`#ribbon input[value="${position}"]`)?.click();
+  }
+
+  document.addEventListener("change", event => {
+    const select = event.target.closest(".layout select");
+    if (!select) return;
+    chosen = all(".layout select").map(one => one.value).slice(-2);
+    arrange();
+  });
+
+  try { find("html").dataset.layout = kept?.getItem(KEY) ?? ""; } catch {}
+  if (!find("html").dataset.layout) delete find("html").dataset.layout;
+  return {arrange, open};
+})();

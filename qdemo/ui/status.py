@@ -1,0 +1,63 @@
+"""The line that says how far a comparison is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qdemo.engine.turns import FullError, Run, Waiting
+from qdemo.spec.messages import say
+from qdemo.spec.report import Report
+from qdemo.views import panels
+from qdemo.views.templates import fill
+from qdemo.views.wording import shortened
+
+if TYPE_CHECKING:
+    from qdemo.models.download import Downloading
+
+LONGEST = 60
+"""Characters of a question in it."""
+
+
+def line(text: str, state: str = "") -> str:
+    """The line as HTML; `state` is `busy` while something is under way."""
+    return fill("status", text=text, state=state)
+
+
+def full(error: FullError) -> str:
+    """That there is no place, and when there may be one."""
+    text = say(
+        "All {places} places are taken; try again in about {seconds} s.",
+        places=error.places,
+        seconds=error.seconds,
+    )
+    return line(text)
+
+
+def in_line(told: Waiting, asked: str) -> str:
+    """One's place in the line, and what waits in it."""
+    if asked.startswith("upload:"):
+        text = say(
+            "{count} ahead of you. Your picture is in the line; Stop leaves it.", count=told.ahead
+        )
+    else:
+        text = say(
+            "{count} ahead of you. “{question}” is in the line; Stop leaves it.",
+            count=told.ahead,
+            question=shortened(asked, LONGEST),
+        )
+    return line(text, "busy waiting")
+
+
+def downloading(name: str, known: Downloading) -> str:
+    """How far a download is."""
+    speed, left = known.bytes_per_second, known.seconds_left
+    return panels.download_html(name, known.done, known.total, speed, left)
+
+
+def last_word(run: Run, told: Waiting | Report | None) -> str:
+    """How a run ended; `told` is what was told last."""
+    if not run.is_stopped:
+        return say("Done.")
+    if isinstance(told, Waiting):
+        return say("You left the line; nothing was computed.")
+    return say("Stopped.")
