@@ -37,9 +37,9 @@ _BLOCK = 1 << 18
 
 
 def times(x: Tensor, weight: QTensor, bits: int | None = None) -> Tensor | None:
-    """x · Ŵᵀ, (rows, n), of the dtype of `x`, (rows, length), added up in fp32; with `bits` of 8, x
-    is rounded to integers first. None where there is no loop for it, or where numbers went beyond
-    fp32 on the way."""
+    """x · Ŵᵀ, (rows, n), of the dtype of `x`, (rows, length), as exact as `loops.tiled` tells; with
+    `bits` of 8, x is rounded to integers first. None where there is no loop for it, or where
+    numbers went beyond fp32 on the way."""
     if not is_plain(x) or not len(x):
         return None
     try:

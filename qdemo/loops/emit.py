@@ -160,7 +160,7 @@ class Emitter:
         self,
         start: Value,
         stop: Value,
-        step: int,
+        step: int | Value,
         body: Callable[[Value, list[Value]], Sequence[Value] | None],
         carried: Sequence[Value] = (),
     ) -> list[Value]:
@@ -177,7 +177,7 @@ class Emitter:
         b.cbranch(b.icmp_signed("<", i, stop), inside, after)
         b.position_at_end(inside)
         made = body(i, list(held)) or ()
-        i.add_incoming(b.add(i, i64(step)), b.block)
+        i.add_incoming(b.add(i, i64(step) if isinstance(step, int) else step), b.block)
         for phi, value in zip(held, made, strict=True):
             phi.add_incoming(value, b.block)
         b.branch(head)

@@ -7,15 +7,15 @@ beside 16 values of x.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from qdemo.loops.activations import as_bytes, as_fp32
 from qdemo.loops.codes import AHEAD, STEP, Form, Panel, Weights
 from qdemo.loops.compiling import compiled
-from qdemo.loops.emit import F32, I8, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.emit import F32, F64, I8, I32, Emitter, Value, i64, of, vector
 from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
-from qdemo.loops.tiled import CHAIN, ONE, Product, Sums, Tile, tiles
+from qdemo.loops.tiled import ONE, Product, Sums, Tile, Way, widest
 
 
 def product(here: Machine, form: Form, bits: int | None = None) -> Kernel:
@@ -34,16 +34,22 @@ def product(here: Machine, form: Form, bits: int | None = None) -> Kernel:
     return compiled(body, here, as_bytes if bits else as_fp32)
 
 
+_LONGEST = 1 << 19
+"""Products of bytes of which two lanes' share adds up to less than 2³¹."""
+
+
 def takes_integers(form: Form, group: int, here: Machine) -> bool:
     """Whether there is a kernel with `bits` for such weights, in groups of so many."""
     is_plain = form.meaning == "integer" and not form.planes and not form.has_zero_points
-    return is_plain and group % (4 * LANES if here.has_dots else LANES) == 0
+    return is_plain and group <= _LONGEST and group % (4 * LANES if here.has_dots else LANES) == 0
 
 
 def chunk(n: int, threads: int, here: Machine, form: Form) -> int:
     """Rows of weights at a time: several pieces a thread, each of whole tiles."""
-    tile = max(t.weights for t in tiles(here.kind, bool(form.planes)))
-    whole = tile * (LANES if form.planes else 1)
+    if form.planes:
+        whole = widest(here.kind, "panels") * LANES
+    else:
+        whole = widest(here.kind, "rows", "integers")
     return min(-(-n // (8 * threads * whole)), max(1, 2048 // whole)) * whole
 
 
@@ -65,37 +71,42 @@ class _InPanels(Product):
         lanes, count = panels[0].lanes, len(panels) * tile.rows
         xs, levels = self.x_rows(m, tile.rows), self.w.levels(lanes)
 
-        def sums(g: Value, start: Value, end: Value) -> list[Value]:
+        def sums(g: Value) -> Sums:
             zeros = [self.w.zero(g, first, lanes) for first in firsts]
 
-            def step(k: Value, sums: list[Value]) -> list[Value]:
-                several = [self.w.step(panel, k, levels) for panel in panels]
-                for i in range(STEP):
-                    numbers = [number(i) for number in several]
-                    if self.w.form.has_zero_points:
-                        numbers = [self.b.fsub(a, z) for a, z in zip(numbers, zeros, strict=True)]
-                    place = self.b.add(k, i64(i))
-                    for r, x in enumerate(xs):
-                        value = self.e.splat(self.e.load(x, F32, place, align=4), lanes)
-                        for p, number in enumerate(numbers):
-                            at = (r * len(panels) + p) * tile.sums + i % tile.sums
-                            sums[at] = self.e.multiply_add(number, value, sums[at])
-                return sums
+            def some(k: Value, step: int) -> list[Value]:
+                numbers = [self._numbers(panel, k, levels, zero)
+                           for panel, zero in zip(panels, zeros, strict=True)]  # fmt: skip
+                values = (self._values(x, k, lanes) for x in xs)
+                return [self.sum_of(list(zip(own, value, strict=True)))
+                        for value in values for own in numbers]  # fmt: skip
 
-            nothing = [of(vector(F32, lanes), 0.0)] * (count * tile.sums)
-            return self.folded(self.e.loop(start, end, STEP, step, nothing), tile.sums)
+            return some
 
         def scales(g: Value) -> list[Value]:
             return [self.w.scale(g, first, lanes) for first in firsts]
 
-        found = self.over_groups(sums, scales, count, lanes, CHAIN * tile.sums)
+        found = self.over_groups(sums, scales, count, lanes, [STEP])
         for r in range(tile.rows):
             for p, first in enumerate(firsts):
                 self.put(self.in_fp32(found[r * len(panels) + p]), self.row(m, r), first)
 
+    def _numbers(
+        self, panel: Panel, k: Value, levels: Value | None, zero: Value | None
+    ) -> list[Value]:
+        number = self.w.step(panel, k, levels)
+        found = [number(i) for i in range(STEP)]
+        return found if zero is None else [self.b.fsub(one, zero) for one in found]
+
+    def _values(self, x: Value, k: Value, lanes: int) -> list[Value]:
+        places = (self.b.add(k, i64(i)) for i in range(STEP))
+        return [self.e.splat(self.e.load(x, F32, place, align=4), lanes) for place in places]
+
 
 class _InRows(Product):
     """16 weights of a row in the lanes, beside 16 values of x."""
+
+    way: Way = "rows"
 
     def write(self, first: Value, last: Value) -> None:
         """Several rows at a time, then row by row."""
@@ -111,46 +122,52 @@ class _InRows(Product):
             return [self.e.splat(self.w.scale(g, row, 1), LANES // 2) for row in rows]
 
         sums = self._sums(rows, places, m, tile)
-        found = self.over_groups(sums, scales, count, LANES, LANES * CHAIN * tile.sums)
+        found = self.over_groups(sums, scales, count, LANES // 2, self.steps())
         for r in range(tile.rows):
             own = found[r * tile.weights : (r + 1) * tile.weights]
             whole = self._in_lanes([self.in_fp32(self.e.sum(one)) for one in own])
             self.put(self._in_units(whole, self.row(m, r)), self.row(m, r), n)
 
+    def steps(self) -> Sequence[int | Value]:
+        """Products that are added up at a time, those of two lanes together."""
+        return 4 * LANES, LANES
+
     def halved(self, value: Value) -> Value:
         """Half of the lanes beside the other: as fp64 they need twice the registers."""
-        low, high = (self.e.lanes(value, range(i, i + LANES // 2)) for i in (0, LANES // 2))
-        return self.b.fadd(low, high)
+        return self.b.fadd(*self.halves(value))
+
+    def halves(self, value: Value) -> list[Value]:
+        return [self.e.lanes(value, range(i, i + LANES // 2)) for i in (0, LANES // 2)]
 
     def _in_units(self, value: Value, m: Value) -> Value:
         """Results for row m of x; here they are what they are."""
         return value
 
-    def _sums(self, rows: list[Value], places: list[Value], m: Value, tile: Tile) -> Sums:
+    def _sums(
+        self, rows: list[Value], places: list[Value], m: Value, tile: Tile
+    ) -> Callable[[Value], Sums]:
         """Those of a tile over a group, before they are scaled."""
-        xs, count = self.x_rows(m, tile.rows), tile.weights * tile.rows
+        xs = self.x_rows(m, tile.rows)
 
-        def sums(g: Value, start: Value, end: Value) -> list[Value]:
+        def sums(g: Value) -> Sums:
             zeros = [self.w.zero(g, row, 1) for row in rows]
 
-            def step(k: Value, sums: list[Value]) -> list[Value]:
+            def some(k: Value, step: int) -> list[Value]:
                 self._fetch(places, k, tile)
-                values = [self.e.load(x, vector(F32), k, align=4) for x in xs]
-                for p, place in enumerate(places):
-                    number = self.w.in_row(place, k)
-                    if self.w.form.has_zero_points:
-                        number = self.b.fsub(number, self.e.splat(zeros[p]))
-                    for r, value in enumerate(values):
-                        at = (r * tile.weights + p) * tile.sums
-                        made = self.e.multiply_add(number, value, sums[at])
-                        # Those of a place take turns.
-                        sums[at : at + tile.sums] = [*sums[at + 1 : at + tile.sums], made]
-                return sums
+                parts = [self.b.add(k, i64(i)) for i in range(0, step, LANES)]
+                values = [[self.e.load(x, vector(F32), at, align=4) for at in parts] for x in xs]
+                numbers = [[self._number(place, at, zero) for at in parts]
+                           for place, zero in zip(places, zeros, strict=True)]  # fmt: skip
+                return [self.halved(self.sum_of(list(zip(own, value, strict=True))))
+                        for value in values for own in numbers]  # fmt: skip
 
-            nothing = [of(vector(F32), 0.0)] * (count * tile.sums)
-            return self.folded(self.e.loop(start, end, LANES, step, nothing), tile.sums)
+            return some
 
         return sums
+
+    def _number(self, place: Value, k: Value, zero: Value | None) -> Value:
+        number = self.w.in_row(place, k)
+        return number if zero is None else self.b.fsub(number, self.e.splat(zero))
 
     def _fetch(self, places: list[Value], k: Value, tile: Tile) -> None:
         """Bring what comes later nearer: a CPU foresees eight rows side by side, and not two."""
@@ -167,8 +184,10 @@ class _InRows(Product):
 
 
 class _OfIntegers(_InRows):
-    """16 or 64 weights of a row beside as many integers of x, whose products add up exactly."""
+    """16 or 64 weights of a row beside as many integers of x, whose products of a group add up
+    exactly."""
 
+    way = "integers"
     x_type = I8
 
     def x_start(self) -> Value:
@@ -180,32 +199,45 @@ class _OfIntegers(_InRows):
         lanes = getattr(value.type, "count", 1)
         return self.b.fmul(value, self.e.splat(unit, lanes))
 
-    def _sums(self, rows: list[Value], places: list[Value], m: Value, tile: Tile) -> Sums:
+    def _sums(
+        self, rows: list[Value], places: list[Value], m: Value, tile: Tile
+    ) -> Callable[[Value], Sums]:
         xs, count = self.x_rows(m, tile.rows), tile.weights * tile.rows
         several = 4 if self.e.has_dots else 1  # products that one lane adds up
         extra = tile.weights if self.e.has_dots else 0
 
-        def sums(_: Value, start: Value, end: Value) -> list[Value]:
-            def step(k: Value, sums: list[Value]) -> list[Value]:
-                self._fetch(places, k, tile)
-                own = [self._some(place, k, several) for place in places]
-                for r, x in enumerate(xs):
-                    value = self._some(x, k, several)
-                    for p, weights in enumerate(own):
-                        at = r * tile.weights + p
-                        sums[at] = self._dot(sums[at], value, weights)
-                for p in range(extra):  # what the 128 more of each x adds
-                    more = of(vector(I32), -0x7F7F7F80)
-                    sums[count + p] = self._dot(sums[count + p], more, own[p])
-                return sums
+        def step(k: Value, sums: list[Value]) -> list[Value]:
+            self._fetch(places, k, tile)
+            own = [self._some(place, k, several) for place in places]
+            for r, x in enumerate(xs):
+                value = self._some(x, k, several)
+                for p, weights in enumerate(own):
+                    at = r * tile.weights + p
+                    sums[at] = self._dot(sums[at], value, weights)
+            for p in range(extra):  # what the 128 more of each x adds
+                more = of(vector(I32), -0x7F7F7F80)
+                sums[count + p] = self._dot(sums[count + p], more, own[p])
+            return sums
 
+        def some(k: Value, length: Value) -> list[Value]:
             nothing = [of(vector(I32), 0)] * (count + extra)
-            found = self.e.loop(start, end, LANES * several, step, nothing)
+            found = self.e.loop(k, self.b.add(k, length), LANES * several, step, nothing)
             if extra:
                 found = [self.b.sub(found[i], found[count + i % extra]) for i in range(count)]
-            return [self.b.sitofp(one, vector(F32)) for one in found]
+            return [self.halved(one) for one in found[:count]]
 
-        return sums
+        return lambda _: some
+
+    def steps(self) -> Sequence[int | Value]:
+        return (self.w.group,)
+
+    def halved(self, value: Value) -> Value:
+        return self.b.add(*self.halves(value))
+
+    def wide(self, value: Value) -> Value:
+        if value.type != vector(I32, LANES // 2):
+            return super().wide(value)
+        return self.b.sitofp(value, vector(F64, LANES // 2))
 
     def _some(self, place: Value, k: Value, several: int) -> Value:
         """64 bytes as 16 integers of 32 bits, or 16 bytes, each an integer of 32 bits."""

@@ -1,50 +1,66 @@
 """What products of a few rows of floats and quantized weights share, however these lie.
 
-Products of a group add up without its scale, `CHAIN` of them at a time, `STRETCH` such sums at a
-time, which are scaled and added up in fp64: so long rows lose no more than short ones, and what
-comes after a loud activation is rounded to its digits a few times only.
+Products of a group are added up in fp32 without its scale, eight of a row or so in pairs of pairs,
+and such sums are scaled and added up in fp64. So no product is rounded more than four times before,
+be it by itself or within a sum: each time by at most u = 2⁻²⁴ of the sizes of what is in the sum.
+With P the sum of all positive products, N that of the others, and the result rounded once more, the
+error is at most 4u(P + N) + u|P − N| ≤ 8u · max(P, N), but for multiples of u²: four units of fp32
+(2u) of the largest partial sum, whatever is loud, wherever it stands and however long rows are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from qdemo.loops.codes import Weights, narrowed
 from qdemo.loops.emit import F16, F32, F64, I32, I64, POINTER, Value, i64, of, vector
 from qdemo.loops.machine import Kind, takes_fp16
 
-CHAIN = 16
-"""Products that a lane adds up before their sum is added to others."""
-
-STRETCH = 8
-"""Sums that are added up in fp32 before they are in fp64, which takes twice the registers."""
-
 
 @dataclass(frozen=True)
 class Tile:
-    """Panels, or rows, of weights beside rows of x at a time, and how many sums of each are under
-    way at once, as an addition takes a while."""
+    """Panels, or rows, of weights beside rows of x at a time."""
 
     weights: int
     rows: int
-    sums: int
 
 
-Sums = Callable[[Value, Value, Value], list[Value]]
-"""Writes sums of products of a group, from one place to another."""
+Sums = Callable[[Value, Any], list[Value]]
+"""Writes sums of products of a group: from one place on, of so many."""
 
 Tiled = Callable[[Value, Value, Tile], None]
 """Writes the product of a tile: of rows of weights from one on, and rows of x from one on."""
 
-ONE = Tile(1, 1, 2)
+ONE = Tile(1, 1)
+
+Way = Literal["panels", "rows", "integers"]
+"""How weights lie beside x: see `product`."""
+
+_TILES: dict[Kind, dict[Way, tuple[Tile, Tile]]] = {
+    "avx512": {
+        "panels": (Tile(4, 1), Tile(1, 8)),
+        "rows": (Tile(8, 1), Tile(2, 4)),
+        "integers": (Tile(8, 1), Tile(4, 4)),
+    },
+    "avx2": {
+        "panels": (ONE, Tile(1, 8)),
+        "rows": (ONE, Tile(1, 4)),
+        "integers": (Tile(2, 1), Tile(1, 4)),
+    },
+    "portable": {
+        "panels": (ONE, Tile(1, 4)),
+        "rows": (ONE, Tile(1, 4)),
+        "integers": (ONE, Tile(1, 2)),
+    },
+}
+"""For one row of x, and for more: the fastest of those that were measured."""
 
 
-def tiles(kind: Kind, in_panels: bool) -> tuple[Tile, Tile]:
-    """For one row of x, and for more: as many sums as there are registers for."""
-    if kind == "avx512":
-        return (Tile(4, 1, 2), Tile(2, 8, 1)) if in_panels else (Tile(8, 1, 1), Tile(4, 4, 1))
-    return (Tile(2, 1, 2), Tile(1, 4, 1)) if kind == "avx2" else (ONE, Tile(1, 2, 1))
+def widest(kind: Kind, *ways: Way) -> int:
+    """Panels, or rows, of weights of the largest tile."""
+    return max(tile.weights for way in ways for tile in _TILES[kind][way])
 
 
 class Product:
@@ -68,6 +84,7 @@ class Product:
         places = (self.b.mul(self.row(m, i), self.w.length) for i in range(count))
         return [self.e.at(self.x_start(), place, self.x_type) for place in places]
 
+    way: Way = "panels"
     x_type: Value = F32
 
     def x_start(self) -> Value:
@@ -102,7 +119,7 @@ class Product:
             self.e.loop(first, whole, step, lambda n, _: self.each(
                 lambda m: one(n, m, tile), tile.rows))  # fmt: skip
 
-        single, several = tiles(self.e.kind, bool(self.w.form.planes))
+        single, several = _TILES[self.e.kind][self.way]
         with b.if_else(b.icmp_signed("==", self.rows, i64(1))) as (alone, together):
             with alone:
                 all_of(single)
@@ -116,52 +133,50 @@ class Product:
 
     def over_groups(
         self,
-        sums: Sums,
+        sums: Callable[[Value], Sums],
         scales: Callable[[Value], list[Value]],
         count: int,
         lanes: int,
-        block: int,
+        steps: Sequence[int | Value],
     ) -> list[Value]:
-        """`count` sums over whole rows of weights, fp64, a row a lane, or all lanes one. Those of
-        group g between two places come from `sums`, one `block` after the other; `scales` gives
-        what they are multiplied with, again and again for each row of x."""
-        none = [of(vector(F32, lanes), 0.0)] * count
+        """`count` sums over whole rows of weights, fp64, a row a lane, or all `lanes` one. Those of
+        group g come from `sums(g)`, as many of the first of `steps` products at a time as there
+        are, then of the next; `scales` gives what they are multiplied with, again and again for
+        each row of x."""
 
         def group(g: Value, total: list[Value]) -> list[Value]:
             start = self.b.mul(g, self.w.group)
             end = self.b.add(start, self.w.group)
-            by = [self._wide(scale) for scale in scales(g)]
+            by, some = [self.wide(scale) for scale in scales(g)], sums(g)
+            for step in steps:
 
-            def part(k: Value, so_far: list[Value]) -> list[Value]:
-                found = sums(g, k, self.e.least(self.b.add(k, i64(block)), end))
-                return [self.b.fadd(a, c) for a, c in zip(so_far, found, strict=True)]
+                def more(k: Value, total: list[Value], step: int | Value = step) -> list[Value]:
+                    found = [self.wide(one) for one in some(k, step)]
+                    terms = zip(found, by * (count // len(by)), total, strict=True)
+                    return [self.e.multiply_add(*each) for each in terms]
 
-            def stretch(k: Value, total: list[Value]) -> list[Value]:
-                stop = self.e.least(self.b.add(k, i64(STRETCH * block)), end)
-                whole = self.e.loop(k, stop, block, part, none)
-                found = (self._wide(self.halved(one)) for one in whole)
-                terms = zip(found, by * (count // len(by)), total, strict=True)
-                return [self.e.multiply_add(*each) for each in terms]
+                stop = end
+                if isinstance(step, int):
+                    stop = self.b.sub(end, self.b.urem(self.b.sub(end, start), i64(step)))
+                total, start = self.e.loop(start, stop, step, more, total), stop
+            return total
 
-            return self.e.loop(start, end, STRETCH * block, stretch, total)
+        none = of(vector(F64, lanes), 0.0)
+        return self.e.loop(i64(0), self.n_groups, 1, group, [none] * count)
 
-        like = self._wide(self.halved(none[0]))
-        return self.e.loop(i64(0), self.n_groups, 1, group, [of(like.type, 0.0)] * count)
+    def sum_of(self, products: Sequence[tuple[Value, Value]]) -> Value:
+        """Σ a · b, added up in pairs: of eight products, none is rounded more than four times."""
+        if len(products) == 1:
+            return self.b.fmul(*products[0])
+        if len(products) == 2:
+            return self.e.multiply_add(*products[1], self.b.fmul(*products[0]))
+        half = len(products) // 2
+        return self.b.fadd(self.sum_of(products[:half]), self.sum_of(products[half:]))
 
-    def halved(self, value: Value) -> Value:
-        """The same sum in fewer lanes, where they are added up in the end."""
-        return value
-
-    def _wide(self, value: Value) -> Value:
+    def wide(self, value: Value) -> Value:
+        """The same in fp64."""
         return self.b.fpext(value, vector(F64, getattr(value.type, "count", 1)))
 
     def in_fp32(self, value: Value) -> Value:
         """A sum as it is stored."""
         return self.b.fptrunc(value, vector(F32, getattr(value.type, "count", 1)))
-
-    def folded(self, sums: list[Value], several: int) -> list[Value]:
-        """Sums of which `several` each are one."""
-        found = sums[::several]
-        for i in range(1, several):
-            found = [self.b.fadd(a, c) for a, c in zip(found, sums[i::several], strict=True)]
-        return found

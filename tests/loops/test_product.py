@@ -103,6 +103,55 @@ def test_any_shape_and_loudness(text, name, n, groups, rows, dtype, loud, seed):
             assert_is_the_product(y, x.to(dtype), weight)
 
 
+def just_below_half_a_unit(x, weight, loud, row):
+    """Activations whose products with a row of weights are of one sign and each lost beside that of
+    the first loud one, and pull the other way beside the second: the worst that sums can meet."""
+    values = exactly(weight)[row].float()
+    sizes = values.abs().clamp(min=0.1 * values.abs().mean())
+    x[:] = 0.49 * UNIT * torch.where(values < 0, -1.0, 1.0) / sizes
+    x[:, loud] /= 0.49 * UNIT
+    x[:, loud[1:]] *= -1
+
+
+@given(
+    text=st.sampled_from(SCHEMES),
+    name=st.sampled_from(list(MACHINES)),
+    length=st.sampled_from((48, 96, 192, 576, 1024, 2048, 4096)),
+    rows=st.sampled_from((1, 1, 2, 3, 8, 24)),
+    loud=st.lists(st.integers(0, 4095), min_size=1, max_size=2),
+    size=st.sampled_from((1.0, 1e3, 1e6, 1e20)),
+    dtype=st.sampled_from(list(EPS)),
+    draw=st.sampled_from(("any", "opposite", "lost")),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=300, deadline=None)
+def test_long_rows_with_loud_activations_anywhere(
+    text, name, length, rows, loud, size, dtype, draw, seed
+):
+    size = min(size, 1e3) if dtype == torch.float16 else size
+    loud = [k % length for k in loud]
+    with pytest.MonkeyPatch.context() as patch:
+        become(name, patch)
+        if not fits(text, length):
+            return
+        weight = weights(text, 40, length, seed)
+        x = torch.randn(rows, length, generator=torch.Generator().manual_seed(seed))
+        x[:, loud] *= size
+        if draw == "opposite":
+            x[:, loud[-1]] = -x[:, loud[0]]
+        if draw == "lost":
+            just_below_half_a_unit(x, weight, loud, seed % 40)
+        x = x.to(dtype)
+        if (y := cpu.times(x, weight)) is None:
+            assert not cpu.has_loop(weight)
+        else:
+            assert_near(y, x, weight)
+        if text in ("int8", "int8-tensor"):
+            rounded = quantize_tensor(x.float(), Scheme("int8"))
+            y = kernels.quantized_linear(x, weight, None, bits=8)
+            assert_near(y, exactly(rounded), weight)
+
+
 @pytest.mark.parametrize("text", ["int8", "int4-g64", "int3", "int5", "int8-affine", "fp8_e4m3"])
 @pytest.mark.parametrize("dtype", list(EPS))
 def test_above_a_few_rows_weights_are_made_floats(text, dtype, here, monkeypatch):
