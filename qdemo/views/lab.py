@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from qdemo.spec.messages import say
+from qdemo.views.colours import of_line
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 
 
-def bitstrip_html(rows: Sequence[Any]) -> str:
-    """Rows of bits as cells that can be flipped (`qdemo.lab.bitstrip.Row`)."""
-    return fill("bitstrip", rows=[{**vars(row), "parts": _parts(row.parts)} for row in rows])
+def bitstrip_html(rows: Sequence[Any], later: Container[str] = ()) -> str:
+    """Rows of bits as cells that can be flipped (`qdemo.lab.bitstrip.Row`); `later` names the
+    formats that are shown on demand."""
+    found = [
+        {**vars(row), "parts": _parts(row.parts), "colour": of_line(row.format)} for row in rows
+    ]
+    return fill(
+        "bitstrip",
+        rows=[row for row in found if row["format"] not in later],
+        later=[row for row in found if row["format"] in later],
+    )
 
 
 def _parts(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -46,6 +55,11 @@ def _shown(part: str) -> str:
 def course_html(figures: Sequence[Any]) -> str:
     """The course's figures beside ours (`qdemo.lab.course.Figure`)."""
     return fill("course", figures=figures)
+
+
+def folded_html(title: str, table: Table) -> str:
+    """A table that is opened on demand."""
+    return fill("folded", title=title, table=table)
 
 
 def formats_table(formats: Sequence[Any]) -> Table:

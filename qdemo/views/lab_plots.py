@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from html import escape  # plotly takes text for markup
 from typing import Any
 
 import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
-from qdemo.views.colours import INK, MARKS, of_line
+from qdemo.views.colours import ALARM, INK, MARKS, of_line
+from qdemo.views.numbers import significant
 from qdemo.views.plots import DASHES, DECADES, LOG, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
+
+POWERS = LOG | {"dtick": 1}
+"""A log axis that names powers of ten only."""
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -27,7 +33,7 @@ def spacing(lines: Lines) -> go.Figure:
         ),
         height=420,
         xaxis=LOG | {"dtick": 8},
-        yaxis=LOG | {"autorange": "reversed"},
+        yaxis=POWERS | {"autorange": "reversed"},
     )
 
 
@@ -43,8 +49,9 @@ def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) ->
             say("relative error"),
         ),
         height=380,
-        xaxis=LOG,
-        yaxis=LOG,
+        xaxis=POWERS,
+        yaxis=POWERS,
+        legend={"traceorder": "reversed"},  # from above, as the lines end
     )
 
 
@@ -147,6 +154,53 @@ def error_sizes(found: Lines) -> go.Figure:
     )
 
 
+def headroom(model: str, peaks: Sequence[tuple[str, float]], limit: float) -> go.Figure:
+    """The largest |activation| of each layer as a bar that grows towards the end of fp16."""
+    names, sizes = [name for name, _ in peaks], [size for _, size in peaks]
+    rows = list(range(len(peaks), 0, -1))  # plotly counts from below
+    bars = {
+        "type": "bar", "orientation": "h", "x": sizes, "y": rows, "width": 0.42,
+        "name": say("largest |activation|"), "customdata": names, "showlegend": False,
+        "marker": {"color": [ALARM if size > limit else MARKS[0] for size in sizes]},
+        "text": [f"{significant(size)} ({size / limit:.2%})" for size in sizes],
+        "textposition": "outside", "cliponaxis": False, "textfont": {"size": 14},
+        "constraintext": "none",
+        "hovertemplate": "%{customdata}<br>%{text}" + NO_NAME,
+    }  # fmt: skip
+    low, end = math.floor(math.log10(min([1.0, *filter(None, sizes)]))), math.log10(limit)
+    high = max(5.6, math.log10(max([1.0, *sizes])) + 1)
+    return styled(
+        [bars],
+        (
+            say("Headroom: the ten largest layers of {model}", model=model),
+            say("largest |activation|, and its share of {limit}", limit=f"{limit:,.0f}"),
+            "",
+        ),
+        height=120 + 46 * len(peaks),
+        xaxis=POWERS | {"range": [low, high]},
+        yaxis={"visible": False, "range": [0.4, len(peaks) + 1.4]},
+        margin={"l": 12, "r": 12, "t": 44, "b": 60},
+        shapes=[
+            _upright(limit, "solid") | {"line": {"width": 2, "color": ALARM}},
+            _upright(limit, "solid")
+            | {"type": "rect", "x1": 10**high, "line": {"width": 0}, "fillcolor": ALARM,
+               "opacity": 0.12, "layer": "below"},
+        ],
+        annotations=[
+            *(_over(name, row, low) for name, row in zip(names, rows, strict=True)),
+            _beside(end, say("fp16 ends")) | {"xanchor": "right", "font": {"color": ALARM}},
+        ],
+    )  # fmt: skip
+
+
+def _over(name: str, row: int, left: float) -> dict[str, Any]:
+    """The name of a layer over its bar: there is room for it on a phone too."""
+    return {
+        "x": left, "xanchor": "left", "y": row + 0.2, "yanchor": "bottom", "text": escape(name),
+        "showarrow": False,
+    }  # fmt: skip
+
+
 def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
     """The loss of a model that is trained, step by step, in each way."""
     lines = {name: (range(len(found)), found) for name, found in losses.items()}
@@ -154,7 +208,7 @@ def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
         _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}")),
         (say("Loss while training"), say("step"), say("cross entropy, nats")),
         height=400,
-        yaxis={"type": "log", "exponentformat": "none"},
+        yaxis=POWERS,
     )
 
 
