@@ -12,7 +12,6 @@ from qdemo.engine.asking import ask
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.turns import FullError, begun
 from qdemo.models.availability import get_entry
-from qdemo.models.decoding import generate
 from qdemo.models.families import fields
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
@@ -67,14 +66,15 @@ def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
         "concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private",
     }  # fmt: skip
     measure.click(_measure, chosen, shown, **settings)
-    blocks.load(_opened, chosen, shown, js=_ASKED, **settings)
+    blocks.load(
+        _opened, chosen, shown,
+        js="""(model, to) => {
+          const asked = new URLSearchParams(qdemo.read());
+          return [asked.get("model") ?? model, asked.get("to") ?? to];
+        }""",
+        **settings,
+    )  # fmt: skip
     return model, format
-
-
-_ASKED = """(model, to) => {
-  const asked = new URLSearchParams(qdemo.read());
-  return [asked.get("model") ?? model, asked.get("to") ?? to];
-}"""
 
 
 def _opened(model: str, format: str) -> Iterator[tuple[Any, ...]]:
@@ -110,6 +110,7 @@ def _measure(model: str, format: str) -> Iterator[tuple[Any, ...]]:
 
 def _found(model: str, format: str, loaded: Any, prompt: Any) -> tuple[Any, ...]:
     from qdemo.lab import headroom
+    from qdemo.models.decoding import generate
 
     answer = generate(loaded.family, loaded.model, prompt, headroom.MOST_TOKENS)
     peaks = headroom.headroom(loaded.model, answer)[:_SHOWN]
