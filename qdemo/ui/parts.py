@@ -118,6 +118,21 @@ def problem_html(message: str) -> str:
     return fill("problem", message=message)
 
 
+def changed_html(text: str) -> str:
+    """What a choice changed, in a line that a screen reader speaks."""
+    return fill("changed", text=text, spoken=True)
+
+
+def next_page(path: str) -> None:
+    """The one step from a page to the next, in the order of all pages; nothing after the last."""
+    from qdemo.ui.pages import pages  # which itself is made of these parts
+
+    every = pages()
+    after = [page.path for page in every].index(path) + 1
+    if after < len(every):
+        html(fill("next", path=every[after].path.lstrip("/"), title=every[after].title))
+
+
 def link(page: str) -> str:
     """A link to a page of the lab as it is, which the browser keeps up to date. Addresses count
     from the front page, not from this."""

@@ -82,30 +82,41 @@ def _format_row(format: Any) -> tuple[str, ...]:
     return (format.name, *map(str, bits), *(f"{number:.6g}" for number in numbers))
 
 
+_MANY = 8
+"""Columns; of more the numbers are shown with fewer digits, as they are where a page is narrow."""
+
+
 def grids_html(found: Any, chosen: tuple[int, int]) -> str:
     """Weights, integers, weights again and error, as cells that can be chosen (`ByHand`)."""
     grids = [
-        (say("Weights w"), say("Weights"), found.w, "{:.4f}"),
-        (say("Integers q"), say("Integers"), found.q, "{}"),
+        (say("Weights w"), say("Weights"), found.w, "{:.4f}", "{:.2f}"),
+        (say("Integers q"), say("Integers"), found.q, "{}", "{}"),
         (
             say("Dequantized ŵ = scale · (q − zero_point)"),
             say("Dequantized"),
             found.w_hat,
             "{:.4f}",
+            "{:.2f}",
         ),
-        (say("Error ŵ − w"), say("Error"), found.error, "{:+.4f}"),
+        (say("Error ŵ − w"), say("Error"), found.error, "{:+.4f}", "{:+.2f}"),
     ]
     return fill(
         "grids",
         grids=[
-            {"title": title, "rows": _cells(name, values.tolist(), shown, found, chosen)}
-            for title, name, values, shown in grids
+            {"title": title, "rows": _cells(name, values.tolist(), shown, short, found, chosen)}
+            for title, name, values, shown, short in grids
         ],
+        many=found.w.shape[1] > _MANY,
     )
 
 
 def _cells(
-    matrix: str, rows: list[list[float]], shown: str, found: Any, chosen: tuple[int, int]
+    matrix: str,
+    rows: list[list[float]],
+    shown: str,
+    short: str,
+    found: Any,
+    chosen: tuple[int, int],
 ) -> list[list[dict[str, Any]]]:
     largest = max((abs(value) for row in rows for value in row), default=0.0) or 1.0
     clipped = found.clipped.tolist()
@@ -113,6 +124,7 @@ def _cells(
         [
             {
                 "text": shown.format(value),
+                "short": short.format(value),
                 "tint": round(3 * value / largest),
                 "clipped": clipped[r][c],
                 "chosen": (r, c) == chosen,
@@ -140,6 +152,11 @@ def steps_html(choice: Sequence[str], formula: Sequence[str], chosen: tuple[int,
         right_title=say("The weight in row {row}, column {column}", row=row + 1, column=column + 1),
         right=formula,
     )
+
+
+def progress_html(text: str) -> str:
+    """How far something is, in the place of the line that says what came of it: not spoken."""
+    return fill("changed", text=text, spoken=False)
 
 
 def integers_html(rows: Sequence[Sequence[int]], flipped: Sequence[Sequence[bool]]) -> str:

@@ -11,12 +11,25 @@ import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
 from qdemo.views.colours import ALARM, INK, MARKS, of_line
-from qdemo.views.numbers import significant
+from qdemo.views.numbers import short, significant
 from qdemo.views.plots import DASHES, DECADES, LOG, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
 
 POWERS = LOG | {"dtick": 1}
 """A log axis that names powers of ten only."""
+
+_SHORT = {"l": 60, "r": 20, "t": 44, "b": 56}
+"""Margins of a figure without a row of names."""
+
+_BELOW: dict[str, Any] = {
+    "orientation": "v", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
+}  # fmt: skip
+"""Names under each other, below the figure."""
+
+_NOTHING: dict[str, Any] = {
+    "x": [0], "y": [None], "name": say("nothing yet"), "showlegend": False, "hoverinfo": "skip",
+}  # fmt: skip
+"""A line without a point: a figure without any line is not drawn."""
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -124,7 +137,9 @@ def clipping(errors: Sequence[tuple[float, float, float]], chosen: float, best: 
         height=380,
         xaxis={"tickformat": ".0%"},
         shapes=[_upright(at, dash) for at, _, dash in marks],
-        annotations=[_beside(at, text) for at, text, _ in marks],
+        annotations=[
+            _beside(at, text) | {"yshift": -20 * row} for row, (at, text, _) in enumerate(marks)
+        ],
     )
 
 
@@ -144,14 +159,20 @@ def _beside(at: float, text: str) -> dict[str, Any]:
 
 
 def error_sizes(found: Lines) -> go.Figure:
-    """Histograms of log10(|error| / rms(w)), one way beside the other."""
+    """Histograms of log10(|error| / rms(w)), one way beside the other, named from the left."""
+    order = sorted(found.items(), key=lambda line: _middle(*line[1]))
     return styled(
-        _lines(found, say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
+        _lines(dict(order), say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
         error_titles(),
         height=400,
         xaxis=DECADES,
         yaxis={"tickformat": ".0%"},
     )
+
+
+def _middle(x: Sequence[float], y: Sequence[float]) -> float:
+    """Where a histogram has its weight."""
+    return sum(at * height for at, height in zip(x, y, strict=True)) / (sum(y) or 1)
 
 
 def headroom(model: str, peaks: Sequence[tuple[str, float]], limit: float) -> go.Figure:
@@ -201,14 +222,22 @@ def _over(name: str, row: int, left: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
-    """The loss of a model that is trained, step by step, in each way."""
-    lines = {name: (range(len(found)), found) for name, found in losses.items()}
+def training(losses: Mapping[str, tuple[int, Sequence[float]]]) -> go.Figure:
+    """The loss of a model that is trained in each way: the step it begins at, and its losses."""
+    lines = {
+        name: (range(begin, begin + len(found)), [short(loss) or 0.0 for loss in found])
+        for name, (begin, found) in losses.items()
+    }
+    drawn = _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}"))
+    last = {"legendrank": 2000}  # what is trained first ends lowest
     return styled(
-        _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}")),
+        [line | (last if i == 0 else {}) for i, line in enumerate(drawn)] or [_NOTHING],
         (say("Loss while training"), say("step"), say("cross entropy, nats")),
         height=400,
-        yaxis=POWERS,
+        xaxis={"range": [0, 800]},
+        yaxis=POWERS | {"range": [-3, 1]},
+        margin=_SHORT | {"b": 130},
+        legend=_BELOW,
     )
 
 
@@ -216,8 +245,10 @@ def flips(counts: Sequence[int]) -> go.Figure:
     """How many integers became another one at each step."""
     bars = {
         "type": "bar", "name": say("integers that changed"), "x": list(range(1, len(counts) + 1)),
-        "y": list(counts), "marker": {"color": MARKS[0]},
+        "y": list(counts), "marker": {"color": MARKS[0]}, "showlegend": False,
         "hovertemplate": say("step {step}: {count}", step="%{x}", count="%{y}") + NO_NAME,
     }  # fmt: skip
-    titles = (say("Integers that flip"), say("step"), say("integers"))
-    return styled([bars], titles, height=400)
+    titles = (say("Integers that flip"), say("step through the rounding"), say("integers"))
+    return styled(
+        [bars if counts else _NOTHING], titles, height=260, xaxis={"range": [0, 200]}, margin=_SHORT
+    )
