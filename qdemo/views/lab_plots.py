@@ -26,11 +26,6 @@ _BELOW: dict[str, Any] = {
 }  # fmt: skip
 """Names under each other, below the figure."""
 
-_NOTHING: dict[str, Any] = {
-    "x": [0], "y": [None], "name": say("nothing yet"), "showlegend": False, "hoverinfo": "skip",
-}  # fmt: skip
-"""A line without a point: a figure without any line is not drawn."""
-
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
@@ -231,7 +226,7 @@ def training(losses: Mapping[str, tuple[int, Sequence[float]]]) -> go.Figure:
     drawn = _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}"))
     last = {"legendrank": 2000}  # what is trained first ends lowest
     return styled(
-        [line | (last if i == 0 else {}) for i, line in enumerate(drawn)] or [_NOTHING],
+        [line | (last if i == 0 else {}) for i, line in enumerate(drawn)] or [_nothing()],
         (say("Loss while training"), say("step"), say("cross entropy, nats")),
         height=400,
         xaxis={"range": [0, 800]},
@@ -250,5 +245,16 @@ def flips(counts: Sequence[int]) -> go.Figure:
     }  # fmt: skip
     titles = (say("Integers that flip"), say("step through the rounding"), say("integers"))
     return styled(
-        [bars if counts else _NOTHING], titles, height=260, xaxis={"range": [0, 200]}, margin=_SHORT
+        [bars if counts else _nothing()],
+        titles,
+        height=260,
+        xaxis={"range": [0, 200]},
+        margin=_SHORT,
     )
+
+
+def _nothing() -> dict[str, Any]:
+    """A line without a point: a figure without any line is not drawn."""
+    return {
+        "x": [0], "y": [None], "name": say("nothing yet"), "showlegend": False, "hoverinfo": "skip",
+    }  # fmt: skip

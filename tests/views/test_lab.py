@@ -99,11 +99,19 @@ def test_the_table_has_every_format_with_its_numbers():
 
 def test_the_grids_show_each_number(found):
     html = lab.grids_html(found, (0, 0))
-    cells = re.findall(r">([^<>]*)</button>", html)
+    cells = re.findall(r"<span>([^<>]*)</span></button>", html)
     assert cells[:4] == ["1.0000", "-4.0000", "6.0000", "7.0000"]
     assert cells[4:8] == [str(q) for row in found.q.tolist() for q in row] == ["2", "-7", "7", "7"]
     assert cells[8:12] == ["1.0000", "-3.5000", "3.5000", "3.5000"]
     assert cells[12:] == ["+0.0000", "+0.5000", "-2.5000", "-3.5000"]
+
+
+def test_where_there_is_no_room_a_cell_shows_fewer_digits(found):
+    html = lab.grids_html(found, (0, 0))
+    assert attribute("data-short", html)[-4:] == ["+0.00", "+0.50", "-2.50", "-3.50"]
+    assert "many" not in html
+    wide = by_hand(torch.ones(1, 9), Scheme("int4"))
+    assert lab.grids_html(wide, (0, 0)).count("cells-of-numbers many") == 4
 
 
 def test_the_cells_of_each_grid_are_numbered_from_0_and_told_from_1(found):

@@ -15,7 +15,7 @@ FIGURES = {
     "clipping": lambda: lab_plots.clipping(ERRORS, 0.6, 1.0),
     "sizes": lambda: lab_plots.error_sizes({"int8": ([-3.0, -2.9], [0.25, 0.5])}),
     "headroom": lambda: lab_plots.headroom("m", [("b", 7e4), ("a", 8.0)], 65504),
-    "training": lambda: lab_plots.training({"fp32": [0.7, 0.1, 0.05], "int2": [1.5]}),
+    "training": lambda: lab_plots.training({"fp32": (0, [0.7, 0.1, 0.05]), "int2": (3, [1.5])}),
     "flips": lambda: lab_plots.flips([0, 4, 2]),
 }
 NAMES = {
@@ -34,7 +34,7 @@ NAMES = {
         "",
     ),
     "training": ("Loss while training", "step", "cross entropy, nats"),
-    "flips": ("Integers that flip", "step", "integers"),
+    "flips": ("Integers that flip", "step through the rounding", "integers"),
 }
 
 
@@ -64,7 +64,8 @@ def test_every_figure_can_be_drawn_by_a_browser(name):
         lab_plots.staircase([1.0], [1.0], [1.0]),
         lab_plots.clipping([], 1.0, 1.0),
         lab_plots.error_sizes({}),
-        lab_plots.training({"fp32": []}),
+        lab_plots.training({}),
+        lab_plots.training({"fp32": (0, [])}),
         lab_plots.flips([]),
         lab_plots.headroom("m", [], 65504),
     ],
@@ -133,8 +134,16 @@ def test_the_sizes_are_stairs_over_decades():
 
 def test_the_losses_are_drawn_step_by_step():
     figure = FIGURES["training"]()
-    assert drawn(figure) == {"fp32": ([0, 1, 2], [0.7, 0.1, 0.05]), "int2": ([0], [1.5])}
+    assert drawn(figure) == {"fp32": ([0, 1, 2], [0.7, 0.1, 0.05]), "int2": ([3], [1.5])}
     assert figure.layout.yaxis.type == "log"
+
+
+def test_names_stand_in_the_order_of_what_they_name():
+    fp32, low = FIGURES["training"]().data
+    assert fp32.legendrank > (low.legendrank or 1000)  # its line ends lowest
+    found = {"late": ([-3.0, -2.0], [0.1, 0.9]), "early": ([-3.0, -2.0], [0.9, 0.1])}
+    assert list(drawn(lab_plots.error_sizes(found))) == ["early", "late"]
+    assert FIGURES["dots"]().layout.legend.traceorder == "reversed"  # from above
 
 
 def test_the_flips_are_bars_counted_from_one():

@@ -46,7 +46,6 @@ def build(blocks: gr.Blocks) -> None:
     )
     figures = parts.html("", "course-casting")
     blip = parts.html("", "course-blip")
-    parts.next_page("/casting")
     named = {"cast": format, "model": model, "to": real}
     address.connect(blocks, named, [logits, types, default, figures], _first)
     blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")

@@ -50,7 +50,6 @@ def build(blocks: gr.Blocks) -> None:
         say("The figures of the course"), say("Lesson 2, data types. A tick: ours are the same.")
     )
     figures = parts.html("", "course-formats")
-    parts.next_page("/formats")
     address.connect(
         blocks, {**named, "seed": seed}, [strip, chart, formats, *vector, figures], _first
     )

@@ -66,7 +66,6 @@ def build(blocks: gr.Blocks) -> None:
     named = {**matrix.named, "layer": layer, "train_bits": train_bits, "train_seed": train_seed}
     address.connect(blocks, named, [*page.shown, figures], _first)
     flan = parts.html("", "course-flan")
-    parts.next_page("/linear")
     blocks.load(_flan_figures, None, flan, show_progress="hidden", api_visibility="private")
 
 
