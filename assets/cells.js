@@ -13,3 +13,15 @@ element.addEventListener("keydown", event => {
   const next = cell.closest("[data-grid]").querySelector(`[data-row="${row}"][data-column="${column}"]`);
   if (next) { event.preventDefault(); next.focus(); }
 });
+// What is another number by now moves into its place, unless a person asked for less motion.
+if (!qdemo.calm()) {
+  new MutationObserver(changes => {
+    const cells = new Set(changes.map(({target}) =>
+      (target.nodeType === Node.TEXT_NODE ? target.parentElement : target)?.closest("button[data-column]")));
+    cells.delete(null);
+    cells.delete(undefined);
+    for (const cell of cells) {
+      cell.animate([{transform: "translateY(-0.5em)", opacity: 0.2}, {}], {duration: 300, easing: "ease-out"});
+    }
+  }).observe(element, {characterData: true, childList: true, subtree: true});
+}

@@ -325,6 +325,9 @@ window.qdemo = (() => {
     [fields, kinds, asks] = [names, inputs, models];
   };
 
+  // Whether a person asked for less motion.
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
   // --- for every page
 
   document.addEventListener("keydown", event => {
@@ -354,7 +357,7 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    again, brought, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
+    again, brought, calm, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
     through, throughAgain, write,
   };
 })();

@@ -14,8 +14,8 @@ LAYERS = (
 """Weights of t5-tiny that a block of is taken from."""
 
 COURSE = "the course: 0 1 2 3"
-NORMAL = "drawn from a normal distribution"
-UNIFORM = "drawn evenly from −1 … 1"
+NORMAL = "a normal distribution"
+UNIFORM = "evenly from −1 … 1"
 PRESETS = (NORMAL, UNIFORM, COURSE, *(f"t5-tiny: {name}" for name in LAYERS))
 """Matrices to quantize by hand."""
 

@@ -1,25 +1,29 @@
-"""One value in every float format, and in int8 where a scale is given, bit by bit; and how far the
-numbers of each format are apart.
+"""One value in every float format, and in int8 where a scale is given, bit by bit.
 
 >>> [row.stored for row in rows("1/3")[:3]]
-['0.3333333333333333', '0.3333333432674408', '0.333251953125']
+['0.3333333432674408', '0.333251953125', '0.333984375']
 >>> flip("1", "fp16", 15)
 'fp16:0xbc00'
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 from qdemo.numerics.bits import Bits, from_pattern, from_value
 from qdemo.numerics.exact import Exact, is_finite, to_exact
-from qdemo.spec.formats import FORMATS, Format
+from qdemo.spec.formats import FORMATS, GRIDS, Format
 from qdemo.spec.messages import say
 
-SHOWN = ("fp64", "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
+FIRST = ("fp32", "fp16", "bf16", "fp8_e4m3", "e2m1")
+LATER = ("fp64", "fp8_e5m2")
+"""What is shown on demand."""
+
+SHOWN = (*FIRST, *LATER)
+FLOATS = {name: FORMATS.get(name) or GRIDS[name] for name in SHOWN}
+"""The formats of those names."""
 WORDS = ("max", "min", "smallest normal", "smallest subnormal", "eps", "pi", "e", "NaN", "inf")
 _CONSTANTS = {
     "pi": "3.14159265358979323846264338327950288419716939937510",
@@ -33,7 +37,8 @@ class Row:
     """What a format makes of a value, in words.
 
     `parts` are (name, bits as text) from the first bit on; `digits` is the stored value with 60
-    digits; `error` is stored minus wanted.
+    digits; `error` is stored minus wanted. `alarm` names what a person must not miss: overflow,
+    clipped, underflow, or nothing.
     """
 
     format: str
@@ -45,6 +50,7 @@ class Row:
     below: str
     above: str
     words: str
+    alarm: str = ""
 
 
 def rows(text: str, scale: str = "") -> list[Row]:
@@ -53,7 +59,7 @@ def rows(text: str, scale: str = "") -> list[Row]:
     Raises:
         ValueError: `text` or `scale` can't be read; says what can.
     """
-    found = [_float_row(bits, wanted) for bits, wanted in (_read(text, name) for name in SHOWN)]
+    found = [_row(text, name) for name in SHOWN]
     if scale.strip():
         found.append(_int8_row(_value(text), _scale(scale)))
     return found
@@ -66,16 +72,24 @@ def flip(text: str, format: str, bit: int, scale: str = "") -> str:
         number = (_nearest(_value(text), step) & 0xFF) ^ 1 << bit
         return _decimal((number - 256 if number > 127 else number) * step)
     flipped = _read(text, format)[0].flip(bit)
-    return f"{format}:{flipped.pattern:#0{2 + FORMATS[format].bits // 4}x}"
+    return f"{format}:{flipped.pattern:#0{2 + flipped.format.bits // 4}x}"
+
+
+def _row(text: str, name: str) -> Row:
+    format = FLOATS[name]
+    if not format.has_nan and _value(text) != _value(text):
+        return _no_nan(format)
+    return _float_row(*_read(text, name))
 
 
 def _read(text: str, name: str) -> tuple[Bits, Exact]:
     """What a format stores, and what was wanted of it."""
-    word = _word(text, FORMATS[name])
+    format = FLOATS[name]
+    word = _word(text, format)
     wanted = _value(text) if word is None else to_exact(word)
     pattern = _pattern(text)
     own = pattern is not None and str(pattern.format) == name  # a NaN has many, each with its bits
-    return (pattern if own and pattern else from_value(wanted, name)), wanted
+    return (pattern if own and pattern else from_value(wanted, format)), wanted
 
 
 def _pattern(text: str) -> Bits | None:
@@ -83,7 +97,7 @@ def _pattern(text: str) -> Bits | None:
     found = re.fullmatch(r"(?:(\w+):)?(0x[0-9a-f]+|0b[01]+)", text.strip().lower())
     if not found:
         return None
-    format = FORMATS[_format_of(found[1], found[2])]
+    format = FLOATS[_format_of(found[1], found[2])]
     if len(found[2]) > 2 + format.bits:
         raise ValueError(
             say(
@@ -153,7 +167,17 @@ def _float_row(bits: Bits, wanted: Exact) -> Row:
         below=_decimal(bits.below.value) if bits.below else "none",
         above=_decimal(bits.above.value) if bits.above else "none",
         words=_words(bits, wanted),
+        alarm=_alarm(bits, wanted),
     )
+
+
+def _no_nan(format: Format) -> Row:
+    """Of NaN in a format that has none: no pattern stands for it."""
+    middle = 1 + format.exponent_bits
+    text = "–" * format.bits
+    parts = (("sign", text[0]), ("exponent", text[1:middle]), ("fraction", text[middle:]))
+    words = say("{format} has no NaN: nothing is stored", format=format)
+    return Row(str(format), "–", parts, "none", "–", "–", "none", "none", words, "overflow")
 
 
 def _int8_row(wanted: Exact, step: Fraction) -> Row:
@@ -170,6 +194,7 @@ def _int8_row(wanted: Exact, step: Fraction) -> Row:
         below=_decimal((q - 1) * step) if q > -127 else "none",
         above=_decimal((q + 1) * step) if q < 127 else "none",
         words=f"q = {q}; {'clipped at the end of the range' if clipped else f'{q} · scale'}",
+        alarm="clipped" if clipped else "",
     )
 
 
@@ -246,40 +271,9 @@ def _words(bits: Bits, wanted: Exact) -> str:
     return bits.kind
 
 
-SPACED = ("fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
-"""Formats whose numbers are drawn by how far each is from the next."""
-
-
-def formats() -> list[Format]:
-    """Every format that there is, of floats and of integers."""
-    return list(FORMATS.values())
-
-
-def relative_spacing(name: str) -> tuple[list[float], list[float]]:
-    """Powers of two that the format holds, and at each the step to the next number, relative.
-
-    >>> sizes, steps = relative_spacing("fp16")
-    >>> sizes[0], steps[0], sizes[-1], steps[-1]
-    (5.960464477539063e-08, 1.0, 32768.0, 0.0009765625)
-    """
-    format = FORMATS[name]
-    low = round(math.log2(format.smallest_subnormal))
-    sizes = [2.0**power for power in range(low, math.floor(math.log2(format.max)) + 1)]
-    return sizes, [_step(format, size) / size for size in sizes]
-
-
-def _step(format: Format, size: float) -> float:
-    """The unit in the last place: the same for all subnormals, then growing with the size."""
-    return max(format.eps * size, format.smallest_subnormal)
-
-
-def count(name: str) -> int:
-    """How many different finite numbers a float format holds, zero once.
-
-    >>> count("fp16"), count("fp8_e4m3")
-    (63487, 253)
-    """
-    format = FORMATS[name]
-    exponents = 2**format.exponent_bits - (0 if format.finite_only else 1)
-    patterns = int(exponents * 2**format.fraction_bits - format.finite_only)
-    return 2 * patterns - 1
+def _alarm(bits: Bits, wanted: Exact) -> str:
+    if bits.format.finite_only and _is_beyond(wanted, bits.format):
+        return "clipped"
+    if is_finite(wanted) and not is_finite(bits.value):
+        return "overflow"
+    return "underflow" if bits.kind == "zero" and wanted != 0 else ""

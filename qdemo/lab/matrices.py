@@ -109,11 +109,16 @@ def write(x: Tensor) -> str:
     return "\n".join("  ".join(f"{value:.4g}" for value in row) for row in x.tolist())
 
 
+def outlier_at(x: Tensor) -> tuple[int, int]:
+    """Row and column of the largest |number|, counted from 0: where an outlier is put."""
+    row, column = divmod(int(x.abs().argmax()), x.shape[1])
+    return row, column
+
+
 def with_outlier(x: Tensor) -> Tensor:
     """The matrix with its largest number made twenty times larger."""
     longer = x.clone()
-    row, column = divmod(int(x.abs().argmax()), x.shape[1])
-    longer[row, column] *= OUTLIER
+    longer[outlier_at(x)] *= OUTLIER
     return longer
 
 

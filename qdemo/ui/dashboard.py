@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from qdemo.engine.engine import ENGINE
 from qdemo.models.availability import UnavailableError
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
-from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs, stream
+from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs, parts, stream
 from qdemo.ui.pages import pages
 from qdemo.views.templates import asset, style
 
@@ -56,9 +57,11 @@ def build() -> gr.Blocks:
     title = say("qdemo: what reduced precision does to a real model")
     with gr.Blocks(title=title, delete_cache=(HOUR, HOUR)) as dashboard:
         _lay_out(dashboard, front.build)
-    for page in others:
+    for page, after in zip_longest(others, others[1:]):
         with dashboard.route(page.title, page.path):
             _lay_out(dashboard, page.build)
+            if after:
+                parts.next_page(after.title, after.path)
             if page is others[-1]:  # what is on no screen goes where there is least else
                 api.build()
                 assistants.build()

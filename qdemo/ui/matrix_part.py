@@ -13,6 +13,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 from qdemo.ui import parts
 from qdemo.ui.address import Named
+from qdemo.views import lab_told
 
 RANGES = {"symmetric": True, "affine": False}
 SCALES: dict[str, dict[str, Any]] = {
@@ -23,13 +24,17 @@ SCALES: dict[str, dict[str, Any]] = {
 }
 """What may share a scale. The keys, like those of `RANGES`, stand in addresses, in any language."""
 
-START = (4, "symmetric", "a row", 1)
-"""Bits, range, scales, and the part of the range kept."""
+START = (3, "symmetric", "a row", 1)
+"""Bits, range, scales, and the part of the range kept. Three bits: of few, most is seen."""
+
+CELL = "0,0"
+"""Row and column of the weight that is chosen first."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """What is chosen, and the line that says what is wrong with it."""
+    """What is chosen, the line that says what is wrong with it, the weight that is looked at, and
+    the line that says what a choice changed."""
 
     text: gr.Textbox
     bits: gr.Slider
@@ -37,6 +42,8 @@ class Chosen:
     scales: gr.Radio
     clip: gr.Slider
     problem: gr.HTML
+    cell: gr.Textbox
+    line: gr.HTML
 
     @property
     def named(self) -> Named:
@@ -57,73 +64,90 @@ def scheme(bits: float, range_: str, scales: str) -> Scheme:
 
 def build() -> Chosen:
     """Lay it out and connect what changes a choice; the caller is inside its page."""
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=4, min_width=320):
+    with gr.Row(equal_height=False, elem_classes="choices"):
+        with gr.Column(scale=3, min_width=260):
             kind = gr.Dropdown(
                 _presets(), value=lab.NORMAL, label=say("Matrix"),
                 elem_id="matrix-kind", filterable=False,
             )  # fmt: skip
             text = gr.Textbox(
-                lab.START, label=say("Its numbers, a row a line"), lines=6, max_lines=12,
+                lab.START, label=say("Its numbers, a row a line"), lines=2, max_lines=2,
                 elem_id="matrix", max_length=5000,
             )  # fmt: skip
-            problem = parts.problem("matrix")
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=260):
             bits = gr.Slider(2, 8, START[0], step=1, label=say("Bits"), elem_id="bits")
-            range_ = gr.Radio(_ranges(), value=START[1], label=say("Range"), elem_id="range")
+            range_ = gr.Radio(ranges(), value=START[1], label=say("Range"), elem_id="range")
+        with gr.Column(scale=3, min_width=260):
             scales = gr.Radio(
-                _shares(), value=START[2], label=say("One scale for"), elem_id="scales"
+                shares(), value=START[2], label=say("One scale for"), elem_id="scales"
             )
-        with gr.Column(scale=3, min_width=300):
+            with gr.Row():
+                outlier = _button(say("Add an outlier"), "outlier", 110)
+                again = _button(say("Draw again"), "again-matrix", 110)
+        with gr.Column(scale=3, min_width=260):
             clip = gr.Slider(
                 0.2, 1, START[3], step=0.01, label=say("Part of the range kept"), elem_id="clip"
             )
-            chosen = Chosen(text, bits, range_, scales, clip, problem)
-            _clipping(chosen)
-            with gr.Row():
-                outlier = _button(say("Add an outlier"), "outlier", 120)
-                again = _button(say("Draw again"), "again-matrix", 120)
+            clippers = _clippers()
+    problem = parts.problem("matrix")
+    line = parts.html("", "changed", "changed")
+    cell = parts.unseen("cell", CELL)
+    chosen = Chosen(text, bits, range_, scales, clip, problem, cell, line)
+    _clipping(chosen, *clippers)
     seed = parts.unseen("drawn", "0")
     kind.input(_preset, kind, text, **parts.QUICK)
     again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
-    outlier.click(_outlier, text, [text, problem], **parts.QUICK)
+    outlier.click(_outlier, text, [text, cell, problem], **parts.QUICK)
     return chosen
 
 
 def _presets() -> list[tuple[str, str]]:
     """The matrices there are, as they are read, each with its value."""
     told = {
-        lab.NORMAL: say("drawn from a normal distribution"),
-        lab.UNIFORM: say("drawn evenly from −1 … 1"),
+        lab.NORMAL: say("a normal distribution"),
+        lab.UNIFORM: say("evenly from −1 … 1"),
         lab.COURSE: say("the course: 0 1 2 3"),
     }
     return [(told.get(name, name), name) for name in lab.PRESETS]
 
 
-def _ranges() -> list[tuple[str, str]]:
+def told(choices: list[tuple[str, str]]) -> dict[str, str]:
+    """The words of each choice, by its value."""
+    return {value: words for words, value in choices}
+
+
+def ranges() -> list[tuple[str, str]]:
+    """The ranges, in words, each with its value."""
     return [(say("symmetric"), "symmetric"), (say("affine"), "affine")]
 
 
-def _shares() -> list[tuple[str, str]]:
-    told = (
+def shares() -> list[tuple[str, str]]:
+    """What may share a scale, in words, each with its value."""
+    names = (
         say("a row"),
         say("the whole matrix"),
         say("a column"),
         say("a group of {size}", size=4),
     )
-    return list(zip(told, SCALES, strict=True))
+    return list(zip(names, SCALES, strict=True))
 
 
-def _clipping(chosen: Chosen) -> None:
+def _clippers() -> tuple[gr.Button, gr.Button, gr.Button]:
     """Three ways to choose the part of the range that is kept."""
     with gr.Row():
-        minmax = _button(say("Min–max"), "minmax", 90)
-        percentile = _button(say("99th percentile"), "percentile", 90)
-        best = _button(say("Least error"), "best", 90)
-    text, clip, changed = chosen.text, chosen.clip, [chosen.clip, chosen.problem]
-    minmax.click(lambda: 1, None, clip, **parts.QUICK)
-    percentile.click(_percentile, text, changed, **parts.QUICK)
-    best.click(_best, [text, chosen.bits, chosen.range, chosen.scales], changed, **parts.QUICK)
+        return (
+            _button(say("Min–max"), "minmax", 80),
+            _button(say("99th percentile"), "percentile", 80),
+            _button(say("Least error"), "best", 80),
+        )
+
+
+def _clipping(chosen: Chosen, minmax: gr.Button, percentile: gr.Button, best: gr.Button) -> None:
+    given = [chosen.clip, chosen.text, chosen.bits, chosen.range, chosen.scales]
+    changed = [chosen.clip, chosen.problem, chosen.line]
+    minmax.click(_minmax, given, changed, **parts.QUICK)
+    percentile.click(_percentile, given, changed, **parts.QUICK)
+    best.click(_best, given, changed, **parts.QUICK)
 
 
 def _button(text: str, name: str, width: int) -> gr.Button:
@@ -142,32 +166,47 @@ def _draw(kind: str, seed: str) -> tuple[str, str]:
 
 
 @parts.computing
-def _outlier(text: str) -> tuple[Any, str]:
-    from qdemo.lab.matrices import read, with_outlier, write
+def _outlier(text: str) -> tuple[Any, Any, str]:
+    """The matrix with an outlier, which is looked at."""
+    from qdemo.lab.matrices import outlier_at, read, with_outlier, write
 
-    return _tried(lambda: write(with_outlier(read(text))))
+    try:
+        w = read(text)
+    except ValueError as error:
+        return gr.skip(), gr.skip(), parts.problem_html(str(error))
+    return write(with_outlier(w)), "{},{}".format(*outlier_at(w)), ""
+
+
+def _minmax(now: float, text: str, bits: float, range_: str, scales: str) -> tuple[Any, ...]:
+    return _kept(now, bits, lambda: 1)
 
 
 @parts.computing
-def _best(text: str, bits: float, range_: str, scales: str) -> tuple[Any, str]:
+def _best(now: float, text: str, bits: float, range_: str, scales: str) -> tuple[Any, ...]:
     from qdemo.lab.by_hand import best_clip, clip_errors
     from qdemo.lab.matrices import read
 
     asked = scheme(bits, range_, scales)
-    return _tried(lambda: best_clip(clip_errors(read(text), asked)))
+    return _kept(now, bits, lambda: best_clip(clip_errors(read(text), asked)), is_best=True)
 
 
 @parts.computing
-def _percentile(text: str) -> tuple[Any, str]:
+def _percentile(now: float, text: str, bits: float, range_: str, scales: str) -> tuple[Any, ...]:
     from qdemo.lab.by_hand import percentile_clip
     from qdemo.lab.matrices import read
 
-    return _tried(lambda: max(0.2, round(percentile_clip(read(text)), 2)))
+    return _kept(now, bits, lambda: max(0.2, round(percentile_clip(read(text)), 2)))
 
 
-def _tried(compute: Callable[[], object]) -> tuple[Any, str]:
-    """What it comes to, or why it comes to nothing."""
+def _kept(
+    now: float, bits: float, compute: Callable[[], float], is_best: bool = False
+) -> tuple[Any, Any, Any]:
+    """The part of the range that is to be kept, or why there is none; where it is kept already, a
+    line says so, as nothing on the page moves."""
     try:
-        return compute(), ""
+        kept = compute()
     except ValueError as error:
-        return gr.skip(), parts.problem_html(str(error))
+        return gr.skip(), parts.problem_html(str(error)), gr.skip()
+    if kept != now:
+        return kept, "", gr.skip()
+    return gr.skip(), "", parts.changed_html(lab_told.kept_already(kept, bits, is_best))

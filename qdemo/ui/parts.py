@@ -118,6 +118,16 @@ def problem_html(message: str) -> str:
     return fill("problem", message=message)
 
 
+def changed_html(text: str) -> str:
+    """What a choice changed, in a line that a screen reader speaks."""
+    return fill("changed", text=text, spoken=True)
+
+
+def next_page(title: str, path: str) -> None:
+    """The one step from a page to the next."""
+    html(fill("next", path=path.lstrip("/"), title=title))
+
+
 def link(page: str) -> str:
     """A link to a page of the lab as it is, which the browser keeps up to date. Addresses count
     from the front page, not from this."""

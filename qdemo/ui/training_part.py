@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,17 @@ import gradio as gr
 from qdemo.spec.messages import say
 from qdemo.ui import parts
 from qdemo.views import lab as lab_html
-from qdemo.views import lab_plots
+from qdemo.views import lab_plots, lab_told
+from qdemo.views.lab_spirals import panels_html
 
 if TYPE_CHECKING:
     from qdemo.lab.training import Lesson
+
+START = 2, 0
+"""Bits and seed."""
+
+_LESSON_S = 0.2
+"""How long a picture stays at least: so a boundary is seen to grow."""
 
 
 def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
@@ -28,43 +36,72 @@ def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
         ),
     )
     with gr.Row(equal_height=True):
-        bits = gr.Slider(2, 8, 2, step=1, label=say("Bits"), elem_id="train-bits")
-        seed = gr.Slider(0, 20, 0, step=1, label=say("Seed"), elem_id="train-seed")
+        bits = gr.Slider(2, 8, START[0], step=1, label=say("Bits"), elem_id="train-bits")
+        seed = gr.Slider(0, 20, START[1], step=1, label=say("Seed"), elem_id="train-seed")
         start = gr.Button(say("Train"), variant="primary", elem_id="train")
         stop = gr.Button(say("Stop"), elem_id="train-stop", interactive=False)
+    line = parts.html("", "train-line")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=4, min_width=320):
             losses = parts.plot(None, "training-chart")
+        with gr.Column(scale=6, min_width=320):
+            spirals = parts.html("", "spirals")
+    with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             flips = parts.plot(None, "flips-chart")
-    integers = parts.html("", "train-integers")
-    outputs = [losses, flips, integers, start, stop]
-    blocks.load(_first, None, outputs, show_progress="hidden", api_visibility="private")
+        with gr.Column(scale=6, min_width=320):
+            integers = parts.html("", "train-integers")
+    shown = [line, losses, spirals, flips, integers]
+    blocks.load(_first, None, shown, **parts.OPENED)
+    gr.on([bits.change, seed.change], _untrained, [bits, seed], shown, **parts.QUICK)
+    _connect(start, stop, [bits, seed], shown)
+    return bits, seed
+
+
+def _connect(start: gr.Button, stop: gr.Button, chosen: list[Any], shown: list[Any]) -> None:
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    calm = parts.unseen("calm")
     run = start.click(
-        _train, [bits, seed], outputs, concurrency_id="lab", concurrency_limit=2,
-        show_progress="hidden", api_visibility="private",
+        _train, [*chosen, calm], [*shown, start, stop], concurrency_id="lab", concurrency_limit=8,
+        js="(bits, seed) => [bits, seed, qdemo.calm() ? 'calm' : '']", **quiet,
     )  # fmt: skip
     # First cancelled, then shown as stopped: a lesson under way would write over it.
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     stop.click(None, cancels=[run], queue=False, **quiet).then(
         lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [start, stop],
         queue=False, **quiet,
     )  # fmt: skip
-    return bits, seed
 
 
 @parts.computing
 @cache
 def _first() -> tuple[Any, ...]:
-    """The end of a training with what the sliders begin with; trained when someone first looks."""
-    *_, last = _lessons(2, 0)
-    return _shown(last)
+    return _untrained(*START)
 
 
 @parts.computing
-def _train(bits: float, seed: float) -> Iterator[tuple[Any, ...]]:
+def _untrained(bits: float, seed: float) -> tuple[Any, ...]:
+    """The points alone, until someone presses Train."""
+    from qdemo.lab.training import names
+
+    return (
+        parts.changed_html(say("Two spirals of points, and nothing learned yet: press Train.")),
+        parts.drawn(lab_plots.training({})),
+        _panels(int(seed), dict.fromkeys(names(int(bits)))),
+        parts.drawn(lab_plots.flips([])),
+        "",
+    )
+
+
+@parts.computing
+def _train(bits: float, seed: float, calm: str) -> Iterator[tuple[Any, ...]]:
+    """A picture a lesson; for one who wants less motion, the last alone."""
     for lesson in _lessons(int(bits), int(seed)):
-        yield _shown(lesson)
+        begun = time.monotonic()
+        if calm and not lesson.finished:
+            yield _told(lesson), *(gr.skip() for _ in range(4)), *_buttons(lesson)
+            continue
+        yield *_shown(lesson, int(bits), int(seed)), *_buttons(lesson)
+        time.sleep(0 if calm else max(0.0, begun + _LESSON_S - time.monotonic()))
 
 
 def _lessons(bits: int, seed: int) -> Iterator[Lesson]:
@@ -74,14 +111,42 @@ def _lessons(bits: int, seed: int) -> Iterator[Lesson]:
     return on_threads(1, lessons(bits, seed))
 
 
-def _shown(lesson: Lesson) -> tuple[Any, ...]:
+def _buttons(lesson: Lesson) -> tuple[Any, Any]:
+    return gr.update(interactive=lesson.finished), gr.update(interactive=not lesson.finished)
+
+
+def _shown(lesson: Lesson, bits: int, seed: int) -> tuple[Any, ...]:
+    from qdemo.lab.training import FP32_STEPS, names
+
+    first, *_ = lesson.losses
+    losses = {
+        name: (0 if name == first else FP32_STEPS, found) for name, found in lesson.losses.items()
+    }
     return (
-        parts.drawn(lab_plots.training(lesson.losses)),
+        _told(lesson),
+        parts.drawn(lab_plots.training(losses)),
+        _panels(seed, dict.fromkeys(names(bits)) | lesson.learned),
         parts.drawn(lab_plots.flips(lesson.flips)) if lesson.flips else gr.skip(),
         _integers(lesson) if lesson.flips else gr.skip(),
-        gr.update(interactive=lesson.finished),
-        gr.update(interactive=not lesson.finished),
     )
+
+
+def _told(lesson: Lesson) -> str:
+    """How far it is, or what came of it."""
+    from qdemo.lab.training import FP32_STEPS, STEPS
+
+    if lesson.finished:
+        return parts.changed_html(lab_told.trained(lesson.learned))
+    fp32, *_ = lesson.losses.values()
+    step = len(fp32) + len(lesson.flips)
+    return lab_html.progress_html(lab_told.training(step, FP32_STEPS, FP32_STEPS + STEPS))
+
+
+def _panels(seed: int, learned: dict[str, Any]) -> str:
+    from qdemo.lab.training import EDGE, data
+
+    points, spiral = data(seed)
+    return panels_html(points.tolist(), spiral.tolist(), EDGE, learned)
 
 
 def _integers(lesson: Lesson) -> str:

@@ -44,6 +44,9 @@ INK = "#7c8798"
 MARKS = ("#4277bf", "#c2553b", "#3f8f5f")
 """Of what a chart sets apart that is no format's."""
 
+ALARM = "#e02424"
+"""Of what went too far."""
+
 _TURNS = ((re.compile(r"-g\d"), 22.0), (re.compile(r"-tensor|-axis1"), -22.0),
           (re.compile(r"\+|@|~|-"), 44.0))  # fmt: skip
 """What a text form has, and by how many degrees the hue of its family is turned."""
@@ -68,8 +71,9 @@ def colours(formats: Iterable[str]) -> dict[str, str]:
 
 def of_line(name: str) -> str:
     """The colour of a line by its name: of the format that it begins with, or of none."""
+    format = name.partition(",")[0].partition(" ")[0]
     try:
-        return colour(name.partition(",")[0].partition(" ")[0])
+        return FAMILIES.get(format) or colour(format)  # fp64 is no variant
     except ValueError:
         return INK
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from qdemo.spec.messages import say
+from qdemo.views.colours import of_line
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 
 
-def bitstrip_html(rows: Sequence[Any]) -> str:
-    """Rows of bits as cells that can be flipped (`qdemo.lab.bitstrip.Row`)."""
-    return fill("bitstrip", rows=[{**vars(row), "parts": _parts(row.parts)} for row in rows])
+def bitstrip_html(rows: Sequence[Any], later: Container[str] = ()) -> str:
+    """Rows of bits as cells that can be flipped (`qdemo.lab.bitstrip.Row`); `later` names the
+    formats that are shown on demand."""
+    found = [
+        {**vars(row), "parts": _parts(row.parts), "colour": of_line(row.format)} for row in rows
+    ]
+    return fill(
+        "bitstrip",
+        rows=[row for row in found if row["format"] not in later],
+        later=[row for row in found if row["format"] in later],
+    )
 
 
 def _parts(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -48,6 +57,11 @@ def course_html(figures: Sequence[Any]) -> str:
     return fill("course", figures=figures)
 
 
+def folded_html(title: str, table: Table) -> str:
+    """A table that is opened on demand."""
+    return fill("folded", title=title, table=table)
+
+
 def formats_table(formats: Sequence[Any]) -> Table:
     """What each format can hold (`qdemo.spec.formats.Format`)."""
     head = (
@@ -68,30 +82,41 @@ def _format_row(format: Any) -> tuple[str, ...]:
     return (format.name, *map(str, bits), *(f"{number:.6g}" for number in numbers))
 
 
+_MANY = 8
+"""Columns; of more the numbers are shown with fewer digits, as they are where a page is narrow."""
+
+
 def grids_html(found: Any, chosen: tuple[int, int]) -> str:
     """Weights, integers, weights again and error, as cells that can be chosen (`ByHand`)."""
     grids = [
-        (say("Weights w"), say("Weights"), found.w, "{:.4f}"),
-        (say("Integers q"), say("Integers"), found.q, "{}"),
+        (say("Weights w"), say("Weights"), found.w, "{:.4f}", "{:.2f}"),
+        (say("Integers q"), say("Integers"), found.q, "{}", "{}"),
         (
             say("Dequantized ŵ = scale · (q − zero_point)"),
             say("Dequantized"),
             found.w_hat,
             "{:.4f}",
+            "{:.2f}",
         ),
-        (say("Error ŵ − w"), say("Error"), found.error, "{:+.4f}"),
+        (say("Error ŵ − w"), say("Error"), found.error, "{:+.4f}", "{:+.2f}"),
     ]
     return fill(
         "grids",
         grids=[
-            {"title": title, "rows": _cells(name, values.tolist(), shown, found, chosen)}
-            for title, name, values, shown in grids
+            {"title": title, "rows": _cells(name, values.tolist(), shown, short, found, chosen)}
+            for title, name, values, shown, short in grids
         ],
+        many=found.w.shape[1] > _MANY,
     )
 
 
 def _cells(
-    matrix: str, rows: list[list[float]], shown: str, found: Any, chosen: tuple[int, int]
+    matrix: str,
+    rows: list[list[float]],
+    shown: str,
+    short: str,
+    found: Any,
+    chosen: tuple[int, int],
 ) -> list[list[dict[str, Any]]]:
     largest = max((abs(value) for row in rows for value in row), default=0.0) or 1.0
     clipped = found.clipped.tolist()
@@ -99,6 +124,7 @@ def _cells(
         [
             {
                 "text": shown.format(value),
+                "short": short.format(value),
                 "tint": round(3 * value / largest),
                 "clipped": clipped[r][c],
                 "chosen": (r, c) == chosen,
@@ -126,6 +152,11 @@ def steps_html(choice: Sequence[str], formula: Sequence[str], chosen: tuple[int,
         right_title=say("The weight in row {row}, column {column}", row=row + 1, column=column + 1),
         right=formula,
     )
+
+
+def progress_html(text: str) -> str:
+    """How far something is, in the place of the line that says what came of it: not spoken."""
+    return fill("changed", text=text, spoken=False)
 
 
 def integers_html(rows: Sequence[Sequence[int]], flipped: Sequence[Sequence[bool]]) -> str:

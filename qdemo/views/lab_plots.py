@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from html import escape  # plotly takes text for markup
 from typing import Any
 
 import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
-from qdemo.views.colours import INK, MARKS, of_line
+from qdemo.views.colours import ALARM, INK, MARKS, of_line
+from qdemo.views.numbers import short, significant
 from qdemo.views.plots import DASHES, DECADES, LOG, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
+
+POWERS = LOG | {"dtick": 1}
+"""A log axis that names powers of ten only."""
+
+_SHORT = {"l": 60, "r": 20, "t": 44, "b": 56}
+"""Margins of a figure without a row of names."""
+
+_BELOW: dict[str, Any] = {
+    "orientation": "v", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
+}  # fmt: skip
+"""Names under each other, below the figure."""
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -27,7 +41,7 @@ def spacing(lines: Lines) -> go.Figure:
         ),
         height=420,
         xaxis=LOG | {"dtick": 8},
-        yaxis=LOG | {"autorange": "reversed"},
+        yaxis=POWERS | {"autorange": "reversed"},
     )
 
 
@@ -43,8 +57,9 @@ def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) ->
             say("relative error"),
         ),
         height=380,
-        xaxis=LOG,
-        yaxis=LOG,
+        xaxis=POWERS,
+        yaxis=POWERS,
+        legend={"traceorder": "reversed"},  # from above, as the lines end
     )
 
 
@@ -117,7 +132,9 @@ def clipping(errors: Sequence[tuple[float, float, float]], chosen: float, best: 
         height=380,
         xaxis={"tickformat": ".0%"},
         shapes=[_upright(at, dash) for at, _, dash in marks],
-        annotations=[_beside(at, text) for at, text, _ in marks],
+        annotations=[
+            _beside(at, text) | {"yshift": -20 * row} for row, (at, text, _) in enumerate(marks)
+        ],
     )
 
 
@@ -137,9 +154,10 @@ def _beside(at: float, text: str) -> dict[str, Any]:
 
 
 def error_sizes(found: Lines) -> go.Figure:
-    """Histograms of log10(|error| / rms(w)), one way beside the other."""
+    """Histograms of log10(|error| / rms(w)), one way beside the other, named from the left."""
+    order = sorted(found.items(), key=lambda line: _middle(*line[1]))
     return styled(
-        _lines(found, say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
+        _lines(dict(order), say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
         error_titles(),
         height=400,
         xaxis=DECADES,
@@ -147,14 +165,74 @@ def error_sizes(found: Lines) -> go.Figure:
     )
 
 
-def training(losses: Mapping[str, Sequence[float]]) -> go.Figure:
-    """The loss of a model that is trained, step by step, in each way."""
-    lines = {name: (range(len(found)), found) for name, found in losses.items()}
+def _middle(x: Sequence[float], y: Sequence[float]) -> float:
+    """Where a histogram has its weight."""
+    return sum(at * height for at, height in zip(x, y, strict=True)) / (sum(y) or 1)
+
+
+def headroom(model: str, peaks: Sequence[tuple[str, float]], limit: float) -> go.Figure:
+    """The largest |activation| of each layer as a bar that grows towards the end of fp16."""
+    names, sizes = [name for name, _ in peaks], [size for _, size in peaks]
+    rows = list(range(len(peaks), 0, -1))  # plotly counts from below
+    bars = {
+        "type": "bar", "orientation": "h", "x": sizes, "y": rows, "width": 0.42,
+        "name": say("largest |activation|"), "customdata": names, "showlegend": False,
+        "marker": {"color": [ALARM if size > limit else MARKS[0] for size in sizes]},
+        "text": [f"{significant(size)} ({size / limit:.2%})" for size in sizes],
+        "textposition": "outside", "cliponaxis": False, "textfont": {"size": 14},
+        "constraintext": "none",
+        "hovertemplate": "%{customdata}<br>%{text}" + NO_NAME,
+    }  # fmt: skip
+    low, end = math.floor(math.log10(min([1.0, *filter(None, sizes)]))), math.log10(limit)
+    high = max(5.6, math.log10(max([1.0, *sizes])) + 1)
     return styled(
-        _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}")),
+        [bars],
+        (
+            say("Headroom: the ten largest layers of {model}", model=model),
+            say("largest |activation|, and its share of {limit}", limit=f"{limit:,.0f}"),
+            "",
+        ),
+        height=120 + 46 * len(peaks),
+        xaxis=POWERS | {"range": [low, high]},
+        yaxis={"visible": False, "range": [0.4, len(peaks) + 1.4]},
+        margin={"l": 12, "r": 12, "t": 44, "b": 60},
+        shapes=[
+            _upright(limit, "solid") | {"line": {"width": 2, "color": ALARM}},
+            _upright(limit, "solid")
+            | {"type": "rect", "x1": 10**high, "line": {"width": 0}, "fillcolor": ALARM,
+               "opacity": 0.12, "layer": "below"},
+        ],
+        annotations=[
+            *(_over(name, row, low) for name, row in zip(names, rows, strict=True)),
+            _beside(end, say("fp16 ends")) | {"xanchor": "right", "font": {"color": ALARM}},
+        ],
+    )  # fmt: skip
+
+
+def _over(name: str, row: int, left: float) -> dict[str, Any]:
+    """The name of a layer over its bar: there is room for it on a phone too."""
+    return {
+        "x": left, "xanchor": "left", "y": row + 0.2, "yanchor": "bottom", "text": escape(name),
+        "showarrow": False,
+    }  # fmt: skip
+
+
+def training(losses: Mapping[str, tuple[int, Sequence[float]]]) -> go.Figure:
+    """The loss of a model that is trained in each way: the step it begins at, and its losses."""
+    lines = {
+        name: (range(begin, begin + len(found)), [short(loss) or 0.0 for loss in found])
+        for name, (begin, found) in losses.items()
+    }
+    drawn = _lines(lines, say("step {step}: loss {loss}", step="%{x}", loss="%{y:.4f}"))
+    last = {"legendrank": 2000}  # what is trained first ends lowest
+    return styled(
+        [line | (last if i == 0 else {}) for i, line in enumerate(drawn)] or [_nothing()],
         (say("Loss while training"), say("step"), say("cross entropy, nats")),
         height=400,
-        yaxis={"type": "log", "exponentformat": "none"},
+        xaxis={"range": [0, 800]},
+        yaxis=POWERS | {"range": [-3, 1]},
+        margin=_SHORT | {"b": 130},
+        legend=_BELOW,
     )
 
 
@@ -162,8 +240,21 @@ def flips(counts: Sequence[int]) -> go.Figure:
     """How many integers became another one at each step."""
     bars = {
         "type": "bar", "name": say("integers that changed"), "x": list(range(1, len(counts) + 1)),
-        "y": list(counts), "marker": {"color": MARKS[0]},
+        "y": list(counts), "marker": {"color": MARKS[0]}, "showlegend": False,
         "hovertemplate": say("step {step}: {count}", step="%{x}", count="%{y}") + NO_NAME,
     }  # fmt: skip
-    titles = (say("Integers that flip"), say("step"), say("integers"))
-    return styled([bars], titles, height=400)
+    titles = (say("Integers that flip"), say("step through the rounding"), say("integers"))
+    return styled(
+        [bars if counts else _nothing()],
+        titles,
+        height=260,
+        xaxis={"range": [0, 200]},
+        margin=_SHORT,
+    )
+
+
+def _nothing() -> dict[str, Any]:
+    """A line without a point: a figure without any line is not drawn."""
+    return {
+        "x": [0], "y": [None], "name": say("nothing yet"), "showlegend": False, "hoverinfo": "skip",
+    }  # fmt: skip

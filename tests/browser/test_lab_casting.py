@@ -43,7 +43,7 @@ def logit_rows(format):
     found = [[place, *(f"{z:.7f}" for z in row)] for place, row in zip(places, both, strict=True)]
     away = (wanted - got).abs()
     for what, value in (("mean |Δ|", away.mean()), ("max |Δ|", away.max())):
-        found.append([what, "", "", f"{value:.10f}", ""])
+        found.append([what, f"{value:.10f}"])
     return [text for row in found for text in row]
 
 

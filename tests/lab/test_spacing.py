@@ -4,17 +4,18 @@ import math
 import pytest
 import torch
 
-from qdemo import FORMATS, from_pattern
-from qdemo.lab.bitstrip import SPACED, count, relative_spacing
+from qdemo import from_pattern
+from qdemo.lab.bitstrip import FLOATS
+from qdemo.lab.spacing import SPACED, count, relative_spacing
 
 
 def numbers(name):
     """Every finite number of a format, sorted, zero once."""
-    bits = (from_pattern(pattern, name) for pattern in range(2 ** FORMATS[name].bits))
+    bits = (from_pattern(pattern, FLOATS[name]) for pattern in range(2 ** FLOATS[name].bits))
     return sorted({float(b.value) for b in bits if b.kind not in ("NaN", "infinity")})
 
 
-@pytest.mark.parametrize("name", ["fp8_e4m3", "fp8_e5m2", "fp16"])
+@pytest.mark.parametrize("name", ["e2m1", "fp8_e4m3", "fp8_e5m2", "fp16"])
 def test_the_count_is_that_of_all_patterns(name):
     assert count(name) == len(numbers(name))
 
@@ -24,7 +25,7 @@ def test_the_count_of_the_wide_formats_is_every_exponent_but_one_times_every_fra
     assert count("fp32") == 2 * 255 * 2**23 - 1
 
 
-@pytest.mark.parametrize("name", ["fp8_e4m3", "fp8_e5m2", "fp16"])
+@pytest.mark.parametrize("name", ["e2m1", "fp8_e4m3", "fp8_e5m2", "fp16"])
 def test_the_step_is_to_the_next_number_there_is(name):
     every = [*numbers(name), None]
     after = dict(itertools.pairwise(every))
@@ -35,7 +36,7 @@ def test_the_step_is_to_the_next_number_there_is(name):
 
 @pytest.mark.parametrize("name", ["fp32", "fp16", "bf16"])
 def test_the_spacing_is_torch_s(name):
-    info = torch.finfo(FORMATS[name].dtype)
+    info = torch.finfo(FLOATS[name].dtype)
     at = dict(zip(*relative_spacing(name), strict=True))
     assert at[1.0] == info.eps
     assert at[info.tiny] == info.eps

@@ -3,7 +3,17 @@ import itertools
 import pytest
 import torch
 
-from qdemo.lab.training import STEPS, data, lessons, network
+from qdemo.lab.training import (
+    CELLS,
+    EDGE,
+    FP32_STEPS,
+    STEPS,
+    data,
+    learned,
+    lessons,
+    middles,
+    network,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,8 +90,9 @@ def test_training_through_rounding_ends_below_rounding_after_training(ways):
     fp32, after, through = ways
     assert through[-1] < after[-1]
     assert through[0] == after[0] == after[-1]
-    assert len(fp32) == len(after) == len(through) == STEPS
-    assert fp32[0] < after[0]
+    assert len(fp32) == FP32_STEPS
+    assert len(after) == len(through) == STEPS
+    assert fp32[-1] < after[0]
 
 
 def test_the_curves_are_named(taught, bits):
@@ -90,6 +101,37 @@ def test_the_curves_are_named(taught, bits):
         f"int{bits}, rounded after training",
         f"int{bits}, trained through rounding",
     ]
+
+
+def test_the_grid_is_what_the_network_says_at_the_middle_of_each_cell():
+    model, (points, spiral) = network(3), data(3)
+    found = learned(model, points, spiral)
+    assert found.grid.shape == (CELLS, CELLS)
+    assert middles()[0].item() == pytest.approx(-EDGE + EDGE / CELLS)
+    for row, column in ((0, 0), (0, 39), (17, 5), (39, 20)):
+        at = torch.stack([middles()[column], middles()[row]])  # x, then y
+        wanted = torch.softmax(model(at), 0)[1].item()
+        assert found.grid[row, column].item() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_accuracy_and_loss_are_those_of_the_points():
+    model, (points, spiral) = network(3), data(3)
+    found = learned(model, points, spiral)
+    right = [model(point).argmax() == which for point, which in zip(points, spiral, strict=True)]
+    chance = model(points).softmax(-1)[torch.arange(len(spiral)), spiral]
+    assert found.accuracy == sum(map(int, right)) / len(spiral)
+    assert found.loss == pytest.approx(-chance.log().mean().item(), rel=1e-5)
+    assert points.abs().max() < EDGE
+
+
+def test_each_way_has_learned_its_own_boundary(taught):
+    for lesson in taught:
+        assert list(lesson.learned) == list(lesson.losses)
+    fp32, after, through = taught[-1].learned.values()
+    assert fp32.accuracy > 0.99
+    assert after.accuracy < through.accuracy
+    assert through.loss == pytest.approx(taught[-1].losses[list(taught[-1].losses)[2]][-1])
+    assert not torch.equal(after.grid, through.grid)
 
 
 def test_the_integers_fit_the_bits(taught, bits):

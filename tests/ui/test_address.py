@@ -73,7 +73,7 @@ def test_the_page_of_formats_opens_with_any_address(query):
 @settings(max_examples=20)
 @given(queries)
 def test_the_page_of_linear_quantization_opens_with_any_address(query):
-    assert len(linear._show(*restored(components()[2], query), "0,0")) == 6
+    assert len(linear._show(*restored(components()[2], query), "0,0", "")) == 8
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from qdemo.spec.report import WHOLE_MODEL, Ended, InputToken, Overflow, Span
 from qdemo.spec.scheme import Scheme
 from qdemo.views import SECTIONS, files, lab, lab_plots, panels, plots, tables, terminal
 from qdemo.views.cards import cards
+from qdemo.views.lab_spirals import panels_html
 from qdemo.views.verdict import kept_note, verdict
 from qdemo.views.wording import covers, describe
 from tests.test_words import Read
@@ -167,7 +168,8 @@ OF_THE_LAB = {
     "clipping": lambda: lab_plots.clipping([(0.2, 0.1, 3.0), (1.0, 0.5, 0.0)], 0.2, 1.0),
     "the best": lambda: lab_plots.clipping([(0.2, 0.1, 3.0)], 0.2, 0.2),
     "sizes": lambda: lab_plots.error_sizes(LINES),
-    "training": lambda: lab_plots.training({"int8": [0.7]}),
+    "headroom": lambda: lab_plots.headroom("t5-tiny", [("a", 7.0)], 65504),
+    "training": lambda: lab_plots.training({"int8": (0, [0.7])}),
     "flips": lambda: lab_plots.flips([0, 4]),
 }
 
@@ -185,6 +187,7 @@ def test_the_lab_s_pages_are_in_another_language(elsewhere):
     shown = [
         lab.grids_html(grids, (0, 0)),
         lab.integers_html([[1]], [[True]]),
+        panels_html([[0.0, 0.0]], [0], 1.1, {"int8": None}),
         lab.steps_html([], [], (0, 0)),
         lab.course_html([]),
         lab.bitstrip_html([Row("int8", "", parts, *[""] * 6)]),

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from qdemo import FORMATS, Scheme
-from qdemo.lab.bitstrip import Row, rows
+from qdemo.lab.bitstrip import FIRST, LATER, SHOWN, Row, rows
 from qdemo.lab.by_hand import by_hand
 from qdemo.lab.course import Figure
 from qdemo.views import lab
+from qdemo.views.colours import FAMILIES
 
 EVIL = "<b>&\"'"
 SAFE = "&lt;b&gt;&amp;&#34;&#39;"
@@ -34,7 +35,7 @@ def test_bits_are_numbered_from_the_last_and_columns_from_the_first():
 
 
 def test_the_cells_show_the_bits_and_name_them():
-    row = rows("-2")[2]
+    row = next(row for row in rows("-2") if row.format == "fp16")
     html = lab.bitstrip_html([row])
     shown = re.findall(r">([01])</button>", html)
     assert "".join(shown) == f"{0xC000:016b}" == "".join(text for _, text in row.parts)
@@ -46,7 +47,21 @@ def test_a_row_of_bits_says_all_that_is_known_of_it():
     html = lab.bitstrip_html([row])
     for text in (row.pattern, row.stored, row.below, row.above, row.words, row.digits):
         assert text in html
-    assert lab.bitstrip_html(rows("1")).count("<section") == 6
+    assert lab.bitstrip_html(rows("1")).count("<section") == 7
+
+
+def test_some_rows_of_bits_are_there_on_demand():
+    html = lab.bitstrip_html(rows("1"), LATER)
+    shown, _, later = html.partition('<details class="later">')
+    assert re.findall(r'aria-label="(\w+)"', shown) == list(FIRST)
+    assert re.findall(r'aria-label="(\w+)"', later) == list(LATER)
+
+
+def test_a_row_has_its_format_s_colour_and_its_alarm():
+    html = lab.bitstrip_html(rows("70000"))
+    looks = re.findall(r'class="bitrow (\w*)" data-row="(\w+)".*?--colour: (#\w+)', html)
+    assert [(name, shade) for _, name, shade in looks] == [(n, FAMILIES[n]) for n in SHOWN]
+    assert {name for alarm, name, _ in looks if alarm == "overflow"} == {"fp16", "fp8_e5m2"}
 
 
 def test_rows_of_bits_are_escaped():
@@ -84,11 +99,19 @@ def test_the_table_has_every_format_with_its_numbers():
 
 def test_the_grids_show_each_number(found):
     html = lab.grids_html(found, (0, 0))
-    cells = re.findall(r">([^<>]*)</button>", html)
+    cells = re.findall(r"<span>([^<>]*)</span></button>", html)
     assert cells[:4] == ["1.0000", "-4.0000", "6.0000", "7.0000"]
     assert cells[4:8] == [str(q) for row in found.q.tolist() for q in row] == ["2", "-7", "7", "7"]
     assert cells[8:12] == ["1.0000", "-3.5000", "3.5000", "3.5000"]
     assert cells[12:] == ["+0.0000", "+0.5000", "-2.5000", "-3.5000"]
+
+
+def test_where_there_is_no_room_a_cell_shows_fewer_digits(found):
+    html = lab.grids_html(found, (0, 0))
+    assert attribute("data-short", html)[-4:] == ["+0.00", "+0.50", "-2.50", "-3.50"]
+    assert "many" not in html
+    wide = by_hand(torch.ones(1, 9), Scheme("int4"))
+    assert lab.grids_html(wide, (0, 0)).count("cells-of-numbers many") == 4
 
 
 def test_the_cells_of_each_grid_are_numbered_from_0_and_told_from_1(found):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from qdemo.views import lab_plots
+from qdemo.views.colours import ALARM, MARKS
 from qdemo.views.plots import for_browser
 
 ERRORS = [(0.2, 0.1, 3.0), (0.6, 0.2, 1.0), (1.0, 0.5, 0.0)]
@@ -13,7 +14,8 @@ FIGURES = {
     "stairs": lambda: lab_plots.staircase([0.9, 2.2], [1.0, 2.0], [0.0, 1.0, 2.0]),
     "clipping": lambda: lab_plots.clipping(ERRORS, 0.6, 1.0),
     "sizes": lambda: lab_plots.error_sizes({"int8": ([-3.0, -2.9], [0.25, 0.5])}),
-    "training": lambda: lab_plots.training({"fp32": [0.7, 0.1, 0.05], "int2": [1.5]}),
+    "headroom": lambda: lab_plots.headroom("m", [("b", 7e4), ("a", 8.0)], 65504),
+    "training": lambda: lab_plots.training({"fp32": (0, [0.7, 0.1, 0.05]), "int2": (3, [1.5])}),
     "flips": lambda: lab_plots.flips([0, 4, 2]),
 }
 NAMES = {
@@ -26,8 +28,13 @@ NAMES = {
         "|error| / RMS of the weights",
         "weights per tenth of a decade",
     ),
+    "headroom": (
+        "Headroom: the ten largest layers of m",
+        "largest |activation|, and its share of 65,504",
+        "",
+    ),
     "training": ("Loss while training", "step", "cross entropy, nats"),
-    "flips": ("Integers that flip", "step", "integers"),
+    "flips": ("Integers that flip", "step through the rounding", "integers"),
 }
 
 
@@ -57,8 +64,10 @@ def test_every_figure_can_be_drawn_by_a_browser(name):
         lab_plots.staircase([1.0], [1.0], [1.0]),
         lab_plots.clipping([], 1.0, 1.0),
         lab_plots.error_sizes({}),
-        lab_plots.training({"fp32": []}),
+        lab_plots.training({}),
+        lab_plots.training({"fp32": (0, [])}),
         lab_plots.flips([]),
+        lab_plots.headroom("m", [], 65504),
     ],
 )
 def test_every_figure_stands_for_nothing_yet(figure):
@@ -125,11 +134,58 @@ def test_the_sizes_are_stairs_over_decades():
 
 def test_the_losses_are_drawn_step_by_step():
     figure = FIGURES["training"]()
-    assert drawn(figure) == {"fp32": ([0, 1, 2], [0.7, 0.1, 0.05]), "int2": ([0], [1.5])}
+    assert drawn(figure) == {"fp32": ([0, 1, 2], [0.7, 0.1, 0.05]), "int2": ([3], [1.5])}
     assert figure.layout.yaxis.type == "log"
+
+
+def test_names_stand_in_the_order_of_what_they_name():
+    fp32, low = FIGURES["training"]().data
+    assert fp32.legendrank > (low.legendrank or 1000)  # its line ends lowest
+    found = {"late": ([-3.0, -2.0], [0.1, 0.9]), "early": ([-3.0, -2.0], [0.9, 0.1])}
+    assert list(drawn(lab_plots.error_sizes(found))) == ["early", "late"]
+    assert FIGURES["dots"]().layout.legend.traceorder == "reversed"  # from above
 
 
 def test_the_flips_are_bars_counted_from_one():
     figure = FIGURES["flips"]()
     assert drawn(figure) == {"integers that changed": ([1, 2, 3], [0, 4, 2])}
     assert figure.data[0].type == "bar"
+
+
+def test_headroom_is_a_bar_a_layer_and_what_overflows_is_in_alarm():
+    figure = FIGURES["headroom"]()
+    (bars,) = figure.data
+    assert list(bars.x) == [7e4, 8.0]
+    assert list(bars.marker.color) == [ALARM, MARKS[0]]
+    assert list(bars.text) == ["70,000 (106.86%)", "8.00 (0.01%)"]
+    assert figure.layout.xaxis.type == "log"
+    low, high = figure.layout.xaxis.range
+    assert 10**low < 8.0 < 7e4 < 10**high
+    assert {shape.x0 for shape in figure.layout.shapes} == {65504}
+    named = {note.y: note.text for note in figure.layout.annotations}
+    assert [named[y + 0.2] for y in bars.y] == ["b", "a"]
+
+
+@pytest.mark.parametrize("name", ["spacing", "dots", "headroom", "training"])
+def test_a_log_axis_names_powers_of_ten_only(name):
+    layout = FIGURES[name]().layout
+    logs = [axis for axis in (layout.xaxis, layout.yaxis) if axis.type == "log"]
+    assert logs
+    assert all(float(axis.dtick).is_integer() for axis in logs)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_of_a_chart_is_small(name):
+    plain = FIGURES[name]().to_plotly_json()
+    assert min(sizes(plain)) >= 14
+
+
+def sizes(plain):
+    """Of every font in a figure."""
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            if "font" in key and "size" in value:
+                yield value["size"]
+            yield from sizes(value)
+        elif isinstance(value, (list, tuple)):
+            yield from (size for one in value if isinstance(one, dict) for size in sizes(one))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qdemo.lab import bitstrip
+from qdemo.lab import bitstrip, spacing
 from qdemo.spec.messages import say
 from qdemo.ui import address, parts
 from qdemo.views import lab as lab_html
@@ -19,8 +19,10 @@ from qdemo.views.templates import asset
 if TYPE_CHECKING:
     from qdemo.lab.dots import Dot
 
-START = "1/3"
-_EXAMPLES = ("1/3", "pi", "0.1", "70000", "1e-7", "max", "smallest subnormal", "NaN", "bf16:0x3F80")
+START = "70000"
+"""What fp16 has no room for, bf16 only roughly, and e4m3 not nearly."""
+
+_EXAMPLES = ("70000", "1/3", "pi", "0.1", "1e-7", "max", "smallest subnormal", "NaN", "bf16:0x3F80")
 
 
 def build(blocks: gr.Blocks) -> None:
@@ -28,9 +30,8 @@ def build(blocks: gr.Blocks) -> None:
     parts.masthead(
         say("Number formats"),
         say(
-            "One value in every format, bit by bit. Type a number, or click a bit to flip it: "
-            "every row shows what it can store, how far that is from what you asked for, and its "
-            "neighbours."
+            "One value in every format, bit by bit: what each can store of it, and how far that is "
+            "from what you asked for."
         ),
     )
     named, strip = _strip()
@@ -83,11 +84,11 @@ def _strip() -> tuple[dict[str, gr.Textbox], gr.HTML]:
 def _first() -> tuple[Any, ...]:
     from qdemo.lab import course
 
-    lines = {name: bitstrip.relative_spacing(name) for name in bitstrip.SPACED}
+    lines = {name: spacing.relative_spacing(name) for name in spacing.SPACED}
     return (
-        lab_html.bitstrip_html(bitstrip.rows(START)),
+        lab_html.bitstrip_html(bitstrip.rows(START), bitstrip.LATER),
         parts.drawn(lab_plots.spacing(lines)),
-        table_html(lab_html.formats_table(bitstrip.formats())),
+        table_html(lab_html.formats_table(spacing.formats())),
         *_dots(0),
         lab_html.course_html(course.figures("formats", course.FORMATS)),
     )
@@ -99,7 +100,7 @@ def _rows(value: str, scale: str) -> tuple[Any, ...]:
         found = bitstrip.rows(value, scale)
     except ValueError as error:
         return gr.skip(), parts.problem_html(str(error))
-    return lab_html.bitstrip_html(found), ""
+    return lab_html.bitstrip_html(found, bitstrip.LATER), ""
 
 
 def _flip(value: str, scale: str, event: gr.EventData) -> tuple[Any, str]:

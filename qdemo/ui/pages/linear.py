@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import gradio as gr
 from qdemo import lab
 from qdemo.spec.messages import say
 from qdemo.ui import address, beside_part, matrix_part, parts, training_part
-from qdemo.ui.matrix_part import scheme
+from qdemo.ui.changed import changed, place, quantized
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
@@ -22,26 +23,24 @@ from qdemo.views.wording import percent, significant
 if TYPE_CHECKING:
     from qdemo.lab.by_hand import ByHand
 
-_FIRST_CELL = "0,0"
-
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What is chosen, and what shows it."""
+    """What is chosen, what shows it, and what was shown last."""
 
     matrix: matrix_part.Chosen
-    cell: gr.Textbox
     shown: tuple[Any, ...]
+    last: gr.Textbox
 
     @property
     def chosen(self) -> list[Any]:
         """The inputs of `_show`."""
-        return [*self.matrix.named.values(), self.cell]
+        return [*self.matrix.named.values(), self.matrix.cell, self.last]
 
     @property
     def outputs(self) -> list[Any]:
         """The outputs of `_show`."""
-        return [*self.shown, self.matrix.problem]
+        return [*self.shown, self.last, self.matrix.problem]
 
 
 def build(blocks: gr.Blocks) -> None:
@@ -50,15 +49,14 @@ def build(blocks: gr.Blocks) -> None:
         say("Linear quantization"),
         say(
             "q = clamp(round(w / scale) + zero_point, qmin, qmax), and back: ŵ = scale · (q − "
-            "zero_point). Change a number, the bits, who shares a scale, and watch the integers "
-            "and the error."
+            "zero_point)."
         ),
     )
     matrix = matrix_part.build()
     page = _shown(matrix)
     choices = [part.change for part in matrix.named.values()]
     gr.on(choices, _show, page.chosen, page.outputs, **parts.QUICK)
-    page.cell.change(_choose, page.chosen, page.outputs, **parts.QUICK)
+    matrix.cell.change(_choose, page.chosen, page.outputs, **parts.QUICK)
     layer = beside_part.build(blocks)
     train_bits, train_seed = training_part.build(blocks)
     parts.section(
@@ -77,7 +75,8 @@ def _first() -> tuple[Any, ...]:
     from qdemo.lab import course
 
     figures = course.figures("linear", course.LINEAR)
-    return *_parts(lab.START, *matrix_part.START, _FIRST_CELL), lab_html.course_html(figures)
+    chosen = lab.START, *matrix_part.START
+    return *_parts(*chosen, matrix_part.CELL, ""), lab_html.course_html(figures)
 
 
 @parts.computing
@@ -89,7 +88,6 @@ def _flan_figures() -> str:
 
 def _shown(matrix: matrix_part.Chosen) -> Page:
     """The part of the page that shows what comes out."""
-    cell = parts.unseen("cell", _FIRST_CELL)
     grids = parts.html("", "grids", js=asset("cells.js"))
     steps = parts.html("", "steps")
     with gr.Row():
@@ -97,43 +95,48 @@ def _shown(matrix: matrix_part.Chosen) -> Page:
         clipping = parts.plot(None, "clipping-chart")
     table = parts.html("", "by-hand-table")
     parts.html(parts.link("linear"), "link")
-    return Page(matrix, cell, (grids, steps, stairs, clipping, table))
+    last = parts.unseen("last-shown", json.dumps([lab.START, *matrix_part.START]))
+    return Page(matrix, (matrix.line, grids, steps, stairs, clipping, table), last)
 
 
 @parts.computing
 def _show(*chosen: Any) -> tuple[Any, ...]:
     """Everything for what is chosen; what can't be read leaves the last picture as it was."""
     try:
-        return *_parts(*chosen), ""
+        return *_parts(*chosen), json.dumps(chosen[:5]), ""
     except ValueError as error:
-        return *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
+        return *_nothing(7), parts.problem_html(str(error))
 
 
 @parts.computing
 def _choose(
-    text: str, bits: float, range_: str, scales: str, clip: float, cell: str
+    text: str, bits: float, range_: str, scales: str, clip: float, cell: str, _: str
 ) -> tuple[Any, ...]:
     """What belongs to one cell; the rest of the page stays."""
-    from qdemo.lab import by_hand, matrices
-
     try:
-        found = by_hand.by_hand(matrices.read(text), scheme(bits, range_, scales), clip)
+        found = quantized(text, bits, range_, scales, clip)
     except ValueError as error:
-        return *(gr.skip() for _ in range(5)), parts.problem_html(str(error))
-    return *_of_cell(found, cell), gr.skip(), gr.skip(), ""
+        return *_nothing(7), parts.problem_html(str(error))
+    return gr.skip(), *_of_cell(found, cell), *_nothing(3), ""
+
+
+def _nothing(count: int) -> tuple[Any, ...]:
+    return tuple(gr.skip() for _ in range(count))
 
 
 def _parts(
-    text: str, bits: float, range_: str, scales: str, clip: float, cell: str
+    text: str, bits: float, range_: str, scales: str, clip: float, cell: str, last: str
 ) -> tuple[Any, ...]:
-    from qdemo.lab import by_hand, matrices
+    from qdemo.lab import by_hand
 
-    w, asked = matrices.read(text), scheme(bits, range_, scales)
-    found = by_hand.by_hand(w, asked, clip)
-    errors = by_hand.clip_errors(w, asked)
+    found = quantized(text, bits, range_, scales, clip)
+    errors = by_hand.clip_errors(found.w, found.scheme)
+    best = by_hand.best_clip(errors)
+    chosen = text, bits, range_, scales, clip
     return (
+        parts.changed_html(changed(found, chosen, place(found, cell), last, clip == best < 1)),
         *_of_cell(found, cell),
-        parts.drawn(lab_plots.clipping(errors, clip, by_hand.best_clip(errors))),
+        parts.drawn(lab_plots.clipping(errors, clip, best)),
         table_html(_table(found, clip)),
     )
 
@@ -142,8 +145,7 @@ def _of_cell(found: ByHand, cell: str) -> tuple[Any, ...]:
     """The grids with a cell chosen, its steps, and the weights that share its scale."""
     from qdemo.lab import by_hand
 
-    row, column = map(int, cell.split(","))
-    at = (min(row, found.w.shape[0] - 1), min(column, found.w.shape[1] - 1))
+    at = place(found, cell)
     return (
         lab_html.grids_html(found, at),
         lab_html.steps_html(by_hand.choice(found, *at), found.formula(*at), at),
