@@ -3,7 +3,7 @@
 window.qdemoStage = (() => {
   const NAME = "qdemo stage";
   const MOST = 8;  // rows that a room can read at once
-  const LONGEST = 64;  // characters of an answer, as the stories have them
+  const LONGEST = 56;  // characters of an answer, as the stories have them
   const KEYS = {
     ArrowRight: 1, ArrowDown: 1, PageDown: 1, " ": 1, Enter: 1, ".": 1,
     ArrowLeft: -1, ArrowUp: -1, PageUp: -1, Backspace: -1, ",": -1,

@@ -38,8 +38,8 @@
 
   // A story's question is asked as a link asks it. Before the page is ready, it is what the page opens with.
   function run(part) {
-    const hash = new URL(part.querySelector(".run").href).hash;
-    coming = part.dataset.story;
+    const {hash} = new URL(part.querySelector(".run").href);
+    coming = {story: part.dataset.story, address: hash.slice(1)};
     if (!document.querySelector("#restore")) history.pushState(null, "", hash);
     else if (location.hash === hash) window.dispatchEvent(new PopStateEvent("popstate"));
     else location.hash = hash;
@@ -65,17 +65,18 @@
     }
   });
 
-  // When what runs is through, what came out is told.
-  let busy = false;
+  // What the page shows, once a comparison is through.
+  function shown() {
+    if (document.querySelector("#status .busy")) return null;
+    try { return JSON.parse(document.querySelector("#held :is(textarea, input)").value).address; } catch { return null; }
+  }
+
   new MutationObserver(() => {
     if ([...lines()].some(line => line.dataset.drawn === undefined)) draw();
-    const now = Boolean(document.querySelector("#status .busy"));
-    if (busy && !now && coming) {
-      const story = coming;
-      coming = null;
-      tell(story, {isThrough: true});
-    }
-    busy = now;
+    if (!coming || shown() !== coming.address) return;
+    const {story} = coming;
+    coming = null;
+    tell(story, {isThrough: true});
   }).observe(document.documentElement, {childList: true, subtree: true});
 
   draw();

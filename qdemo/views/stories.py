@@ -20,7 +20,7 @@ from qdemo.views.wording import differing_words, shortened
 
 FILE = ASSETS / "examples" / "stories.json"
 SORT = "Sort these words: pig, onion, river, wolf"
-_LONGEST = 64
+_LONGEST = 56
 """Characters of an answer on the stage: two lines of it, readable from the last row."""
 
 
