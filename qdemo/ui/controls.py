@@ -208,7 +208,9 @@ def _text(field: Field, first: str, problems: dict[str, gr.HTML]) -> _Parts:
     )  # fmt: skip
     problems[field.name] = parts.problem(field.name)
     examples = [[example] for example in field.examples]
-    gr.Examples(examples, text, label=say("Examples"), elem_id=f"{field.name}s")
+    shown = gr.Examples(examples, text, label=say("Examples"), elem_id=f"{field.name}s")
+    run = "() => { document.querySelector('#compare').click(); }"
+    shown.load_input_event.then(None, None, None, js=run, **_QUIET)  # a click compares
     return (text,), ()
 
 

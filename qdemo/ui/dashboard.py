@@ -25,7 +25,18 @@ from qdemo.engine.engine import ENGINE
 from qdemo.models.availability import UnavailableError
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
-from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs, parts, stream
+from qdemo.ui import (
+    api,
+    assistants,
+    first_paint,
+    frontend,
+    guard,
+    insides,
+    logs,
+    on_stage,
+    parts,
+    stream,
+)
 from qdemo.ui.pages import pages
 from qdemo.views.templates import asset, style
 
@@ -121,6 +132,7 @@ def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     return [
         Middleware(guard.Answers, head=ICON + SCRIPTS),
         Middleware(guard.Requests),
+        Middleware(on_stage.OnStage),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
         Middleware(frontend.Named, types=insides.types_by_page(dashboard)),
         Middleware(frontend.Kept),

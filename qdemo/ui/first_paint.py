@@ -10,6 +10,7 @@ from qdemo.ui.guard import rewriting
 from qdemo.ui.insides import get_route_path
 from qdemo.views import panels
 from qdemo.views.cards import cards
+from qdemo.views.stage import line_html
 from qdemo.views.templates import fill, style
 
 
@@ -20,6 +21,7 @@ def html() -> str:
         "first_paint",
         style=style(own_colours=True),
         masthead=fill("masthead"),
+        stories=line_html(),
         verdict=panels.verdict_html(report, held.note()),
         cards=panels.cards_html(cards(report)),
     )

@@ -14,14 +14,14 @@ def test_the_example_is_there_and_says_that_it_was_computed_earlier(page):
     expect(page.locator("#verdict .note")).to_contain_text("An example, computed earlier (20")
     expect(page.locator("#verdict .sentences")).to_contain_text("times smaller than fp32")
     shown = cards(page)
-    assert list(shown) == ["fp32", "fp16", "bf16", "int8", "int3"]
+    assert list(shown) == ["fp32", "fp16", "bf16", "int8"]
     assert all(card["state"] == "done" and card["output"] for card in shown.values())
     expect(page.locator("#ribbon input:checked")).to_have_count(1)
-    expect(page.locator("#top .top")).to_have_count(5)
+    expect(page.locator("#top .top")).to_have_count(4)
     expect(page.locator("#status")).to_have_text("")
     expect(page.locator("#again")).to_have_attribute(
         "href",
-        "./#model=t5-tiny&formats=fp16,bf16,int8,int3"
+        "./#model=t5-tiny&formats=fp16,bf16,int8"
         "&input=Sort+these+words:+pig,+onion,+river,+wolf&run=1",
     )
 
@@ -33,7 +33,7 @@ def test_the_first_click_is_answered_though_the_charts_are_not_there_yet(browser
         expect(page.locator("#status")).to_have_text("Done.")
         wait_for_charts(page)
         expect(page.locator("#verdict")).not_to_contain_text("An example, computed earlier")
-        formats = ["fp32", "fp16", "bf16", "int8", "int3"]
+        formats = ["fp32", "fp16", "bf16", "int8"]
         expect(page.locator("#memory-table tbody th")).to_have_text(formats)
         leave_for(page, "/about")
         page.go_back()

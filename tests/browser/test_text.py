@@ -6,7 +6,6 @@ from tests.browser.steps import (
     ask,
     card,
     cards,
-    compare,
     start,
     tick,
     wait_until_through,
@@ -68,8 +67,8 @@ def test_ctrl_enter_compares(shared):
     assert card(shared, "fp16")["output"] == "Goodbye, Hugo!"
 
 
-def test_an_example_fills_the_prompt(shared):
-    shared.locator("#prompts").get_by_text("Translate to German: Tuesday").click()
+def test_an_example_is_compared_by_one_click(shared):
+    start(shared, shared.locator("#prompts").get_by_text("Translate to German: Tuesday").click)
+    wait_until_through(shared)
     expect(shared.get_by_label("Prompt")).to_have_value("Translate to German: Tuesday")
-    compare(shared)
     assert card(shared, "fp32")["output"] == "Dienstag"

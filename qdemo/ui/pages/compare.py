@@ -22,6 +22,7 @@ from qdemo.ui import charts, controls, held, link, parts, status, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
+from qdemo.views.stage import line_html
 from qdemo.views.templates import asset, fill
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
     report = held.example()
     parts.html(fill("masthead"))
+    parts.html(line_html(), "stories")
     chosen = controls.build(report.model, report.input, list(report.formats[1:]))
     with gr.Row(elem_id="line", equal_height=True):
         line = parts.html(status.line(""), "status")

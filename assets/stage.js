@@ -1,0 +1,167 @@
+// The stage: one idea a screen, for a room. All of it is in the page from the start, in a template, so
+// that it goes on without a server; keys, a clicker or taps lead through it.
+window.qdemoStage = (() => {
+  const NAME = "qdemo stage";
+  const MOST = 8;  // rows that a room can read at once
+  const LONGEST = 56;  // characters of an answer, as the stories have them
+  const KEYS = {
+    ArrowRight: 1, ArrowDown: 1, PageDown: 1, " ": 1, Enter: 1, ".": 1,
+    ArrowLeft: -1, ArrowUp: -1, PageUp: -1, Backspace: -1, ",": -1,
+  };
+  const guesses = {};  // what was guessed, by the story's key
+  let stage = null, at = 0;
+
+  // In a frame of another site a browser may forbid it: then the step is forgotten with the page.
+  const remembered = () => { try { return Number(sessionStorage.getItem(NAME)) || 0; } catch { return 0; } };
+  const remember = () => { try { sessionStorage.setItem(NAME, at); } catch {} };
+
+  const steps = () => [...stage.querySelectorAll("section")].filter(
+    step => step.dataset.step !== "page" || document.querySelector("#cards .card .output"));
+  const key = step => `${step.dataset.story ?? ""} ${step.dataset.step}`;
+
+  function build() {
+    stage = document.querySelector("#stage-template").content.firstElementChild.cloneNode(true);
+    document.body.append(stage);
+    stage.addEventListener("close", left);
+    stage.addEventListener("click", clicked);
+    at = remembered();
+  }
+
+  // Until gradio has put the theme on the page, as it will; from then on as it is there.
+  function paint() {
+    const body = document.body.classList;
+    const asked = new URLSearchParams(location.search).get("__theme") ?? kept();
+    const dark = asked ? asked === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    stage.classList.toggle("dark", document.querySelector(".gradio-container") ? body.contains("dark") : dark);
+  }
+  const kept = () => { try { return localStorage.getItem("qdemo theme"); } catch { return null; } };
+
+  function enter() {
+    if (!document.body || !document.querySelector("#stage-template")) return;
+    if (!stage) build();
+    if (stage.open) return;
+    document.documentElement.classList.add("stage");
+    paint();
+    stage.showModal();  // which makes the page behind it inert
+    go(0);
+    stage.focus();
+  }
+
+  function left() {
+    document.documentElement.classList.remove("stage");
+    const query = new URLSearchParams(location.search);
+    if (!query.has("stage")) return;
+    query.delete("stage");
+    history.replaceState(history.state, "", location.pathname + (query.size ? `?${query}` : "") + location.hash);
+  }
+
+  const toggle = () => stage?.open ? stage.close() : enter();
+
+  function go(by) {
+    const all = steps();
+    at = Math.max(0, Math.min(all.length - 1, at + by));
+    for (const step of stage.querySelectorAll("section")) step.hidden = step !== all[at];
+    stage.querySelector('[data-go="-1"]').disabled = at === 0;
+    stage.querySelector('[data-go="1"]').disabled = at === all.length - 1;
+    if (all[at].dataset.step === "page") show(all[at]);
+    if (!stage.contains(document.activeElement) || document.activeElement.disabled) stage.focus();
+    remember();
+    tell();
+  }
+
+  function tell() {
+    for (const [story, guess] of Object.entries(guesses)) {
+      const told = stage.querySelectorAll(`[data-story="${story}"] [data-told]`);
+      for (const one of told) one.hidden = one.dataset.told !== (guess.isRight ? "yes" : "no");
+      for (const button of stage.querySelectorAll(`[data-story="${story}"] [data-guess]`)) {
+        button.setAttribute("aria-pressed", button.dataset.guess === guess.choice);
+      }
+    }
+  }
+
+  function guess(button) {
+    const {story} = button.closest("[data-story]").dataset;
+    guesses[story] = {choice: button.dataset.guess, isRight: button.dataset.right === "yes"};
+    go(1);
+  }
+
+  // --- what the page shows now, in rows as those of the stories
+
+  function make(name, text, className = "") {
+    const made = document.createElement(name);
+    made.textContent = text;
+    if (className) made.className = className;
+    return made;
+  }
+
+  function show(step) {
+    const cards = [...document.querySelectorAll("#cards .card")], label = step.querySelector(".label");
+    step.querySelector(".before").textContent = document.querySelector("#verdict .asked")?.textContent.trim() ?? "";
+    step.querySelector(".rows").replaceChildren(...cards.slice(0, MOST).map(row));
+    const note = document.querySelector("#verdict .note")?.textContent.trim();
+    const {now, stale, more} = label.dataset;
+    const whose = note || (document.body.classList.contains("stale") ? stale : now);
+    label.textContent = whose + (cards.length > MOST ? `; ${more}` : "");
+  }
+
+  function row(card) {
+    const made = make("li", "", "row"), bar = make("div", "", "bar"), bytes = make("i", "");
+    const width = card.querySelector(".bar i")?.style.width;
+    made.style.setProperty("--colour", card.style.getPropertyValue("--colour"));
+    made.style.setProperty("--share", (parseFloat(width) || 0) / 100);
+    bar.append(bytes);
+    made.append(
+      make("h3", card.dataset.format), answer(card.querySelector(".output")),
+      make("p", card.querySelector(".size b")?.textContent ?? "", "number"), bar);
+    return made;
+  }
+
+  function answer(output) {
+    const made = make("p", "", "answer");
+    let room = LONGEST;
+    for (const part of output?.childNodes ?? []) {
+      const text = part.textContent.replace(/\s+/g, " ").slice(0, room);
+      room -= text.length;
+      if (text) made.append(part.nodeName === "MARK" ? make("mark", text) : text);
+    }
+    if (room <= 0) made.append("…");
+    return made;
+  }
+
+  // --- keys and taps
+
+  function clicked(event) {
+    const button = event.target.closest("button, a");
+    if (button?.dataset.guess !== undefined) return guess(button);
+    if (button?.dataset.go === "leave" || button?.href) return stage.close();
+    if (button) return go(Number(button.dataset.go));
+    const place = event.clientX / innerWidth;  // a tap on an edge of the screen
+    if (place > 0.7) go(1);
+    else if (place < 0.3) go(-1);
+  }
+
+  const isTyping = element => element.isContentEditable
+    || element.matches?.("textarea, select, input:not([type=checkbox], [type=radio], [type=range], [type=button])");
+
+  function pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.key.toLowerCase() === "s" && !event.repeat && !isTyping(event.target)) {
+      event.preventDefault();
+      return toggle();
+    }
+    if (!stage?.open) return;
+    const isPressed = event.target.closest?.("#stage :is(button, a)") && [" ", "Enter"].includes(event.key);
+    const by = {Home: -at, End: steps().length - 1 - at}[event.key] ?? KEYS[event.key];
+    const choice = steps()[at].querySelectorAll("[data-guess]")[Number(event.key) - 1];
+    if (isPressed || (by === undefined && !choice)) return;
+    event.preventDefault();
+    if (choice) guess(choice);
+    else go(by);
+  }
+
+  document.addEventListener("keydown", pressed);
+  new MutationObserver(() => stage && paint()).observe(document.body, {attributeFilter: ["class"]});
+  if (new URLSearchParams(location.search).get("stage") === "1") enter();
+
+  return {enter, toggle, where: () => key(steps()[at])};
+})();

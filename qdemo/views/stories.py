@@ -1,0 +1,200 @@
+"""The stories: prepared comparisons in the order of a talk, each a guess first and then the answer.
+
+What they show was computed earlier and lies in a file, `python -m assets.examples` writes it; what
+is said of it has its numbers from there. So they run to their end where there is no server.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from qdemo.spec.request import as_query
+from qdemo.views.colours import colour
+from qdemo.views.numbers import megabytes
+from qdemo.views.templates import ASSETS
+from qdemo.views.wording import differing_words, shortened
+
+FILE = ASSETS / "examples" / "stories.json"
+SORT = "Sort these words: pig, onion, river, wolf"
+_LONGEST = 56
+"""Characters of an answer on the stage: two lines of it, readable from the last row."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A comparison that is asked for: fp32 runs beside the formats."""
+
+    model: str
+    input: str
+    formats: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """What has the Compare page run it."""
+        return "./#" + as_query(self.model, self.formats, self.input)
+
+
+QUESTIONS = {
+    "agree": Question("t5-tiny", SORT, ("fp16", "bf16", "int8")),
+    "slips": Question("t5-tiny", SORT, ("int8", "int3")),
+    "breaks": Question("blip-tiny", "gallery:a-cat-on-a-couch-in-a-room", ("int4", "int3", "int2")),
+    "smaller": Question("t5-tiny", "Translate to German: Tuesday", ("int8", "int8+emb")),
+    "groups": Question("t5-tiny", SORT, ("int3", "int3-g64")),
+}
+"""Those of the stories that a model answers, by the story's key."""
+
+CARD = ("fp32", "int8", "int4", "int3", "int2")
+"""The formats whose accuracy is told, of those in the model's card."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a format answered, and the bytes that it holds."""
+
+    format: str
+    output: str
+    bytes: int
+    diverges: int | None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A row of numbers as a format, or a way to quantize, has them; `format` gives the colour.
+
+    `measured` is what is told beside them: how many became zero, or the largest that there is.
+    """
+
+    format: str
+    values: tuple[float, ...]
+    measured: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of held-out questions, the share in per cent that was answered right, and its interval."""
+
+    format: str
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that was computed: by the story's key, on `processor`, at the time `computed`.
+
+    `matrix` is the row of weights as the page on linear quantization takes it. `items` is how many
+    questions were held out, `pictures` how many pictures, whose `captions` were right. `picture` is
+    the one that is shown, as a data URI.
+    """
+
+    computed: str
+    processor: str
+    answers: Mapping[str, tuple[Answer, ...]]
+    outlier: tuple[Numbers, ...]
+    matrix: str
+    overflow: tuple[Numbers, ...]
+    accuracy: tuple[Accuracy, ...]
+    items: int
+    captions: tuple[Accuracy, ...]
+    pictures: int
+    picture: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line on the stage: runs of text with whether they differ, or numbers a cell each; the one
+    number beside them, and its bar, a share of the longest."""
+
+    name: str
+    colour: str
+    words: tuple[tuple[str, bool], ...]
+    number: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What came out: rows under `heads`, of what was `asked`, a prompt or a picture.
+
+    `address` is where it goes on in the page, `onward` says what is there.
+    """
+
+    rows: tuple[Row, ...]
+    heads: tuple[str, str]
+    address: str
+    onward: str
+    asked: str = ""
+    picture: str = ""
+    kind: Literal["words", "numbers"] = "words"
+
+
+@dataclass(frozen=True)
+class Story:
+    """One of them, in words.
+
+    `before` makes a guess possible, `answers` are what one may guess, `right` counts from 0.
+    `after` is what came out, with `number`, the one that matters, and what that is in `unit`.
+    """
+
+    key: str
+    title: str
+    before: str
+    question: str
+    answers: tuple[str, ...]
+    right: int
+    shown: Shown
+    after: str
+    number: str
+    unit: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether the Compare page can run it."""
+        return self.key in QUESTIONS
+
+
+@cache
+def kept() -> Kept:
+    """What the file has."""
+    found = json.loads(FILE.read_text(encoding="utf-8"))
+    return Kept(
+        found["computed"],
+        found["processor"],
+        {key: tuple(Answer(**one) for one in rows) for key, rows in found["answers"].items()},
+        _numbers(found["outlier"]),
+        found["matrix"],
+        _numbers(found["overflow"]),
+        tuple(Accuracy(**one) for one in found["accuracy"]),
+        found["items"],
+        tuple(Accuracy(**one) for one in found["captions"]),
+        found["pictures"],
+        found["picture"],
+    )
+
+
+def _numbers(rows: list[dict[str, str | list[str]]]) -> tuple[Numbers, ...]:
+    """They are text in the file, as JSON has no infinity."""
+    return tuple(
+        Numbers(str(row["format"]), tuple(map(float, row["values"])), float(str(row["measured"])))
+        for row in rows
+    )
+
+
+def rows(answers: tuple[Answer, ...]) -> tuple[Row, ...]:
+    """The answers of a question, fp32's first, each with its bytes beside fp32's."""
+    first = answers[0]
+    return tuple(
+        Row(
+            one.format,
+            colour(one.format),
+            tuple(differing_words(first.output, shortened(one.output, _LONGEST))),
+            megabytes(one.bytes),
+            one.bytes / first.bytes,
+        )
+        for one in answers
+    )
