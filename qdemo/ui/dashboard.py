@@ -24,8 +24,9 @@ from qdemo.engine.engine import ENGINE
 from qdemo.models.availability import UnavailableError
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
-from qdemo.ui import api, assistants, first_paint, frontend, guard, insides, logs, stream
+from qdemo.ui import api, assistants, first_paint, frontend, guard, held, insides, logs, stream
 from qdemo.ui.pages import pages
+from qdemo.views import terms
 from qdemo.views.templates import asset, style
 
 ICON = (  # else a browser asks the origin, which behind a proxy is not ours
@@ -33,6 +34,9 @@ ICON = (  # else a browser asks the origin, which behind a proxy is not ours
     "viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231d4ed8'/%3E%3Cpath "
     "d='M3 12h2V7h2v5h2V4h2v8h2' fill='none' stroke='white' stroke-width='1.5'/%3E%3C/svg%3E\">"
 )
+
+ABOUT = "about#glossary"
+"""Where all terms stand; addresses count from the front page."""
 
 HOUR = 3600
 """How long a file is kept that was uploaded or made for a page."""
@@ -112,8 +116,9 @@ def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
 
 def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     """What is around the app, from the outside in."""
+    scripts = f"<script>{asset('page.js')}</script>{terms.head(held.example().figures, ABOUT)}"
     return [
-        Middleware(guard.Answers, head=ICON + f"<script>{asset('page.js')}</script>"),
+        Middleware(guard.Answers, head=ICON + scripts),
         Middleware(guard.Requests),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),
         Middleware(frontend.Named, types=insides.types_by_page(dashboard)),

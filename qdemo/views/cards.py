@@ -22,7 +22,7 @@ class Card:
     """What a card shows, in words.
 
     `words` are runs of the output with whether they differ from fp32's; `share` is of fp32's
-    memory.
+    memory; `figures` are each a key, which is empty where it is no term, a name and a value.
     """
 
     format: str
@@ -34,7 +34,7 @@ class Card:
     size: str = ""
     smaller: str = ""
     share: str = ""
-    figures: tuple[tuple[str, str], ...] = ()
+    figures: tuple[tuple[str, str, str], ...] = ()
     split: Split | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -92,9 +92,10 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
     )
 
 
-def _figures(report: Report, trial: Trial) -> list[tuple[str, str]]:
-    """The figures that stand on cards, with their units; of the reference, those it has alone."""
-    found: list[tuple[str, str]] = []
+def _figures(report: Report, trial: Trial) -> list[tuple[str, str, str]]:
+    """The figures that stand on cards, each with its key, its name and its value with the unit; of
+    the reference, those it has alone."""
+    found: list[tuple[str, str, str]] = []
     for figure in report.figures:
         head = figure.head("card")
         if head is None or (trial is report.reference and not figure.alone):
@@ -102,11 +103,9 @@ def _figures(report: Report, trial: Trial) -> list[tuple[str, str]]:
         none = say(figure.none)
         text = written(figure, trial.figures, none)
         told = figure.form == "number" and text not in (NONE, say("exact"), none)
-        found.append((say(head), f"{text} {say(figure.unit)}".strip() if told else text))
-    return [
-        *((head, text) for head, text in found if text),
-        (say("computed on"), computed_on(trial)),
-    ]
+        shown = f"{text} {say(figure.unit)}".strip() if told else text
+        found.append((figure.key, say(head), shown))
+    return [*(one for one in found if one[-1]), ("", say("computed on"), computed_on(trial))]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:

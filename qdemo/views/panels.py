@@ -12,6 +12,7 @@ from qdemo.views.colours import colours
 from qdemo.views.numbers import duration, megabytes, percent, significant
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
+from qdemo.views.terms import key_of
 from qdemo.views.verdict import kept_note, verdict
 from qdemo.views.wording import read_as
 
@@ -79,7 +80,8 @@ def _added(old: Card, new: Card) -> str | None:
 
 def table_html(table: Table) -> str:
     """A table that scrolls in itself where it is wider than its place."""
-    return fill("table", table=table)
+    keys = table.keys or [key_of(name) for name in table.head]
+    return fill("table", table=table, heads=zip(table.head, keys, strict=True))
 
 
 def ribbon_html(report: Report) -> str:

@@ -32,7 +32,7 @@ def asset(name: str) -> str:
 
 STYLES = (
     "system", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts", "lab",
-    "stage",
+    "terms", "stage",
 )  # fmt: skip
 """The style sheets, in the order in which a later one may overrule one before."""
 
