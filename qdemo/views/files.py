@@ -54,7 +54,7 @@ def _sections(report: Report) -> list[tuple[str, str, str, str]]:
         (
             section.title,
             plots.for_page(section.figure(report, WHOLE_MODEL)),
-            section.reading(report, WHOLE_MODEL),
+            terms.with_terms(section.reading(report, WHOLE_MODEL)),
             panels.table_html(section.table(report, WHOLE_MODEL)) if section.table else "",
         )
         for section in SECTIONS

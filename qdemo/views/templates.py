@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from qdemo.spec.messages import language, say, say_counted
 
@@ -23,6 +24,12 @@ _ENVIRONMENT.globals.update(say=say, say_counted=say_counted, language=language)
 def fill(template: str, **values: Any) -> str:
     """The template of that name with these values; text in them stays text."""
     return _ENVIRONMENT.get_template(f"{template}.html").render(values)
+
+
+def button(key: str, text: str) -> Markup:
+    """A text that is a term, by its key; without one it is only escaped."""
+    made: Markup = _ENVIRONMENT.get_template("term.html").module.term(key, text)  # type: ignore[attr-defined]
+    return made
 
 
 def asset(name: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
+from markupsafe import Markup, escape
+
 from qdemo.spec.figure import Figure
-from qdemo.spec.glossary import ALSO_CALLED, ALSO_WRITTEN, TERMS, Term
+from qdemo.spec.glossary import ALSO_CALLED, ALSO_WRITTEN, IN_TEXT, TERMS, Term
 from qdemo.spec.messages import say
 from qdemo.views.tables import Table
-from qdemo.views.templates import asset, fill
+from qdemo.views.templates import asset, button, fill
 
 
 def terms(figures: Sequence[Figure]) -> list[Term]:
@@ -27,16 +30,43 @@ def terms(figures: Sequence[Figure]) -> list[Term]:
     ]
 
 
+def name_of(key: str) -> str:
+    """What the glossary calls the term of that key."""
+    return next(say(term.name) for term in TERMS if term.key == key)
+
+
 def key_of(head: str) -> str:
     """The term that the head of a column is, by its words; empty where it is none.
 
     >>> key_of("SQNR, dB"), key_of("scale"), key_of("way")
     ('sqnr', 'scale', '')
     """
-    name = head.partition(", ")[0]
-    named = {str(say(term.name)): term.key for term in TERMS}
-    named |= {str(say(text)): key for text, key in ALSO_WRITTEN.items()}
+    named, (name, *_) = _named(), head.split(", ")
     return named.get(head) or named.get(name, "")
+
+
+def _named() -> dict[str, str]:
+    """The keys of terms by all that they are called here."""
+    named = {str(say(term.name)): term.key for term in TERMS}
+    return named | {str(say(text)): key for text, key in ALSO_WRITTEN.items()}
+
+
+def with_terms(sentence: str) -> Markup:
+    """A sentence as HTML in which each term can be pressed where it stands first.
+
+    >>> print(with_terms("0.976 nats, <int3>"))
+    0.976 <button type="button" class="term" data-term="nats">nats</button>, &lt;int3&gt;
+    """
+    named = {text: key for text, key in _named().items() if key in IN_TEXT}
+    longest_first = sorted(named, key=len, reverse=True)
+    words = "|".join(map(re.escape, longest_first))
+    parts, told = re.split(rf"(?<![\w.+-])({words})(?![\w+-]|\.\w)", sentence), set[str]()
+    shown = []
+    for word in parts:
+        key = named.get(word, "")
+        shown.append(button(key, word) if key not in told else escape(word))
+        told |= {key} - {""}
+    return Markup("").join(shown)
 
 
 def head(figures: Sequence[Figure], page: str = "") -> str:

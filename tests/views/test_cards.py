@@ -96,7 +96,7 @@ def test_units_stand_beside_the_figures(report):
     for card in cards(report)[:3]:
         figures = named(card)
         assert figures["first token"].endswith(" ms")
-        assert card.size.endswith(" MB")
+        assert card.size.endswith(" kB")
     one_token = cards(compared(("bf16",), max_tokens=1))[1]
     assert named(one_token)["each further"] == "–"
 
@@ -248,7 +248,7 @@ def test_a_format_that_quantizes_little_says_how_much_and_why():
     )
     most = replace(covered, coverage=Coverage(1000, 999, (), large - 1))
     assert cards(second(report, most))[1].warnings == (
-        "It is no smaller than the bf16 cast, which holds 0.002 MB and quantizes nothing.",
+        "It is no smaller than the bf16 cast, which holds 1.54 kB and quantizes nothing.",
     )
     for none in (Coverage(1000, 999, (), large), Coverage(1000, 0, left, large - 1), None):
         assert cards(second(report, replace(covered, coverage=none)))[1].warnings == ()
