@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from qdemo.spec.messages import Message, say
+from qdemo.spec.model_card import card_of
 from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import Card
 from qdemo.views.colours import colours
@@ -41,6 +42,12 @@ def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> s
         read=report.read,
         reading=read_as(report.read),
     )
+
+
+def trained_html(model: str) -> str:
+    """What a model was trained for, to stand beside its input; nothing where that is not known."""
+    card = card_of(model)
+    return fill("trained", model=model, what=say(card.trained_for)) if card else ""
 
 
 def download_html(
