@@ -1,8 +1,13 @@
-"""Exact match on held-out items by task and number format: `python -m assets.train.evaluate`."""
+"""Exact match on held-out items by task and number format: `python -m assets.train.evaluate`.
+
+With `--write` the counts go to `accuracy.json` beside the model, out of which its card, the README
+and the dashboard quote.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,11 +16,16 @@ from typing import Any, Protocol
 from torch import nn
 
 import qdemo
-from qdemo.measure.outputs import wilson
+from qdemo.spec.model_card import accuracy_file
+from qdemo.spec.proportion import wilson
+from qdemo.views.numbers import bounds
 
 # Where each model's subject lives; imported when asked for, so that one doesn't need the other.
 SUBJECTS = {"t5-tiny": "assets.train.text.subject", "blip-tiny": "assets.train.scenes.subject"}
 BATCH = 64
+
+ALSO = ("int8+emb", "fp8_e4m3", "int3-g64", "int2-g64")
+"""What is counted beside the table's formats, as people may tick it or are told of it."""
 
 
 class Subject(Protocol):
@@ -59,8 +69,8 @@ class Score:
     @property
     def interval(self) -> str:
         """Wilson's 95% interval, in per cent."""
-        low, high = wilson(self.right, self.total)
-        return f"{100 * low:.1f} to {100 * high:.1f}"
+        low, high = bounds(*wilson(self.right, self.total), decimals=1)
+        return f"{low} to {high}"
 
 
 def subject_named(name: str) -> Subject:
@@ -108,19 +118,48 @@ def _row(title: str, total: object, cells: Sequence[object]) -> str:
     return f"| {title} | {total} | {' | '.join(map(str, cells))} |"
 
 
+def write(name: str, scores: Mapping[str, Mapping[str, Score]]) -> None:
+    """Keep how many of how many were right, by format and task, beside the model."""
+    counts = {
+        form: {task: [score.right, score.total] for task, score in found.items()}
+        for form, found in scores.items()
+    }
+    lines = ",\n".join(f'  "{form}": {json.dumps(found)}' for form, found in counts.items())
+    accuracy_file(name).write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
+def read(name: str) -> dict[str, dict[str, Score]]:
+    """What `write` has kept."""
+    counts = json.loads(accuracy_file(name).read_text(encoding="utf-8"))
+    return {
+        form: {task: Score(*score) for task, score in found.items()}
+        for form, found in counts.items()
+    }
+
+
 def main() -> None:
     """Print one table a model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=list(SUBJECTS), help="all when none is given")
     parser.add_argument("--formats", nargs="+", help="instead of the default ones")
     parser.add_argument("--limit", type=int, help="items of each task, instead of all")
+    parser.add_argument("--write", action="store_true", help="keep the counts beside the model")
     options = parser.parse_args()
     for subject in map(subject_named, options.models):
         model = subject.load()
         formats = options.formats or default_formats(model)
-        built = ((f, qdemo.Variant.parse(f).build(model)) for f in formats)  # one alive at a time
+        every = (*formats, *ALSO) if options.write else formats
+        built = ((f, qdemo.Variant.parse(f).build(model)) for f in every)  # one alive at a time
         scores = {f: evaluate(subject, variant, options.limit) for f, variant in built}
-        print(f"{subject.name}, exact match in per cent", "", *table(scores), "", sep="\n")
+        if options.write:
+            write(subject.name, scores)
+        print(
+            f"{subject.name}, exact match in per cent",
+            "",
+            *table({f: scores[f] for f in formats}),
+            "",
+            sep="\n",
+        )
 
 
 if __name__ == "__main__":

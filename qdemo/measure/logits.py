@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from qdemo.measure.measure import Found, Measure, Ran, finite, finite_list
-from qdemo.measure.outputs import wilson
 from qdemo.spec.figure import Figure
 from qdemo.spec.messages import say
+from qdemo.spec.proportion import wilson
 
 _TOGETHER = 4  # positions
 
@@ -193,14 +193,16 @@ def _of(ran: Ran) -> Found:
 
 
 _CENTRED = (
-    "The same after each position's mean difference is taken away, as softmax ignores a shift."
+    "Mean of |z − z_ref| after each position's mean difference is taken away, as softmax ignores a "
+    "shift of all logits."
 )
 
 MEASURE = Measure(
     figures=(
         Figure(
             "logit_mean_abs", "mean |Δlogit|",
-            "Mean of |z − z_ref| over positions and tokens, both fed fp32's answer.",
+            "Mean of |z − z_ref| over positions and tokens: how far logits move, both fed fp32's "
+            "answer.",
             better="low",
             heads=(("card", "mean |Δlogit|"), ("summary", "mean |Δlogit|"), ("logits", "mean |Δ|")),
         ),
@@ -215,12 +217,14 @@ MEASURE = Measure(
         ),
         Figure(
             "logit_max_abs_centred", "max |Δlogit|, centred",
-            "The largest, after each position's mean difference is taken away.", better="low",
+            "The largest |z − z_ref| after each position's mean difference is taken away.",
+            better="low",
             heads=(("logits", "max, centred"),),
         ),
         Figure(
             "logit_kl_mean", "KL from fp32",
-            "KL(P_ref ‖ P) a position, in nats, from log-softmax in fp64: the mean.",
+            "How far probabilities are from fp32's: KL(P_ref ‖ P) a position, in nats, the mean; "
+            "0 where they are equal.",
             unit="nats", better="low",
             heads=(
                 ("row", "KL"), ("card", "KL from fp32"), ("summary", "KL"), ("logits", "KL mean"),
@@ -244,7 +248,8 @@ MEASURE = Measure(
             ),
         ),
         Figure("logit_same_top_error", "same top token, standard error",
-               "Of that share, as if positions were independent.", better="low"),
+               "Standard error of the share of positions whose likeliest token is fp32's, as if "
+               "positions were independent.", better="low"),
         Figure("logit_same_top_low", "same top token, low", "The lower end of its interval."),
         Figure("logit_same_top_high", "same top token, high", "The upper end of its interval."),
         Figure(

@@ -16,6 +16,7 @@ from qdemo.ui.insides import plot
 from qdemo.views import SECTIONS, panels, plots
 from qdemo.views.sections import LOGITS, Section
 from qdemo.views.templates import asset, fill
+from qdemo.views.terms import with_terms
 from qdemo.views.wording import parameter_name
 
 _WHOLE = "0"
@@ -67,7 +68,7 @@ def _values(section: Section, report: Report, parameter: str) -> list[Any]:
     """What the components of a section show."""
     found = [
         plot(plots.for_browser(section.figure(report, parameter))),
-        fill("reading", text=section.reading(report, parameter)),
+        fill("reading", text=with_terms(section.reading(report, parameter))),
     ]
     if section.table:
         found.append(panels.table_html(section.table(report, parameter)))

@@ -17,6 +17,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, MAX_TOKENS
 from qdemo.ui import own_format, parts
 from qdemo.ui.insides import PictureInput, uploaded
+from qdemo.views.panels import trained_html
 
 _QUIET: dict[str, Any] = {
     "queue": False,
@@ -61,6 +62,7 @@ class Controls:
     max_tokens: gr.Slider
     fresh: gr.Checkbox
     inputs: Mapping[str, Input]
+    trained: gr.HTML  # what the model was trained for
     compare: gr.Button
     stop: gr.Button
     problems: Mapping[str, gr.HTML]
@@ -74,7 +76,8 @@ class Controls:
     @property
     def columns(self) -> list[Any]:
         """What is shown for some models, and not for others."""
-        return [part for one in self.inputs.values() for part in (one.column, *one.late)]
+        inputs = self.inputs.values()
+        return [self.trained, *(part for one in inputs for part in (one.column, *one.late))]
 
     def read(self, values: Sequence[Any]) -> Asked:
         """The values of `asked`, by what they are."""
@@ -93,9 +96,10 @@ class Controls:
         return {name: one.read(asked.inputs[name]) for name, one in self.inputs.items()}
 
     def shown_for(self, model: str) -> dict[Any, Any]:
-        """The fields that a model's family asks for, and no others."""
+        """The fields that a model's family asks for, and no others; and what it was made for."""
         names = asked_by(model)
-        return {
+        trained = gr.update(value=trained_html(model), visible=True)
+        return {self.trained: trained} | {
             part: gr.update(visible=name in names)
             for name, one in self.inputs.items()
             for part in (one.column, *one.late)
@@ -165,6 +169,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
                 )
                 for field in fields().values()
             }
+            trained = parts.html(trained_html(model), "trained", "trained-line")
         with gr.Column(scale=6, min_width=320):
             formats = gr.CheckboxGroup(
                 list(own_format.FORMATS), value=ticked, elem_id="formats",
@@ -174,7 +179,9 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
         with gr.Column(scale=2, min_width=130), gr.Row(elem_id="run"):
             compare = gr.Button(say("Compare"), variant="primary", elem_id="compare", size="lg")
             stop = gr.Button(say("Stop"), interactive=False, elem_id="stop", size="lg")
-    controls = Controls(chosen, formats, max_tokens, fresh, inputs, compare, stop, problems)
+    controls = Controls(
+        chosen, formats, max_tokens, fresh, inputs, trained, compare, stop, problems
+    )
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
     chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
     return controls

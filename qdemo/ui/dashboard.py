@@ -31,6 +31,7 @@ from qdemo.ui import (
     first_paint,
     frontend,
     guard,
+    held,
     insides,
     logs,
     on_stage,
@@ -38,6 +39,7 @@ from qdemo.ui import (
     stream,
 )
 from qdemo.ui.pages import pages
+from qdemo.views import terms
 from qdemo.views.templates import asset, style
 
 ICON = (  # else a browser asks the origin, which behind a proxy is not ours
@@ -48,6 +50,9 @@ ICON = (  # else a browser asks the origin, which behind a proxy is not ours
 
 SCRIPTS = "".join(f"<script>{asset(name)}</script>" for name in ("page.js", "layout.js"))
 """What runs in the head of each page, before anything of it is seen."""
+
+ABOUT = "about#glossary"
+"""Where all terms stand; addresses count from the front page."""
 
 HOUR = 3600
 """How long a file is kept that was uploaded or made for a page."""
@@ -129,8 +134,9 @@ def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
 
 def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     """What is around the app, from the outside in."""
+    scripts = SCRIPTS + terms.head(held.example().figures, ABOUT)
     return [
-        Middleware(guard.Answers, head=ICON + SCRIPTS),
+        Middleware(guard.Answers, head=ICON + scripts),
         Middleware(guard.Requests),
         Middleware(on_stage.OnStage),
         Middleware(first_paint.FirstPaint, html=first_paint.html()),

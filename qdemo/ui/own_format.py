@@ -11,12 +11,18 @@ from qdemo.spec.formats import GRIDS
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS
 from qdemo.spec.variant import Variant
+from qdemo.views.templates import button, fill
+from qdemo.views.terms import name_of
 
 FORMATS = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
 """What can be ticked to begin with."""
 
 # Values of what can be chosen, whatever is read there.
 _SYMMETRIC, _AFFINE = "symmetric", "affine (with zero point)"
+_WORDS = ("scale", "symmetric", "affine", "zero_point", "per_tensor", "per_group", "int4", "nf4",
+          "fp8", "fp4")  # fmt: skip
+"""The terms among the choices, by their keys; the controls' own labels are only text."""
+
 _SCALES = {
     "a row": "-axis0",
     "the whole tensor": "-tensor",
@@ -45,7 +51,9 @@ def variant(stored: str, range_: str, scales: str, embeddings: bool, compute: st
 
 def build() -> tuple[list[Any], gr.Button]:
     """The choices and the button that adds them; the caller wires it."""
-    gr.HTML(f"<p>{say('A format of your own:')}</p>", js_on_load=None)
+    gr.HTML(
+        fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]), js_on_load=None
+    )
     with gr.Row():
         stored = gr.Dropdown(list(GRIDS), value="int4", label=say("Weights in"), min_width=120)
         compute = gr.Dropdown(

@@ -15,6 +15,7 @@ from qdemo.spec.messages import say
 from qdemo.ui import insides
 from qdemo.views import plots
 from qdemo.views.templates import fill
+from qdemo.views.terms import with_terms
 
 QUICK: dict[str, Any] = {
     "queue": False,
@@ -80,7 +81,7 @@ def masthead(title: str, text: str) -> None:
 
 def section(title: str, text: str) -> None:
     """A heading and a sentence under it."""
-    html(fill("section", title=title, text=text))
+    html(fill("section", title=title, text=with_terms(text)))
 
 
 def plot(value: Any, name: str) -> gr.Plot:

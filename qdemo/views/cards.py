@@ -27,7 +27,8 @@ class Card:
 
     `words` are runs of the output with whether they differ from fp32's; `share` is of fp32's
     memory. `strip` is the step of the KL at each token of fp32's answer, `row` the figures that
-    stand beside the answer, `figures` all of its.
+    stand beside the answer, `figures` all of its: each a key, which is empty where it is no term, a
+    name and a value.
     """
 
     format: str
@@ -40,8 +41,8 @@ class Card:
     smaller: str = ""
     share: str = ""
     strip: tuple[int, ...] = ()
-    row: tuple[tuple[str, str], ...] = ()
-    figures: tuple[tuple[str, str], ...] = ()
+    row: tuple[tuple[str, str, str], ...] = ()
+    figures: tuple[tuple[str, str, str], ...] = ()
     split: Split | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -98,7 +99,7 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         row=tuple(_figures(report, trial, "row")),
         figures=(
             *_figures(report, trial, "card"),
-            (say("computed on"), computed_on(trial)),
+            ("", say("computed on"), computed_on(trial)),
         ),
         split=split(report, trial),
         warnings=tuple(_warnings(trial)),
@@ -111,9 +112,10 @@ def kl_step(kl: float | None) -> int:
     return len(KL_STEPS) if kl is None else sum(kl >= step for step in KL_STEPS)
 
 
-def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str]]:
-    """The figures that stand in a place, with their units; of the reference, those it has alone."""
-    found: list[tuple[str, str]] = []
+def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str, str]]:
+    """The figures that stand in a place, each with its key, its name and its value with the unit;
+    of the reference, those it has alone."""
+    found: list[tuple[str, str, str]] = []
     for figure in report.figures:
         head = figure.head(place)
         if head is None or (trial is report.reference and not figure.alone):
@@ -121,8 +123,9 @@ def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str]
         none = say(figure.none)
         text = written(figure, trial.figures, none)
         told = figure.form == "number" and text not in (NONE, say("exact"), none)
-        found.append((say(head), f"{text} {say(figure.unit)}".strip() if told else text))
-    return [(head, text) for head, text in found if text]
+        shown = f"{text} {say(figure.unit)}".strip() if told else text
+        found.append((figure.key, say(head), shown))
+    return [one for one in found if one[-1]]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:

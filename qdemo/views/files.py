@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from qdemo.spec import document
 from qdemo.spec.report import WHOLE_MODEL, Report
-from qdemo.views import SECTIONS, panels, plots, tables
+from qdemo.views import SECTIONS, panels, plots, tables, terms
 from qdemo.views.cards import cards
 from qdemo.views.templates import fill, style
 
@@ -39,6 +39,7 @@ def as_page(report: Report) -> str:
         "report",
         style=style(own_colours=True),
         script=plots.script() if compared else "",
+        terms=terms.head(report.figures),
         report=report,
         verdict=panels.verdict_html(report),
         cards=panels.cards_html(cards(report)),
@@ -53,7 +54,7 @@ def _sections(report: Report) -> list[tuple[str, str, str, str]]:
         (
             section.title,
             plots.for_page(section.figure(report, WHOLE_MODEL)),
-            section.reading(report, WHOLE_MODEL),
+            terms.with_terms(section.reading(report, WHOLE_MODEL)),
             panels.table_html(section.table(report, WHOLE_MODEL)) if section.table else "",
         )
         for section in SECTIONS

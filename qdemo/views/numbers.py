@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from qdemo.spec.messages import say
+from qdemo.spec.messages import say, say_counted
 
 NONE = "–"
 
 
 def megabytes(size: float | None) -> str:
-    """Bytes in MB, 1 MB being 1,000,000 bytes, to three digits at least.
+    """Bytes in MB, 1 MB being 1,000,000 bytes, to three digits; less than a hundredth of one in kB
+    or bytes.
 
-    >>> megabytes(307844608), megabytes(5867584), megabytes(1234)
-    ('307.8 MB', '5.87 MB', '0.001 MB')
+    >>> [megabytes(size) for size in (307844608, 5867584, 67600, 1234, 104)]
+    ['307.8 MB', '5.87 MB', '0.068 MB', '1.23 kB', '104 bytes']
     """
     if size is None:
         return NONE
+    if size < 1000:
+        return say_counted("{size} byte", "{size} bytes", int(size), size=int(size))
+    if size < 10_000:
+        return say("{size} kB", size=f"{size / 1e3:.2f}")
     mb = size / 1e6
     digits = 1 if mb >= 100 else 2 if mb >= 0.1 else 3
     return say("{size} MB", size=f"{mb:,.{digits}f}")
@@ -59,20 +65,46 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.1f}".removesuffix(".0") + "%"
 
 
+def chance(share: float | None) -> str:
+    """A probability in per cent; near all and near nothing are not all and nothing.
+
+    >>> [chance(p) for p in (1.0, 0.9996, 0.875, 0.5, 0.0004, 0.0)]
+    ['100%', '>99.9%', '87.5%', '50%', '<0.1%', '0%']
+    """
+    if share is not None and 0.9995 <= share < 1:
+        return ">99.9%"
+    return "<0.1%" if share is not None and 0 < share < 0.0005 else percent(share)
+
+
+def bounds(low: float, high: float, decimals: int = 0) -> tuple[str, str]:
+    """The ends of an interval of shares in per cent, rounded outward, so that none is promised that
+    is narrower than it is.
+
+    >>> bounds(0.5655, 0.9912), bounds(0.9496, 0.9733, 1), bounds(0.57, 1.0)
+    (('56', '100'), ('94.9', '97.4'), ('57', '100'))
+    """
+    low_end, high_end = Decimal(repr(low)), Decimal(repr(high))
+    step = Decimal(1).scaleb(-decimals)
+    return (
+        str((100 * low_end).quantize(step, ROUND_FLOOR)),
+        str((100 * high_end).quantize(step, ROUND_CEILING)),
+    )
+
+
 def interval(share: float | None, low: float | None, high: float | None) -> str:
     """A share of a sample with its 95% interval; of all and of none, the end that is open.
 
     >>> interval(1.0, 0.566, 1.0), interval(0.8, 0.376, 0.964), interval(0.0, 0.0, 0.434)
-    ('100%, at least 57%', '80%, 38 to 96%', '0%, at most 43%')
+    ('100%, at least 56%', '80%, 37 to 97%', '0%, at most 44%')
     """
     if share is None or low is None or high is None:
         return percent(share)
-    found, low, high = percent(share), 100 * low, 100 * high
+    found, (lowest, highest) = percent(share), bounds(low, high)
     if share == 0:
-        return say("{share}, at most {high:.0f}%", share=found, high=high)
+        return say("{share}, at most {high}%", share=found, high=highest)
     if share == 1:
-        return say("{share}, at least {low:.0f}%", share=found, low=low)
-    return say("{share}, {low:.0f} to {high:.0f}%", share=found, low=low, high=high)
+        return say("{share}, at least {low}%", share=found, low=lowest)
+    return say("{share}, {low} to {high}%", share=found, low=lowest, high=highest)
 
 
 def times(ratio: float | None) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qdemo.spec.messages import say
+from qdemo.spec.messages import Message, say
+from qdemo.spec.model_card import card_of
 from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import KL_STEPS, Card
 from qdemo.views.colours import colours
 from qdemo.views.numbers import duration, megabytes, percent, significant
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
-from qdemo.views.verdict import kept_note, verdict
+from qdemo.views.terms import key_of, with_terms
+from qdemo.views.verdict import headline, kept_note, more
 from qdemo.views.wording import read_as
 
 FEW = 3
@@ -21,24 +23,31 @@ FEW = 3
 
 def verdict_html(report: Report, note: str = "") -> str:
     """The verdict with what was asked; `note` says where the figures come from."""
-    return _verdict(report, verdict(report), note or kept_note(report))
+    return _verdict(report, headline(report), more(report), note or kept_note(report))
 
 
 def running_html(report: Report) -> str:
     """What stands in the verdict's place until there is one."""
-    return _verdict(report, [say("Running one format after the other, fp32 first.")], "")
+    return _verdict(report, say("Running one format after the other, fp32 first."), [], "")
 
 
-def _verdict(report: Report, sentences: Sequence[str], note: str) -> str:
+def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> str:
     return fill(
         "verdict",
-        sentences=sentences,
+        headline=headline,
+        more=with_terms(" ".join(more)),
         note=note,
         model=report.model,
         input=report.input,
         read=report.read,
         reading=read_as(report.read),
     )
+
+
+def trained_html(model: str) -> str:
+    """What a model was trained for, to stand beside its input; nothing where that is not known."""
+    card = card_of(model)
+    return fill("trained", model=model, what=say(card.trained_for)) if card else ""
 
 
 def download_html(
@@ -80,7 +89,10 @@ def _added(old: Card, new: Card) -> str | None:
 
 def table_html(table: Table) -> str:
     """A table that scrolls in itself where it is wider than its place."""
-    return fill("table", table=table)
+    keys = table.keys or [key_of(name) for name in table.head]
+    caption = table.caption  # one that is no sentence of ours is a question
+    told = with_terms(caption) if isinstance(caption, Message) else caption
+    return fill("table", table=table, caption=told, heads=zip(table.head, keys, strict=True))
 
 
 def ribbon_html(report: Report) -> str:
@@ -90,7 +102,14 @@ def ribbon_html(report: Report) -> str:
     """
     rows = [(trial.format, _cells(report, trial)) for trial in report.variants]
     steps = " ".join(map(str, KL_STEPS))
-    return fill("ribbon", tokens=_pieces(report), rows=rows, steps=steps, legend=_legend())
+    return fill(
+        "ribbon",
+        tokens=_pieces(report),
+        rows=rows,
+        steps=steps,
+        legend=_legend(),
+        unit=with_terms(say("KL at the token, nats:")),
+    )
 
 
 def top_html(report: Report, position: int) -> str:

@@ -6,7 +6,7 @@ Their columns are the figures that a report brings: whoever measures more names 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -19,12 +19,14 @@ from qdemo.views.wording import parameter_name, written
 
 @dataclass(frozen=True)
 class Table:
-    """A table with what it is about, its column names (units in them) and its rows."""
+    """A table with what it is about, its column names (units in them) and its rows; `keys` are the
+    terms that the names are, empty for those that are none; without any they are known by name."""
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     of_words: bool = False  # and not of numbers
+    keys: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, caption: str, *columns: tuple[str, Sequence[str]]) -> Table:
@@ -47,7 +49,8 @@ def _of_figures(
 ) -> Table:
     """A row a format, a column a figure."""
     columns = [(head, [written(figure, row) for row in rows]) for head, figure in figures]
-    return Table.of(caption, (say("format"), formats), *columns)
+    table = Table.of(caption, (say("format"), formats), *columns)
+    return replace(table, keys=("", *(figure.key for _, figure in figures)))
 
 
 def _at(report: Report, place: Place, caption: str, trials: Sequence[Trial]) -> Table:
@@ -125,10 +128,3 @@ def frame(report: Report) -> pd.DataFrame:
             for trial in report.results
         ]
     )
-
-
-def glossary(report: Report) -> Table:
-    """Every figure that a report has, and what it means."""
-    head = (say("figure"), say("in files"), say("unit"), say("what it means"))
-    rows = tuple((say(f.label), f.key, say(f.unit), say(f.definition)) for f in report.figures)
-    return Table(say("Every measure of a report, as files name it"), head, rows, of_words=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from qdemo.spec.messages import language, say, say_counted
 
@@ -25,6 +26,12 @@ def fill(template: str, **values: Any) -> str:
     return _ENVIRONMENT.get_template(f"{template}.html").render(values)
 
 
+def button(key: str, text: str) -> Markup:
+    """A text that is a term, by its key; without one it is only escaped."""
+    made: Markup = _ENVIRONMENT.get_template("term.html").module.term(key, text)  # type: ignore[attr-defined]
+    return made
+
+
 def asset(name: str) -> str:
     """The text of a file in assets."""
     return (ASSETS / name).read_text(encoding="utf-8")
@@ -32,7 +39,7 @@ def asset(name: str) -> str:
 
 STYLES = (
     "system", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts", "lab",
-    "stage",
+    "terms", "stage",
 )  # fmt: skip
 """The style sheets, in the order in which a later one may overrule one before."""
 

@@ -105,7 +105,7 @@ def covers(variant: str, held: Footprint, coverage: Coverage | None) -> list[str
     >>> from qdemo.spec.footprint import Left
     >>> gpt = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
     >>> covers("int8", Footprint(231, {}, {}), gpt)[1]
-    'It is no smaller than the bf16 cast, which holds 0.000 MB and quantizes nothing.'
+    'It is no smaller than the bf16 cast, which holds 200 bytes and quantizes nothing.'
     """
     sentences = [_twice(variant, tie) for tie in held.split_ties]
     if coverage is None or not coverage.quantized:

@@ -12,7 +12,7 @@ from tests.browser.steps import cards, leave_for, open_page, wait_for_charts
 def test_the_example_is_there_and_says_that_it_was_computed_earlier(page):
     open_page(page)
     expect(page.locator("#verdict .note")).to_contain_text("An example, computed earlier (20")
-    expect(page.locator("#verdict .sentences")).to_contain_text("times smaller than fp32")
+    expect(page.locator("#verdict .more")).to_contain_text("times smaller than fp32")
     shown = cards(page)
     assert list(shown) == ["fp32", "fp16", "bf16", "int8"]
     assert all(card["state"] == "done" and card["output"] for card in shown.values())

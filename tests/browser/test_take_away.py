@@ -90,8 +90,9 @@ def test_the_page_shows_the_same_without_the_app_on_a_phone_too(page, browser, t
         offline.goto(file.as_uri())
         expect(offline.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(4)
         assert cards(offline) == cards(page)
-        sentences = page.locator("#verdict .sentences").text_content()
-        expect(offline.locator(".sentences")).to_have_text(sentences)
+        for part in (".sentences", ".more"):
+            said = page.locator(f"#verdict {part}").text_content()
+            expect(offline.locator(part)).to_have_text(said)
         assert offline.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import kl_div
 
 from qdemo import logit_difference
-from qdemo.measure.outputs import wilson
+from qdemo.spec.proportion import wilson
 
 
 def logits(seed, positions=6, tokens=11, noise=0.3):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdemo.measure.outputs import wilson
+from qdemo.spec.proportion import wilson
 
 Z = 1.959963984540054
 

@@ -60,7 +60,7 @@ def test_the_table_pools_items_not_percentages() -> None:
         "| a | 1 | 100.0 | 0.0 |",
         "| b | 3 | 0.0 | 0.0 |",
         "| **all** | 4 | 25.0 | 0.0 |",
-        "| 95% interval |  | 4.6 to 69.9 | 0.0 to 49.0 |",
+        "| 95% interval |  | 4.5 to 70.0 | 0.0 to 49.0 |",
     ]
 
 

@@ -118,3 +118,10 @@ def test_a_problem_is_spoken_and_stays_text():
     assert page.all("p")[0]["role"] == "alert"
     assert HOSTILE in page.text
     assert parts.problem_html("") == fill("problem", message="")
+
+
+def test_what_a_model_was_trained_for_follows_the_model(built):
+    assert "t5-tiny was trained for sums, capitals" in built.trained.value
+    told = built.shown_for("blip-tiny")[built.trained]["value"]
+    assert "blip-tiny was trained for putting scenes of emoji" in told
+    assert built.shown_for("google/flan-t5-small")[built.trained]["value"] == ""

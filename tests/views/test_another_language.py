@@ -15,7 +15,7 @@ from qdemo.spec.formats import FORMATS
 from qdemo.spec.messages import LOCALE, speak
 from qdemo.spec.report import WHOLE_MODEL, Ended, InputToken, Overflow, Span
 from qdemo.spec.scheme import Scheme
-from qdemo.views import SECTIONS, files, lab, lab_plots, panels, plots, tables, terminal
+from qdemo.views import SECTIONS, files, lab, lab_plots, panels, plots, tables, terminal, terms
 from qdemo.views.cards import cards
 from qdemo.views.lab_spirals import panels_html
 from qdemo.views.verdict import kept_note, verdict
@@ -133,8 +133,8 @@ def test_tables_are_in_another_language(report):
 
 
 def test_the_glossary_is_in_another_language(report):
-    table = tables.glossary(report)
-    told = [(row[0], *row[2:]) for row in table.rows]  # the second is what files call it
+    table = terms.glossary(report.figures)
+    told = [row[:2] for row in table.rows]  # what else it is called is names
     assert untold("\n".join([table.caption, *table.head, *sum(told, ())]), report) == []
 
 

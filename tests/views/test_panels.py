@@ -178,7 +178,7 @@ def test_panels_stand_for_unusual_documents():
 def test_the_verdict_shows_what_was_asked_and_where_it_is_from(report):
     page = Page(panels.verdict_html(report, note="computed earlier"))
     assert [p.get("class") for p in page.all("p")] == [
-        "stale-note", "asked", None, "note", "sentences",
+        "stale-note", "asked", None, "note", "sentences", "more",
     ]  # fmt: skip
     assert Page(panels.verdict_html(report)).marked("note") == []
     assert FORMATS[0] in page.text

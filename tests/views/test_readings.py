@@ -87,7 +87,7 @@ def test_the_reading_of_memory_splits_the_bytes():
     sentence = readings.memory(compared(("int8",)))
     float_bytes = 4 * (12 * 24 + 12)
     assert "are scales: that is why it is" in sentence
-    assert f"{float_bytes / 1e6:.3f} MB are still float weights" in sentence
+    assert f"{float_bytes / 1e3:.2f} kB are still float weights" in sentence
     assert readings.memory(compared(("fp16",))).startswith("Every weight is in its format")
 
 

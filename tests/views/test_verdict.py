@@ -1,9 +1,13 @@
 import re
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from qdemo.spec.footprint import Footprint
+from qdemo.spec.model_card import card_of
 from qdemo.spec.report import Ended, Overflow, Report, Span, Trial
-from qdemo.views.verdict import kept_note, verdict
+from qdemo.views.verdict import headline, kept_note, more, verdict
 from tests.views.documents import compared, without_reference
 
 
@@ -24,6 +28,9 @@ def reported(**ended):
     return Report("parrot", "3", 5, ("fp32",), **ended)
 
 
+ONE = "One question proves little; ask several before you choose a format."
+
+
 def test_all_say_the_same():
     fp16, bf16, int8 = (
         result("fp16", 4_000_000),
@@ -33,6 +40,7 @@ def test_all_say_the_same():
     assert said(fp16, bf16, int8) == [
         "fp16, bf16 and int8 say exactly what fp32 says.",
         "int8 is 3.20 times smaller than fp32, 2.50 MB instead of 8.00 MB.",
+        ONE,
     ]
 
 
@@ -40,25 +48,88 @@ def test_one_alone_says_the_same():
     assert said(result("fp16", 4_000_000)) == [
         "fp16 says exactly what fp32 says.",
         "fp16 is 2.00 times smaller than fp32, 4.00 MB instead of 8.00 MB.",
+        ONE,
     ]
 
 
 def test_the_smallest_of_those_that_say_the_same_is_praised():
     sentences = said(result("fp16", 4_000_000), result("int3", 1_500_000, divergence=3))
     assert sentences == [
-        "fp16 says exactly what fp32 says.",
-        "int3 diverges from fp32 at token 3.",
+        "fp16 says exactly what fp32 says; int3 diverges at token 3.",
         "fp16 is 2.00 times smaller than fp32, 4.00 MB instead of 8.00 MB.",
+        ONE,
     ]
 
 
-def test_where_all_part_the_smallest_is_told_all_the_same():
-    sentences = said(result("int3", 1_500_000, 3), result("int2", 1_000_000, 1))
-    assert sentences[:2] == [
+def test_several_that_diverge_are_named_and_then_told_where():
+    sentences = said(result("fp16", 4_000_000), result("int3", 1, 3), result("int2", 1, 1))
+    assert sentences[:3] == [
+        "fp16 says exactly what fp32 says; int3 and int2 do not.",
         "int3 diverges from fp32 at token 3.",
         "int2 diverges from fp32 at token 1.",
     ]
-    assert sentences[2].startswith("int2 is 8.00 times smaller")
+
+
+def test_where_all_part_no_size_is_told():
+    assert said(result("int3", 1_500_000, 3), result("int2", 1_000_000, 1)) == [
+        "None of int3 and int2 says what fp32 says.",
+        "int3 diverges from fp32 at token 3.",
+        "int2 diverges from fp32 at token 1.",
+        ONE,
+    ]
+    assert said(result("int2", 1_000_000, 1)) == ["int2 diverges from fp32 at token 1.", ONE]
+
+
+FORMATS = ("fp16", "bf16", "int8", "int4-g64", "int3", "int2", "fp8_e5m2")
+ENDS = st.dictionaries(
+    st.sampled_from(FORMATS), st.tuples(st.integers(1, 10**8), st.none() | st.integers(1, 64))
+)
+
+
+@given(ENDS, st.sampled_from(["parrot", "t5-tiny"]), st.sampled_from(["3", "What is 23 + 45?"]))
+def test_a_format_that_diverged_is_never_praised_for_its_size(ends, model, asked):
+    trials = [result(name, size, position) for name, (size, position) in ends.items()]
+    report = Report(model, asked, 5, ("fp32", *ends), results=(result("fp32", 10**9), *trials))
+    apart = {name for name, (_, position) in ends.items() if position}
+    smaller = [one for one in verdict(report) if "smaller" in one or "MB" in one]
+    assert len(smaller) == (len(apart) < len(ends))
+    assert not any(re.search(rf"\b{name} (is|are)\b", one) for name in apart for one in smaller)
+    exactly = headline(report).partition(";")[0] if "exactly" in headline(report) else ""
+    told = set(re.findall("|".join(FORMATS), exactly))
+    assert told == set(ends) - apart
+    for name in apart:
+        assert re.search(
+            rf"\b{name}\b.*diverge.* at token {ends[name][1]}\.", "\n".join(verdict(report))
+        )
+
+
+@given(ENDS)
+def test_what_the_card_has_of_many_questions_is_quoted_as_it_has_it(ends):
+    trials = [result(name, *end) for name, end in ends.items()]
+    report = Report("t5-tiny", "What is 23 + 45?", 5, ("fp32", *ends),
+                    results=(result("fp32", 10**9), *trials))  # fmt: skip
+    (proves,) = [one for one in more(report) if "proves little" in one] or [""]
+    counts = card_of("t5-tiny").counts
+    known = [name for name in ends if name in counts]
+    assert bool(known) == ("of 990 held-out questions" in proves)
+    assert not re.search("fp8_e5m2", proves)  # the card has nothing of it
+    for name in known:
+        right, total = counts[name]
+        assert re.search(rf"\b{name}\b[^%]* {100 * right / total:.1f}% exactly", proves)
+
+
+def test_a_question_outside_of_training_is_flagged_first():
+    def asked(model, question):
+        results = (result("fp32", 8), result("int8", 2))
+        return more(Report(model, question, 5, ("fp32", "int8"), results=results))
+
+    flag = "This is nothing that t5-tiny was trained for"
+    assert asked("t5-tiny", "What is quantization?")[0].startswith(flag)
+    assert "trained" not in " ".join(asked("t5-tiny", "what is the capital of france"))
+    assert "trained" not in " ".join(asked("google/flan-t5-small", "What is quantization?"))
+    uploaded = "photo.png, 640 × 480 pixels, sha256 0"
+    assert "nothing that blip-tiny" in asked("blip-tiny", uploaded)[0]
+    assert "trained" not in " ".join(asked("blip-tiny", "scene:7, 384 × 384 pixels, sha256 0"))
 
 
 def test_embeddings_explain_what_is_missing():
@@ -73,7 +144,7 @@ def test_embeddings_explain_what_is_missing():
 def test_failures_are_named_after_what_ran():
     sentences = said(result("bf16", 4_000_000), failed=["fp16"])
     assert sentences[-1] == "fp16 failed; the card says why."
-    assert len(sentences) == 3
+    assert len(sentences) == 4
 
 
 def test_several_failures_have_several_cards():
@@ -113,7 +184,7 @@ def test_a_real_document_is_told_with_its_own_figures():
     text = " ".join(verdict(report))
     for other in report.variants:
         first = other.figures["first_divergent_token"]
-        wanted = "exactly what fp32" if first is None else f"diverges from fp32 at token {first}."
+        wanted = "exactly what fp32" if first is None else f"at token {first}."
         assert re.search(rf"{re.escape(other.format)}\b[^.]*{wanted}", text)
     assert "int8-g9 failed" in text
 

@@ -11,7 +11,8 @@ import gradio as gr
 from qdemo.spec.messages import say
 from qdemo.ui import held, parts
 from qdemo.views.panels import table_html
-from qdemo.views.tables import Table, glossary
+from qdemo.views.tables import Table
+from qdemo.views.terms import glossary
 
 README = Path(__file__).parents[3] / "README.md"
 SECTIONS = (
@@ -34,7 +35,8 @@ def build(_: gr.Blocks) -> None:
     for title in SECTIONS:
         gr.Markdown(f"## {title}\n\n{section(title)}", elem_classes="prose-page")
         if title == _WITH_FIGURES:
-            parts.html(table_html(glossary(held.example())), classes="prose-page")
+            terms = table_html(glossary(held.example().figures))
+            parts.html(terms, "glossary", classes="prose-page")
     rows = tuple((name, version(name)) for name in _PACKAGES)
     head = (say("package"), say("version"))
     versions = Table(say("What this page runs on"), head, rows)

@@ -1,0 +1,206 @@
+"""Words of the field that are no figures, each in one sentence, with what other tools call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word with what it means, in a sentence, and its names elsewhere; `key` is what pages call
+    it by."""
+
+    key: str
+    name: str
+    definition: str
+    also_called: str = ""
+
+
+TERMS = (
+    Term("quantization", "quantization",
+         "Storing numbers in few bits: each becomes one of a few levels, and a scale says how "
+         "large the levels are."),
+    Term("scale", "scale",
+         "The number that a stored integer is multiplied with to give the weight again; the "
+         "distance between two neighbouring levels.",
+         "step size, delta"),
+    Term("zero_point", "zero point",
+         "The stored integer that stands for 0, so that an uneven range is used in full.",
+         "offset"),
+    Term("symmetric", "symmetric",
+         "The range reaches as far below 0 as above it, so a scale is enough: scale = absmax / "
+         "qmax.",
+         "absmax"),
+    Term("affine", "affine",
+         "The range goes from the smallest to the largest weight, widened to hold 0; it takes a "
+         "zero point beside the scale.",
+         "asymmetric"),
+    Term("per_tensor", "per-tensor",
+         "One scale for the whole tensor: one large weight makes all the others coarse.",
+         "per-layer (torch)"),
+    Term("per_channel", "per-channel",
+         "One scale for each row of a weight matrix, that is for each output of the layer.",
+         "PerRow (torchao), axis=0 (quanto)"),
+    Term("per_group", "per-group",
+         "One scale for so many neighbouring weights of a row; a large weight makes only its own "
+         "group coarse.",
+         "block-wise (bitsandbytes), group_size (torchao, GPTQ), block (llama.cpp)"),
+    Term("embeddings", "+emb",
+         "The tables of embeddings are quantized too; without it only linear layers are, and "
+         "embeddings stay floats."),
+    Term("bits", "bits",
+         "Binary digits that one stored number takes; 8 of them are a byte."),
+    Term("fp32", "fp32",
+         "Single precision: 1 bit sign, 8 exponent, 23 fraction. Everything is compared with it.",
+         "float32, full precision"),
+    Term("fp16", "fp16",
+         "Half precision: 5 bits exponent, 10 fraction. Finer than bf16, but it ends at 65,504.",
+         "float16, half"),
+    Term("bf16", "bf16",
+         "8 bits exponent, 7 fraction: it reaches as far as fp32, with fewer digits.",
+         "bfloat16, brain float"),
+    Term("fp8", "fp8",
+         "Floats of 8 bits: fp8_e4m3 has 4 bits exponent and 3 fraction, fp8_e5m2 has 5 and 2.",
+         "float8_e4m3fn and float8_e5m2 (torch), E4M3 and E5M2"),
+    Term("fp4", "4-bit floats",
+         "Floats of 4 bits, used with a scale: e2m1 has 2 bits exponent and 1 fraction; fp4bnb "
+         "is bitsandbytes' own.",
+         "FP4; E2M1 in MXFP4 and NVFP4"),
+    Term("int8", "int8",
+         "Integers of 8 bits, −127 to 127 where symmetric, and a scale; one scale a row unless "
+         "the name says otherwise.",
+         "Int8WeightOnly (torchao), qint8 (quanto), W8A16"),
+    Term("int4", "int4, int3, int2",
+         "Integers of so many bits, packed: int4 has 15 levels where symmetric, int3 has 7, int2 "
+         "has 3.",
+         "Q4_0 (llama.cpp), about int4-g32"),
+    Term("nf4", "nf4",
+         "16 levels of 4 bits, placed so that weights of a normal distribution use them about "
+         "equally.",
+         "NormalFloat; bnb_4bit_quant_type=\"nf4\" (bitsandbytes)"),
+    Term("int8a8", "activations in 8 bits",
+         "Activations are rounded to 8 bits too, one scale a token, so that products are of "
+         "integers.",
+         "W8A8, dynamic quantization"),
+    Term("logit", "logit",
+         "The number that a model gives each token of its vocabulary; softmax makes "
+         "probabilities of them.",
+         "score"),
+    Term("token", "token",
+         "A piece of text, a word or part of one, that a model reads and writes as one number."),
+    Term("teacher_forcing", "teacher forcing",
+         "Every format is fed fp32's own answer, so that each position compares like with like, "
+         "whatever the format would have written before it."),
+    Term("greedy", "greedy",
+         "At each step the likeliest token is written; nothing is drawn by chance.",
+         "do_sample=False (transformers), temperature 0"),
+    Term("tie", "tie",
+         "Two tokens are exactly equally likely, so which comes first says nothing; it counts as "
+         "no change."),
+    Term("kl", "KL",
+         "How far a format's probabilities for the next token are from fp32's, Σ p_ref · "
+         "log(p_ref / p): 0 where they are equal.",
+         "KL divergence, relative entropy; KLD (llama.cpp)"),
+    Term("nats", "nats",
+         "The unit of KL with natural logarithms; 1 nat is 1.44 bits."),
+    Term("centred", "centred",
+         "After each position's mean difference is taken away, because softmax ignores a shift "
+         "of all logits."),
+    Term("percentile", "percentile",
+         "A share of all values is at or below it, 90% for the 90th; by nearest rank, so it is "
+         "one that occurs."),
+    Term("wilson", "Wilson interval",
+         "Where the true share may be, with 95% confidence, after so many were counted; it says "
+         "something of 5 in 5 too.",
+         "score interval"),
+    Term("rms", "RMS",
+         "Root mean square: the square root of the mean of the squares, which large errors "
+         "dominate."),
+    Term("sqnr", "SQNR",
+         "Signal to quantization noise, 10 · log10(Σw² / Σ(ŵ − w)²) in dB: 6 dB more halve the "
+         "error, as one bit more does.",
+         "SNR"),
+    Term("footprint", "footprint",
+         "Bytes of storage really held; what several tensors share is counted once.",
+         "get_memory_footprint (transformers)"),
+    Term("quantized_share", "share quantized",
+         "The share of parameters that is quantized; the others stay floats.",
+         "coverage"),
+    Term("quantized_weights", "quantized weights",
+         "Bytes of the integers or codes themselves."),
+    Term("scales_held", "scales and zero points",
+         "Bytes of what is kept beside the integers, to make weights of them again."),
+    Term("float_weights", "float weights",
+         "Bytes of weights that are still floats: embeddings, norms, biases."),
+    Term("buffers", "buffers",
+         "Bytes of what a model holds that is no weight, such as tables of positions."),
+    Term("relative_error", "relative error",
+         "The size of the error beside the size of the weights, ‖ŵ − w‖ / ‖w‖."),
+    Term("rms_error", "RMS error",
+         "Root mean square of ŵ − w, in the unit of the weights."),
+    Term("max_error", "max error",
+         "The largest |ŵ − w|."),
+    Term("clipping", "clipped",
+         "What lies beyond the range became the end of it.",
+         "saturated, clamped"),
+    Term("rounding", "rounding",
+         "What is lost by taking the nearest level; at most half a step of each number in the "
+         "range."),
+    Term("overflow", "overflow",
+         "A number too large for its format, which becomes infinite; fp16's largest is 65,504."),
+    Term("activation", "activation",
+         "A number that comes out of a layer while the model computes."),
+    Term("outlier", "outlier",
+         "A number much larger than those around it; it stretches the scale that they share."),
+    Term("eps", "eps",
+         "The distance from 1 to the next larger number.",
+         "machine epsilon"),
+    Term("subnormal", "subnormal",
+         "A float nearer to 0 than the exponent reaches; it has fewer digits the smaller it is.",
+         "denormal"),
+    Term("dtype", "dtype",
+         "The number format of a tensor, by torch's name."),
+    Term("held_out", "held out",
+         "Questions that training never saw; of the answers the share that is exactly right.",
+         "test set, exact match"),
+)  # fmt: skip
+"""Every word, in the order in which one leads to the next."""
+
+ALSO_CALLED: Mapping[str, str] = {
+    "logit_kl_mean": "KL divergence, relative entropy; Mean KLD (llama.cpp)",
+    "logit_kl_p90": "90.0% KLD (llama.cpp)",
+    "logit_kl_max": "Maximum KLD (llama.cpp)",
+    "logit_same_top": "Same top p (llama.cpp), top-1 agreement",
+    "logit_token_probability_rms": "RMS Δp (llama.cpp)",
+    "bytes": "footprint; get_memory_footprint (transformers)",
+    "times_smaller": "compression ratio",
+    "bits_per_weight": "BPW (llama.cpp)",
+    "first_token_ms": "TTFT",
+    "token_ms": "TPOT, inter-token latency",
+    "weight_saturated": "saturated, clamped",
+    "weight_relative": "relative Frobenius error",
+}
+"""Names of figures elsewhere, by their keys."""
+
+IN_TEXT = ("kl", "nats", "sqnr", "rms", "wilson", "embeddings", "scale", "zero_point", "centred",
+           "teacher_forcing", "outlier", "activation", "held_out")  # fmt: skip
+"""The keys of those that are explained in sentences too, where they stand first."""
+
+ALSO_WRITTEN: Mapping[str, str] = {
+    "Wilson": "wilson",
+    "scales": "scale",
+    "activations": "activation",
+    "held-out": "held_out",
+    "fed fp32's own answer": "teacher_forcing",
+    "fed the answer of fp32": "teacher_forcing",
+    "smaller": "times_smaller",
+    "relative": "relative_error",
+    "RMS error": "rms_error",
+    "smallest normal": "subnormal",
+    "smallest subnormal": "subnormal",
+    "clipping Σe²": "clipping",
+    "rounding Σe²": "rounding",
+    "largest |number|": "activation",
+}
+"""Other ways in which a table's head, or a sentence, names a term."""
