@@ -26,6 +26,8 @@ NO_SENTENCES = {
     "A picture as the file that was uploaded.": "a docstring",
     "No supported WebSocket library": "uvicorn's, looked for in the log",
     "a request failed: …": "for the log",
+    "Sort these words: pig, onion, river, wolf": "a prompt, in its model's language",
+    "Translate to German: Tuesday": "a prompt, in its model's language",
     "a group of 32": "a value, which has words of its own beside it",
     "What the embedded models can do": "a section of the README, looked for there",
     "A variant in one word": "a section of the README, looked for there",

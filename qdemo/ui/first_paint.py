@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qdemo.ui import held
+from qdemo.ui import held, on_stage
 from qdemo.ui.guard import rewriting
 from qdemo.ui.insides import get_route_path
 from qdemo.views import panels
 from qdemo.views.cards import cards
-from qdemo.views.stage import line_html
 from qdemo.views.templates import fill, style
 
 
@@ -21,7 +20,7 @@ def html() -> str:
         "first_paint",
         style=style(own_colours=True),
         masthead=fill("masthead"),
-        stories=line_html(),
+        stories=on_stage.line_html(),
         verdict=panels.verdict_html(report, held.note()),
         cards=panels.cards_html(cards(report)),
     )

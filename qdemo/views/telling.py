@@ -33,16 +33,6 @@ def stories() -> tuple[Story, ...]:
     return tuple(tell(known) for tell in tellers)
 
 
-def label() -> str:
-    """Whose and when what they show is."""
-    known = kept()
-    return say(
-        "computed earlier, {date}, on {processor}",
-        date=known.computed[:10],
-        processor=known.processor,
-    )
-
-
 def _agree(known: Kept) -> Story:
     first, *others = known.answers["agree"]
     fp16, _, int8 = others

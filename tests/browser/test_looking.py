@@ -19,7 +19,8 @@ SORT = "Sort these words: pig, onion, river, wolf"
 
 @pytest.fixture(scope="module")
 def page(shared):
-    """The example, and at last a comparison."""
+    """A comparison in which a format slips."""
+    ask(shared, SORT, "fp16", "bf16", "int8", "int3")
     return shared
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -18,15 +18,11 @@ from qdemo.models.availability import get_entry
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.spec.request import InputError, Request
-from qdemo.ui import charts, controls, held, link, parts, status, take_away
+from qdemo.ui import charts, controls, held, link, on_stage, parts, status, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
-from qdemo.views.stage import line_html
 from qdemo.views.templates import asset, fill
-
-if TYPE_CHECKING:
-    pass
 
 _LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
@@ -58,7 +54,7 @@ def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
     report = held.example()
     parts.html(fill("masthead"))
-    parts.html(line_html(), "stories")
+    parts.html(on_stage.line_html(), "stories")
     chosen = controls.build(report.model, report.input, list(report.formats[1:]))
     with gr.Row(elem_id="line", equal_height=True):
         line = parts.html(status.line(""), "status")
@@ -112,8 +108,7 @@ def _compare(page: Page, *values: Any) -> Iterator[Updates]:
     """What the controls ask for."""
     *asked, address, _ = values
     read = page.controls.read(asked)
-    model, given = read.question
-    yield from _run(page, partial(_request, page, read), Held("", str(address), model, given))
+    yield from _run(page, partial(_request, page, read), Held("", str(address), *read.question))
 
 
 def _request(page: Page, read: controls.Asked) -> Request:
