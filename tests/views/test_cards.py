@@ -252,3 +252,10 @@ def test_a_format_that_quantizes_little_says_how_much_and_why():
     )
     for none in (Coverage(1000, 999, (), large), Coverage(1000, 0, left, large - 1), None):
         assert cards(second(report, replace(covered, coverage=none)))[1].warnings == ()
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 4])
+def test_an_answer_too_short_to_divide_its_time_says_so(tokens):
+    for card in cards(compared(("bf16",), max_tokens=tokens)):
+        told = [note for note in card.notes if "too short" in note]
+        assert bool(told) == (tokens < 4) == (card.split is None)
