@@ -22,7 +22,7 @@ from qdemo.measure import FIGURES, MEASURES
 from qdemo.measure.logits import likeliest
 from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
 from qdemo.measure.overflow import watching
-from qdemo.measure.step import FEWEST, look_into
+from qdemo.measure.step import look_into
 from qdemo.models.decoding import generate, scored, warm_up
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
@@ -40,6 +40,7 @@ from qdemo.spec.report import (
     Trial,
     Written,
 )
+from qdemo.spec.request import FEWEST_TIMED
 from qdemo.spec.variant import Variant
 
 REFERENCE = Variant()
@@ -195,7 +196,7 @@ class _Comparison:
         if logits is None or steps is None:
             logits, steps = scored(family, model, prompt, tokens)
         step = None
-        if len(tokens) >= FEWEST:
+        if len(tokens) >= FEWEST_TIMED:
             reference = self.loaded.model
             step = look_into(model, steps, self.device, reference, variant.compute)
         ran = Ran(variant, model, tokens, seconds, logits, span, self.reference, self.inputs, step)

@@ -188,6 +188,7 @@ def _of(ran: Ran) -> Found:
         {
             "kl_by_position": finite_list(found.kl),
             "max_abs_by_position": finite_list(found.max_abs_by_position),
+            "same_top_by_position": finite_list(found.same.double()),
         },
     )
 

@@ -29,9 +29,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from qdemo.compress.modules import QEmbedding, QModule, QWeight
 from qdemo.numerics.insides import memory_of
 
-FEWEST = 4
-"""Tokens of an answer, of which the mean says something."""
-
 _BLOCKS = range(20, 29)
 """Powers of two: bytes that are read to see how fast that is. More is read no faster."""
 

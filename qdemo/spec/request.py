@@ -14,6 +14,9 @@ MAX_FORMATS = 8
 MAX_CHARACTERS = 4000
 MAX_TOKENS = 128
 DEFAULT_TOKENS = 64
+FEWEST_TIMED = 4
+"""Tokens of an answer whose time can be told in parts."""
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """What can compute; `auto` is CUDA where there is one, and the CPU elsewhere."""
 

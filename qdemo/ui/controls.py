@@ -14,7 +14,7 @@ from qdemo.models.families import fields
 from qdemo.models.pictures import gallery, named_picture
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
-from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, MAX_TOKENS
+from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, MAX_FORMATS, MAX_TOKENS
 from qdemo.ui import own_format, parts
 from qdemo.ui.insides import PictureInput, uploaded
 from qdemo.views.panels import trained_html
@@ -183,13 +183,37 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
         chosen, formats, max_tokens, fresh, inputs, trained, compare, stop, problems
     )
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
+    formats.input(_at_most, formats, [formats, problems["formats"]], **_QUIET)
+    _put_right(controls)
     chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
     return controls
 
 
+def _at_most(formats: list[str]) -> tuple[Any, str]:
+    """One too many is not ticked, and it is said why; what was wrong before is right by now."""
+    if len(formats) <= MAX_FORMATS:
+        return gr.skip(), ""
+    return formats[:MAX_FORMATS], parts.problem_html(_too_many())
+
+
+def _too_many() -> str:
+    return say("At most {most} formats at a time; untick one to add another.", most=MAX_FORMATS)
+
+
+def _put_right(controls: Controls) -> None:
+    """What is wrong with a control is no longer said once a person has changed it."""
+    inputs = {name: one.parts[0] for name, one in controls.inputs.items()}
+    changed = {"model": controls.model, "max_tokens": controls.max_tokens} | inputs
+    for name, control in changed.items():
+        control.input(None, None, controls.problems[name], js="() => ['']", **_QUIET)
+
+
 def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
     try:
-        return own_format.ticked([*formats, str(own_format.variant(*choices))]), ""
+        wanted = dict.fromkeys([*formats, str(own_format.variant(*choices))])
+        if len(wanted) > MAX_FORMATS:
+            raise ValueError(_too_many())
+        return own_format.ticked(wanted), ""
     except ValueError as error:
         return gr.skip(), parts.problem_html(str(error))
 
@@ -233,7 +257,7 @@ def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> _Parts:
             scene = gr.Button(say("New scene"), elem_id="scene")
         shown = gr.Gallery(
             [(str(path), path.stem.replace("-", " ")) for path in gallery().values()],
-            label=say("Scenes to take"), columns=5, height=310, allow_preview=False,
+            label=say("Pick a scene"), columns=5, height=310, allow_preview=False,
             elem_id="gallery", buttons=[], object_fit="cover", min_width=240,
         )  # fmt: skip
     picture.upload(None, picture, source, js="qdemo.picked", **_QUIET)

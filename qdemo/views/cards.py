@@ -9,6 +9,7 @@ from typing import Literal
 from qdemo.spec.figure import Place
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
+from qdemo.spec.request import FEWEST_TIMED
 from qdemo.views.colours import colours
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
@@ -129,7 +130,27 @@ def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str,
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:
-    """Which fp16 it is, and what a format leaves as it was."""
+    """Why there is no bar of the time, which fp16 it is, and what a format leaves as it was."""
+    return [*_untimed(trial), *_kept_wide(trial, kept_wide)]
+
+
+def _untimed(trial: Trial) -> list[str]:
+    """An answer may be too short to divide its time."""
+    count = len(trial.tokens)
+    if count >= FEWEST_TIMED or "token_ms" not in trial.figures:
+        return []
+    return [
+        say_counted(
+            "{count} token is too short an answer to divide its time; it takes {fewest}.",
+            "{count} tokens are too short an answer to divide their time; it takes {fewest}.",
+            count,
+            count=count,
+            fewest=FEWEST_TIMED,
+        )
+    ]
+
+
+def _kept_wide(trial: Trial, kept_wide: Sequence[str]) -> list[str]:
     if trial.format != "fp16" or not kept_wide:
         return []
     return [

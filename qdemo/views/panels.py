@@ -10,12 +10,12 @@ from qdemo.spec.model_card import card_of
 from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import KL_STEPS, Card
 from qdemo.views.colours import colours
-from qdemo.views.numbers import duration, megabytes, percent, significant
+from qdemo.views.numbers import chance, duration, megabytes, significant
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 from qdemo.views.terms import key_of, with_terms
 from qdemo.views.verdict import headline, kept_note, more
-from qdemo.views.wording import read_as
+from qdemo.views.wording import asked_as, changed, read_as
 
 FEW = 3
 """Cards stand beside each other up to so many, and else under each other, unless one chooses."""
@@ -38,7 +38,8 @@ def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> s
         more=with_terms(" ".join(more)),
         note=note,
         model=report.model,
-        input=report.input,
+        input=report.input if report.read else asked_as(report.input),
+        known_as="" if report.read else report.input,
         read=report.read,
         reading=read_as(report.read),
     )
@@ -122,8 +123,9 @@ def top_html(report: Report, position: int) -> str:
         (
             trial.format,
             shown[trial.format],
+            _kl_at(trial, position),
             [
-                (token, percent(share), f"{100 * (share or 0):.1f}%", token == written)
+                (token, chance(share), f"{100 * (share or 0):.1f}%", token == written)
                 for token, share in trial.top[position]
             ],
         )
@@ -135,6 +137,15 @@ def top_html(report: Report, position: int) -> str:
         position=position + 1,
     )
     return fill("top", title=title, lists=lists, columns=_columns(len(lists)))
+
+
+def _kl_at(trial: Trial, position: int) -> str:
+    """How far a format's distribution is from fp32's there; nothing of fp32 itself."""
+    found = trial.by_position.get("kl_by_position", ())
+    if position >= len(found):
+        return ""
+    kl = found[position]
+    return say("not finite") if kl is None else say("KL {kl} nats", kl=significant(kl))
 
 
 def _columns(count: int) -> int:
@@ -149,18 +160,25 @@ def _pieces(report: Report) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class _Cell:
     """A token in the ribbon: what a format would write there, if that is another, and how far its
-    distribution is from fp32's, as text, empty where it is not finite."""
+    distribution is from fp32's, as text, empty where it is not finite; `tie` where fp32's token is
+    exactly as likely to it as the one that it would write."""
 
     own: str
     kl: str
+    tie: bool
 
 
 def _cells(report: Report, trial: Trial) -> list[_Cell]:
     likeliest = (top[0][0] for top in trial.top)
     differences = trial.by_position["kl_by_position"]
+    every = zip(_pieces(report), likeliest, changed(report, trial), differences, strict=True)
     return [
-        _Cell("" if own == written else own, "" if kl is None else significant(kl))
-        for written, own, kl in zip(_pieces(report), likeliest, differences, strict=True)
+        _Cell(
+            own if is_other else "",
+            "" if kl is None else significant(kl),
+            own != written and not is_other,
+        )
+        for written, own, is_other, kl in every
     ]
 
 

@@ -13,7 +13,7 @@ from qdemo.spec.model_card import card_of
 from qdemo.spec.proportion import Counted
 from qdemo.spec.report import Report, Trial
 from qdemo.views.numbers import bounds, megabytes, percent
-from qdemo.views.wording import joined
+from qdemo.views.wording import changed, joined
 
 
 def verdict(report: Report) -> list[str]:
@@ -60,6 +60,7 @@ def more(report: Report) -> list[str]:
     return [
         *_outside(report),
         *_where(report),
+        *_ties(report),
         *_weights(report),
         *_proves(report),
         *ended,
@@ -135,6 +136,23 @@ def _where(report: Report) -> list[str]:
     for name, position in apart.items():
         by_position.setdefault(position, {})[name] = position
     return [_diverge(names) for names in by_position.values()]
+
+
+def _ties(report: Report) -> list[str]:
+    """Where what diverges is no change: fp32's token was exactly as likely."""
+    sentences: list[str] = []
+    for trial in report.variants:
+        position, others = _diverges(trial), changed(report, trial) if trial.top else []
+        if position is not None and position <= len(others) and not others[position - 1]:
+            sentences.append(
+                say(
+                    "At token {position} fp32's word is exactly as likely to {format} as its own: "
+                    "a tie.",
+                    position=position,
+                    format=trial.format,
+                )
+            )
+    return sentences
 
 
 def _outside(report: Report) -> list[str]:

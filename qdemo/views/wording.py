@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import WHY, Coverage, Footprint, SplitTie
 from qdemo.spec.messages import say, say_counted
-from qdemo.spec.report import WAYS, WHOLE_MODEL, InputToken, Overflow, Trial, Values
+from qdemo.spec.report import WAYS, WHOLE_MODEL, InputToken, Overflow, Report, Trial, Values
 from qdemo.spec.variant import Variant
 from qdemo.views.formats import computes, describe
 from qdemo.views.numbers import NONE, interval, megabytes, percent, significant, times
@@ -74,6 +74,16 @@ def _clamped(module: str | None) -> list[str]:
             )
         ]
     return [say("the model clamps them, so what follows is finite, and wrong.")]
+
+
+def changed(report: Report, trial: Trial) -> list[bool]:
+    """At which tokens of fp32's answer a format would write another: one that is exactly as likely
+    to it as fp32's is no change. (Reports of before tell only the likeliest.)"""
+    same = trial.by_position.get("same_top_by_position")
+    if same is not None:
+        return [not one for one in same]
+    pieces = report.results[0].pieces
+    return [top[0][0] != piece for top, piece in zip(trial.top, pieces, strict=True)]
 
 
 def written(figure: Figure, values: Values, none: str = NONE) -> str:
@@ -166,6 +176,25 @@ def _low(coverage: Coverage) -> str:
 def parameter_name(parameter: str) -> str:
     """A parameter's name, which is a name; all of them together have words."""
     return say(WHOLE_MODEL) if parameter == WHOLE_MODEL else parameter
+
+
+def asked_as(given: str) -> str:
+    """An input as a person calls it; what tells a picture from every other is left to the report.
+
+    >>> asked_as("gallery:a-dog-on-the-beach, 384 × 384 pixels, sha256 0123456789abcdef")
+    'a picture of the gallery: a dog on the beach'
+    >>> asked_as("scene:7, 384 × 384 pixels, sha256 0123456789abcdef"), asked_as("scene:7")
+    ('scene number 7', 'scene:7')
+    """
+    found = re.fullmatch(
+        r"((gallery|scene):)?(.*?)(, \d+ × \d+ pixels), sha256 \w{16}(; .*)?", given
+    )
+    if found is None:
+        return given
+    _, kind, name, size, note = found.groups("")
+    if kind == "gallery":
+        return say("a picture of the gallery: {name}", name=name.replace("-", " "))
+    return say("scene number {number}", number=name) if kind else f"{name}{size}{note}"
 
 
 def read_as(tokens: Sequence[InputToken]) -> str:

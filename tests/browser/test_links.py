@@ -60,7 +60,8 @@ def test_a_link_runs_a_codebook_and_an_exception_and_is_the_link_under_it(page):
 
 def test_a_link_to_a_scene_runs_and_is_the_link_under_it(page):
     assert list(run_by_link(page, SCENE)) == ["fp32", "int8"]
-    expect(page.locator("#verdict .asked")).to_contain_text(str(scene_picture(7)))
+    expect(page.locator("#verdict q")).to_have_text("scene number 7")
+    expect(page.locator("#verdict q")).to_have_attribute("title", str(scene_picture(7)))
     expect(page.locator("#again")).to_have_attribute("href", SCENE.replace("?", "./#"))
 
 

@@ -70,6 +70,28 @@ def test_each_cell_of_the_ribbon_has_a_name_which_is_shown_over_it_too(page):
     expect(other.locator("..")).to_have_attribute("title", other.get_attribute("aria-label"))
 
 
+def test_what_is_looked_at_is_told_in_a_line_under_the_ribbon(page):
+    line, chosen = page.locator("#ribbon .cell-told"), cell(page, "int3", 2)
+    chosen.click()
+    for shown in (chosen, cell(page, "fp16", 0)):
+        shown.hover()
+        expect(line).to_have_text(shown.get_attribute("aria-label"))
+    page.locator("#logits-reading").hover()
+    expect(line).to_have_text(chosen.get_attribute("aria-label"))
+
+
+def test_arrows_go_from_token_to_token_and_from_format_to_format(page):
+    cell(page, "int8", 2).click()
+    for key, name, position in (
+        ("ArrowDown", "int3", 2), ("ArrowLeft", "int3", 1), ("ArrowUp", "int8", 1),
+        ("ArrowRight", "int8", 2),
+    ):  # fmt: skip
+        page.keyboard.press(key)
+        expect(cell(page, name, position)).to_be_focused()
+        expect(cell(page, name, position)).to_be_checked()
+        expect(title(page)).to_contain_text(f"(token {position + 1})")
+
+
 def test_the_colour_of_a_cell_follows_its_kl(page):
     told = page.locator("#ribbon label").evaluate_all(
         "all => all.map(label => [label.className, label.firstChild.ariaLabel])"

@@ -39,14 +39,14 @@ def test_a_picture_of_the_gallery_is_put_into_words(page):
     compare(page)
     assert list(cards(page)) == ["fp32", "fp16", "int8"]
     assert card(page, "fp32")["output"] == "a woman and a dog on the beach"
-    expect(asked(page)).to_contain_text("gallery:a-woman-and-a-dog-on-the-beach")
+    expect(asked(page)).to_contain_text("a picture of the gallery: a woman and a dog on the beach")
 
 
 def test_a_new_scene_is_another_picture_that_a_link_can_name(page):
     take_other_picture(page, page.locator("#scene").click)
     compare(page)
-    seed = re.search(r"scene:(\d+)", asked(page).text_content())[1]
-    expect(asked(page)).to_contain_text(str(scene_picture(seed)))
+    seed = re.search(r"scene number (\d+)", asked(page).text_content())[1]
+    expect(asked(page).locator("q")).to_have_attribute("title", str(scene_picture(seed)))
     expect(page.locator("#again")).to_have_attribute("href", re.compile(f"input=scene:{seed}&"))
     assert card(page, "fp32")["output"]
 

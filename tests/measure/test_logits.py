@@ -158,3 +158,9 @@ def test_nan_where_the_reference_is_highest_is_not_the_same_top_token():
     other[torch.arange(6), reference.argmax(1)] = math.nan
     d = logit_difference(reference, other)
     assert (d.same_top, d.invalid_positions) == (0, 6)
+
+
+def test_a_tie_with_the_reference_is_the_same_top_token():
+    reference = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    other = torch.tensor([[2.0, 2.0, 0.0], [0.0, 2.0, 2.0], [3.0, 2.0, 0.0]])
+    assert logit_difference(reference, other).same.tolist() == [True, False, True]

@@ -268,3 +268,10 @@ def test_beside_an_answer_stand_the_steps_of_its_kl_and_a_few_figures(report):
 def test_a_kl_that_is_not_finite_has_the_last_colour():
     assert kl_step(None) == kl_step(1e9) == len(KL_STEPS)
     assert kl_step(0.0) == 0
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 4])
+def test_an_answer_too_short_to_divide_its_time_says_so(tokens):
+    for card in cards(compared(("bf16",), max_tokens=tokens)):
+        told = [note for note in card.notes if "too short" in note]
+        assert bool(told) == (tokens < 4) == (card.split is None)

@@ -9,6 +9,7 @@ from qdemo.spec.report import Ended, InputToken
 from qdemo.views import panels, tables
 from qdemo.views.cards import cards
 from qdemo.views.numbers import significant
+from qdemo.views.verdict import more
 from tests.views.documents import (
     FORMATS,
     HOSTILE,
@@ -157,6 +158,53 @@ def test_the_ribbon_says_what_would_be_written_instead(report):
     ]
     assert cells == told
     assert any(told)
+
+
+def tied(report):
+    """The report with a tie at the third token of its second format: fp32's is as likely to it as
+    another, which comes first and is written."""
+    fp32, bf16, *others = report.results
+    top = list(bf16.top)
+    top[2] = (("<first>", 0.4), (fp32.pieces[2], 0.4), *top[2][2:])
+    same = (1.0, 1.0, 1.0, 0.0, 1.0)
+    bf16 = replace(
+        bf16, top=tuple(top), figures={**bf16.figures, "first_divergent_token": 3},
+        by_position={**bf16.by_position, "same_top_by_position": same},
+    )  # fmt: skip
+    return replace(report, results=(fp32, bf16, *others))
+
+
+def test_a_tie_is_told_as_one_and_as_no_change(report):
+    found = tied(report)
+    name = found.results[1].format
+    html = panels.ribbon_html(replace(found, results=found.results[:2]))
+    cells = re.findall(r"<td ([^>]*)>([^<]*)", html)
+    assert ["data-tie" in attributes for attributes, _ in cells] == [0, 0, 1, 0, 0]
+    assert [bool(own) for _, own in cells] == [0, 0, 0, 1, 0]
+    told = f"At token 3 fp32's word is exactly as likely to {name} as its own: a tie."
+    assert told in more(found)
+    assert not any("a tie" in sentence for sentence in more(report))
+
+
+def test_near_all_and_near_nothing_are_told_from_all_and_nothing(report):
+    fp32, *others = report.results
+    top = ((("a", 0.9996), ("b", 0.0004), ("c", 0.0)), *fp32.top[1:])
+    page = panels.top_html(replace(report, results=(replace(fp32, top=top), *others)), 0)
+    shares = re.findall(r'class="share">([^<]*)', page)[:3]
+    assert [unescape(share) for share in shares] == [">99.9%", "<0.1%", "0%"]
+
+
+def test_each_list_of_likeliest_tokens_has_its_kl(report):
+    told = re.findall(r'class="kl">([^<]*)', panels.top_html(report, 2))
+    kl = [significant(trial.by_position["kl_by_position"][2]) for trial in report.variants]
+    assert told == [f"KL {one} nats" for one in kl]
+
+
+def test_a_picture_is_called_by_what_is_on_it(report):
+    known_as = "gallery:a-dog-at-sea, 384 × 384 pixels, sha256 0123456789abcdef"
+    page = panels.verdict_html(replace(report, input=known_as, read=()))
+    assert f'<q title="{known_as}"><bdi>a picture of the gallery: a dog at sea</bdi>' in page
+    assert f"<q><bdi>{known_as}" in panels.verdict_html(replace(report, input=known_as))  # a text
 
 
 def test_the_likeliest_tokens_of_each_format_are_listed(report):
