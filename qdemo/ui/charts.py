@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ import gradio as gr
 from qdemo.spec.messages import say
 from qdemo.spec.report import WHOLE_MODEL, Report
 from qdemo.ui import parts
+from qdemo.ui.held import Held
 from qdemo.ui.insides import plot
 from qdemo.views import SECTIONS, panels, plots
 from qdemo.views.sections import LOGITS, Section
@@ -25,16 +27,18 @@ _WHOLE = "0"
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The components of one section."""
+    """The components of one section, those that it has."""
 
-    figure: gr.Plot
+    figure: gr.Plot | None
+    drawn: gr.HTML | None
     reading: gr.HTML
     table: gr.HTML | None
 
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
-        return [self.figure, self.reading, *([self.table] if self.table else [])]
+        every = (self.figure, self.drawn, self.reading, self.table)
+        return [part for part in every if part is not None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,7 @@ class Charts:
     top_lost: gr.HTML  # where the server no longer has them
     top: gr.HTML
     parameter: gr.Dropdown
+    picked: gr.Textbox  # its place, where it was picked on the map, and which pick that was
     parameter_lost: gr.HTML
 
     @property
@@ -65,11 +70,13 @@ class Charts:
 
 
 def _values(section: Section, report: Report, parameter: str) -> list[Any]:
-    """What the components of a section show."""
-    found = [
-        plot(plots.for_browser(section.figure(report, parameter))),
-        fill("reading", text=with_terms(section.reading(report, parameter))),
-    ]
+    """What the components of a section show, in their order."""
+    found: list[Any] = []
+    if section.figure:
+        found.append(plot(plots.for_browser(section.figure(report, parameter))))
+    if section.drawn:
+        found.append(section.drawn(report, parameter))
+    found.append(fill("reading", text=with_terms(section.reading(report, parameter))))
     if section.table:
         found.append(panels.table_html(section.table(report, parameter)))
     return found
@@ -77,8 +84,8 @@ def _values(section: Section, report: Report, parameter: str) -> list[Any]:
 
 def of_parameter(report: Report, place: str) -> tuple[Any, ...]:
     """The histograms, the reading and the table of the errors of the parameter that has that place
-    in the list."""
-    parameter = report.parameters[int(place)]
+    in the list; what stands behind it is which pick it was."""
+    parameter = report.parameters[int(place.split()[0])]
     chosen = [one for one in SECTIONS if one.by_parameter]
     return tuple(value for one in chosen for value in _values(one, report, parameter))
 
@@ -109,57 +116,69 @@ def updates(charts: Charts, report: Report) -> dict[Any, Any]:
 def build(report: Report) -> Charts:
     """Lay the charts out with a report to begin with; the caller is inside a Blocks."""
     shown: dict[str, Shown] = {}
-    chosen: tuple[gr.Dropdown, gr.HTML] | None = None
+    chosen: tuple[gr.Dropdown, gr.Textbox, gr.HTML] | None = None
     with gr.Column(elem_id="charts") as whole:
-        for first, *under in _rows():
-            parts.section(first.title, first.text)
-            if first.by_parameter:
+        for section in SECTIONS:
+            if section.text:
+                parts.section(section.title, section.text)
+            if section.by_parameter:
                 chosen = _parameter(report)
-            _row(report, first, under, shown)
-            if first is LOGITS:
+            shown[section.key] = _section(report, section)
+            if section is LOGITS:
                 ribbon, position, top_lost, top = _tokens(report)
     assert chosen is not None
     return Charts(whole, shown, ribbon, position, top_lost, top, *chosen)
 
 
-def _rows() -> Iterator[list[Section]]:
-    """Each section that has a heading, with those that stand under its table."""
-    row: list[Section] = []
-    for section in SECTIONS:
-        if section.text and row:
-            yield row
-            row = []
-        row.append(section)
-    yield row
-
-
-def _row(report: Report, first: Section, under: list[Section], shown: dict[str, Shown]) -> None:
-    """A chart with its reading under it; its table beside it, and what stands under that."""
-    wide = 7 if under else 6  # a long table, and a low chart under it
+def _section(report: Report, section: Section) -> Shown:
+    """A figure with its reading under it and its table beside it; below, and as wide as the page,
+    what is drawn as HTML."""
+    values = dict(zip(_names(section), _values(section, report, WHOLE_MODEL), strict=True))
+    figure = table = drawn = None
+    if section.figure is None:
+        drawn = _drawn(section, values["drawn"])
     with gr.Row(equal_height=False):
-        with gr.Column(scale=11 - wide, min_width=320):
-            figure, reading, *table = _values(first, report, WHOLE_MODEL)
-            chart = parts.plot(figure, f"{first.key}-chart")
-            text = parts.html(reading, f"{first.key}-reading")
-        with gr.Column(scale=wide, min_width=320):
-            cells = parts.html(table[0], f"{first.key}-table") if table else None
-            for section in under:
-                figure, reading, *table = _values(section, report, WHOLE_MODEL)
-                shown[section.key] = Shown(
-                    parts.plot(figure, f"{section.key}-chart"),
-                    parts.html(reading, f"{section.key}-reading"),
-                    parts.html(table[0], f"{section.key}-table") if table else None,
-                )
-    shown[first.key] = Shown(chart, text, cells)
+        with gr.Column(scale=5, min_width=320):
+            if section.figure:
+                figure = parts.plot(values["figure"], f"{section.key}-chart")
+            reading = parts.html(values["reading"], f"{section.key}-reading")
+        if section.table:
+            with gr.Column(scale=6, min_width=320):
+                table = parts.html(values["table"], f"{section.key}-table")
+    if section.figure and section.drawn:
+        drawn = _drawn(section, values["drawn"])
+    return Shown(figure, drawn, reading, table)
 
 
-def _parameter(report: Report) -> tuple[gr.Dropdown, gr.HTML]:
-    """The layer whose weights are shown."""
+def _names(section: Section) -> list[str]:
+    """What a section has, in the order of `_values`."""
+    has = {
+        "figure": section.figure,
+        "drawn": section.drawn,
+        "reading": True,
+        "table": section.table,
+    }
+    return [name for name, part in has.items() if part]
+
+
+def _drawn(section: Section, value: str) -> gr.HTML:
+    js = asset(section.script) if section.script else None
+    return parts.html(value, f"{section.key}-drawn", js=js)
+
+
+def _parameter(report: Report) -> tuple[gr.Dropdown, gr.Textbox, gr.HTML]:
+    """The layer whose weights are shown, by its name or by its place on the map, which marks it."""
     dropdown = gr.Dropdown(
         _layers(report), value=_WHOLE, label=say("Layer"), elem_id="parameter",
         interactive=True,
     )  # fmt: skip
-    return dropdown, parts.html("", "parameter-lost")
+    picked = parts.unseen("layer")
+    dropdown.change(None, dropdown, None, js=_MARK, **parts.QUICK)
+    picked.change(None, picked, dropdown, js="picked => picked.split(' ')[0]", **parts.QUICK)
+    return dropdown, picked, parts.html("", "parameter-lost")
+
+
+_MARK = "place => { document.dispatchEvent(new CustomEvent('layer', {detail: place})); }"
 
 
 def _layers(report: Report) -> list[tuple[str, str]]:
@@ -175,3 +194,31 @@ def _tokens(report: Report) -> tuple[gr.HTML, gr.Textbox, gr.HTML, gr.HTML]:
         parts.html("", "top-lost"),
         parts.html(panels.top_html(report, 0), "top"),
     )
+
+
+def connect(charts: Charts, held: gr.Textbox) -> None:
+    """Have what is chosen shown, of the report that `held` says is on the page."""
+    for chosen, layer in (
+        (charts.parameter.input, charts.parameter), (charts.picked.change, charts.picked)
+    ):  # fmt: skip
+        chosen(
+            partial(_of_parameter, charts), [held, layer],
+            [charts.parameter_lost, *charts.of_parameter], preprocess=False, **parts.QUICK,
+        )  # fmt: skip
+    charts.position.change(
+        _top, [held, charts.position], [charts.top_lost, charts.top], **parts.QUICK
+    )
+
+
+def _of_parameter(charts: Charts, text: str, place: str) -> tuple[Any, ...]:
+    report = Held.read(text).report()
+    if report is None:
+        return parts.lost(), *(gr.skip() for _ in charts.of_parameter)
+    return "", *of_parameter(report, place)
+
+
+def _top(text: str, position: str) -> tuple[Any, Any]:
+    report = Held.read(text).report()
+    if report is None:
+        return parts.lost(), gr.skip()
+    return "", panels.top_html(report, int(position))

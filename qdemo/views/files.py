@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
+from math import inf
+
+import plotly.graph_objects as go
 
 from qdemo.spec import document
 from qdemo.spec.report import WHOLE_MODEL, Report
-from qdemo.views import SECTIONS, panels, plots, tables, terms
+from qdemo.views import SECTIONS, panels, readings, svg, tables, terms
 from qdemo.views.cards import cards
-from qdemo.views.templates import fill, style
+from qdemo.views.templates import asset, fill, style
 
 LONGEST = 150
 """Characters of a file's name; what is longer ends in a hash of the whole."""
@@ -32,33 +36,83 @@ def _disarmed(cell: object) -> object:
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def as_page(report: Report) -> str:
-    """The whole comparison as one HTML page, with its charts, for a browser without a network."""
+def as_page(report: Report, picture: str = "") -> str:
+    """The whole comparison as one HTML page, with its charts, for a browser without a network.
+
+    `picture` is what was asked about, as a `data:` address, where that is a picture that is had.
+    """
     compared = bool(report.variants)
     return fill(
         "report",
         style=style(own_colours=True),
-        script=plots.script() if compared else "",
         terms=terms.head(report.figures),
         report=report,
+        picture=picture,
         verdict=panels.verdict_html(report),
         cards=panels.cards_html(cards(report)),
         summary=panels.table_html(tables.summary(report)),
         sections=_sections(report) if compared else [],
+        ribbon=panels.ribbon_html(report) if compared else "",
+        scripts={name: asset(f"{name}.js") for name in ("ribbon", "map")},
+        tops=_tops(report) if compared else [],
+        count=len(report.results[0].pieces) if compared else 0,
+        most=readings.worst_position(report)[:2] if compared else ("", 0),
     )
 
 
-def _sections(report: Report) -> list[tuple[str, str, str, str]]:
-    """Title, chart, reading and table of each."""
+_MOST_TOPS = 640
+"""Lists of likeliest tokens in a report: so it stays below a megabyte with a dozen formats."""
+
+
+def _tops(report: Report) -> list[tuple[int, str]]:
+    """The likeliest tokens at each position, or at those that differ most, if there are many."""
+    apart = [
+        max(inf if kl is None else kl for kl in kls)
+        for kls in zip(
+            *(trial.by_position["kl_by_position"] for trial in report.variants), strict=True
+        )
+    ]
+    worst_first = sorted(range(len(apart)), key=lambda at: -apart[at])
+    room = max(1, _MOST_TOPS // len(report.results))
+    return [(at, panels.top_html(report, at)) for at in sorted(worst_first[:room])]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A section in the report: `charts` is its figure for a wide and for a narrow page."""
+
+    key: str
+    title: str
+    text: str
+    charts: tuple[str, ...]
+    drawn: str
+    reading: str
+    table: str
+
+
+def _sections(report: Report) -> list[_Part]:
+    """Every section, of the whole model."""
     return [
-        (
+        _Part(
+            section.key,
             section.title,
-            plots.for_page(section.figure(report, WHOLE_MODEL)),
+            section.text,
+            _charts(section.figure(report, WHOLE_MODEL)) if section.figure else (),
+            section.drawn(report, WHOLE_MODEL) if section.drawn else "",
             terms.with_terms(section.reading(report, WHOLE_MODEL)),
             panels.table_html(section.table(report, WHOLE_MODEL)) if section.table else "",
         )
         for section in SECTIONS
     ]
+
+
+def _charts(figure: go.Figure) -> tuple[str, ...]:
+    """For a wide and for a narrow page: text that shrinks with a chart can't be read."""
+    return tuple(svg.drawn(figure, width) for width in WIDTHS)
+
+
+WIDTHS = (660, 340)
+"""Of a chart, in px: on a desktop, and on a phone."""
 
 
 WRITERS: dict[str, Callable[[Report], str]] = {

@@ -11,34 +11,34 @@ from itertools import cycle, islice
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.io import to_html
 from plotly.io.json import to_json_plotly
-from plotly.offline import get_plotlyjs
 
-from qdemo.spec.messages import say, say_counted
-from qdemo.spec.report import Histogram, Report, Trial
-from qdemo.views.colours import colours
+from qdemo.spec.messages import say
+from qdemo.spec.report import Histogram, Report
+from qdemo.views.axes import powers, ticks
+from qdemo.views.colours import INK, colours
 from qdemo.views.numbers import megabytes, short, significant
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-_KINDS = {  # a colour and a pattern
-    "quantized weights": ("#d97706", ""),
-    "scales and zero points": ("#dc2626", "x"),
-    "float weights": ("#2563eb", "/"),
-    "buffers": ("#64748b", "."),
+_KINDS = {
+    "quantized weights": "",
+    "scales and zero points": "x",
+    "float weights": "/",
+    "buffers": ".",
 }
-_PATTERN = {"fillmode": "overlay", "fgcolor": "#ffffff", "fgopacity": 0.45, "size": 7}
+"""How kinds of bytes are hatched, in ink: colours are the formats'."""
+
+_PATTERN = {"bgcolor": "rgba(0,0,0,0)", "fgcolor": INK, "fgopacity": 1, "size": 8, "solidity": 0.3}
 Plain = dict[str, Any]
 """A part of a figure as plotly's own JSON, which plotly checks when the figure is made."""
 
 NO_NAME = "<extra></extra>"
 """Ends what is shown over a point where the name of its line says nothing more."""
 
-LOG: Plain = {"type": "log", "exponentformat": "power"}
-DECADES: Plain = {
-    "tickvals": list(range(-9, 3)),
-    "ticktext": [f"10<sup>{n}</sup>" for n in range(-9, 3)],
-}
+LOG: Plain = {"type": "log", "exponentformat": "power", "dtick": 1}
+"""A log axis with every power of ten; `powers` makes one for the values that are on it."""
+
+DECADES: Plain = ticks(range(-10, 3, 2))
 """An axis on which there are logarithms already."""
 
 _MARGIN = {"l": 66, "r": 26, "t": 44, "b": 84}
@@ -55,22 +55,11 @@ def for_browser(figure: go.Figure) -> str:
     return str(to_json_plotly(plain | {"config": {"displayModeBar": False, "responsive": True}}))
 
 
-def for_page(figure: go.Figure) -> str:
-    """The figure as HTML, for a page that has `script`."""
-    config = {"displayModeBar": False, "responsive": True}
-    return str(to_html(figure, config=config, full_html=False, include_plotlyjs=False))
-
-
-def script() -> str:
-    """plotly.js, whole, so that the page needs no network."""
-    return str(get_plotlyjs())
-
-
 def memory(report: Report) -> go.Figure:
     """Bytes held, by kind, one stacked bar a format."""
     trials = report.results[::-1]  # plotly draws from below
     bars = []
-    for kind, (colour, shape) in _KINDS.items():
+    for kind, shape in _KINDS.items():
         sizes = [trial.footprint.by_kind[kind] for trial in trials]
         shown = {"format": "%{y}", "size": "%{customdata}", "kind": say(kind)}
         if any(sizes):
@@ -81,7 +70,11 @@ def memory(report: Report) -> go.Figure:
                     "y": [trial.format for trial in trials],
                     "x": [size / 1e6 for size in sizes],
                     "orientation": "h",
-                    "marker": {"color": colour, "pattern": _PATTERN | {"shape": shape}},
+                    "marker": {
+                        "color": INK,
+                        "pattern": _PATTERN | {"shape": shape},
+                        "line": {"color": INK, "width": 1},
+                    },
                     "customdata": [megabytes(size) for size in sizes],
                     "hovertemplate": say("{format}: {size} of {kind}", **shown) + NO_NAME,
                 }
@@ -92,7 +85,18 @@ def memory(report: Report) -> go.Figure:
         height=110 + 42 * len(trials),
         barmode="stack",
         bargap=0.35,
+        yaxis={"ticklabelstandoff": 6},
+        margin=_MARGIN | {"r": 96},
+        annotations=[_total(trial.format, trial.footprint.total) for trial in trials],
     )
+
+
+def _total(format: str, size: int) -> Plain:
+    """All bytes of a format, at the end of its bar."""
+    return {
+        "x": size / 1e6, "y": format, "text": megabytes(size), "showarrow": False,
+        "xanchor": "left", "xshift": 4,
+    }  # fmt: skip
 
 
 def logits(report: Report) -> go.Figure:
@@ -127,30 +131,18 @@ def logits(report: Report) -> go.Figure:
             "dtick": _tick(len(pieces)),
             "range": [0.5, len(pieces) + 0.5],
         },
-        yaxis=LOG,
+        yaxis=powers(kl for line in lines for kl in line["y"]),
     )
 
 
 def weights(report: Report, parameter: str) -> go.Figure:
-    """What happened to the weights, in one figure: a browser takes as long for two small ones.
-
-    Above, how large the errors are beside the weights, binned as log10(|error| / rms(weights)).
-    Below, the errors themselves, around zero, counted per bin of each format's own width. The names
-    of the formats belong to both.
-    """
-    sizes = _stairs(report, parameter, "log_histogram")
-    errors = _stairs(report, parameter, "histogram", per_width=True)
-    below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    """How large the errors are beside the weights, binned as log10(|error| / rms(weights))."""
     return styled(
-        [*sizes, *(trace | below for trace in errors)],
+        _stairs(report, parameter),
         error_sizes(),
-        height=620,
+        height=400,
         xaxis=DECADES,
-        yaxis={"domain": [0.6, 1]},
-        xaxis2=_axis(say("error, unit of the weights"))
-        | {"exponentformat": "power", "anchor": "y2"},
-        yaxis2=_axis(say("weights per 0.001")) | LOG | {"domain": [0, 0.4]},
-        annotations=[_BELOW | {"text": say("Errors around zero")}],
+        yaxis={"rangemode": "tozero"},
     )
 
 
@@ -163,57 +155,6 @@ def error_sizes() -> tuple[str, str, str]:
     )
 
 
-_BELOW: Plain = {
-    "xref": "paper", "x": 0, "xanchor": "left", "xshift": -67,
-    "yref": "paper", "y": 0.4, "yanchor": "bottom", "yshift": 14,
-    "showarrow": False, "font": {"size": 17},
-}  # fmt: skip
-
-
-def sqnr_map(report: Report) -> go.Figure:
-    """The SQNR of each matrix in each format: what is dark was kept well."""
-    trials = report.variants[::-1]
-    names = report.matrices
-    cells = {
-        "type": "heatmap",
-        "x": names,
-        "y": [trial.format for trial in trials],
-        "z": [[_sqnr(trial, name) for name in names] for trial in trials],
-        "colorscale": "Viridis",
-        "colorbar": {
-            "title": {"text": say("dB"), "side": "top"},
-            "thickness": 14,
-            "outlinewidth": 0,
-        },
-        "hovertemplate": "%{x}<br>"
-        + say("{format}: {decibels} dB", format="%{y}", decibels="%{z:.1f}")
-        + NO_NAME,
-        "hoverongaps": False,
-        "xgap": 1,
-        "ygap": 2,
-    }
-    title = say("Signal to quantization noise, matrix by matrix")
-    matrices = say_counted(
-        "{count} matrix, from input to output",
-        "{count} matrices, from input to output",
-        len(names),
-        count=len(names),
-    )
-    return styled(
-        [cells],
-        (title, matrices, ""),
-        height=130 + 34 * len(trials),
-        xaxis={"showticklabels": False, "showgrid": False, "ticks": ""},
-        yaxis={"showgrid": False, "ticks": ""},
-        margin=_MARGIN | {"b": 36},  # it has no numbers and no names below
-    )
-
-
-def _sqnr(trial: Trial, name: str) -> float | None:
-    found = trial.weights[name].figures["sqnr_db"] if name in trial.weights else None
-    return None if found is None else round(found, 1)  # as it is shown
-
-
 def _styles(report: Report) -> list[Plain]:
     """A colour and a dash for each variant: not told apart by colour alone."""
     shown = colours(report.formats)
@@ -224,13 +165,12 @@ def _styles(report: Report) -> list[Plain]:
     ]
 
 
-def _stairs(report: Report, parameter: str, key: str, per_width: bool = False) -> list[Plain]:
-    """A histogram of each variant; `per_width` makes bins of unlike widths comparable."""
+def _stairs(report: Report, parameter: str) -> list[Plain]:
+    """A histogram of each variant."""
     return [
         {
             "name": trial.format,
-            "legendgroup": trial.format,
-            **_stair(getattr(trial.weights[parameter], key), per_width),
+            **_stair(trial.weights[parameter].log_histogram),
             "mode": "lines",
             "hovertemplate": say("{count} weights", count="%{y:.3s}"),
             "line": style["line"] | {"shape": "hv"},
@@ -240,13 +180,9 @@ def _stairs(report: Report, parameter: str, key: str, per_width: bool = False) -
     ]
 
 
-def _stair(histogram: Histogram, per_width: bool) -> Plain:
+def _stair(histogram: Histogram) -> Plain:
     """Where the bins begin and how much each holds, its last value twice: so it has a width too."""
-    unit = 1000 * histogram.bin_width
-    y = [
-        (count or None) and (short(count / unit) if per_width else count)
-        for count in histogram.counts
-    ]
+    y = [count or None for count in histogram.counts]
     return {"x0": histogram.start, "dx": histogram.bin_width, "y": [*y, *y[-1:]]}
 
 
@@ -272,8 +208,15 @@ def styled(
         "margin": _MARGIN,
         "paper_bgcolor": clear,
         "plot_bgcolor": clear,
-        "font": {"family": "Source Sans Pro, sans-serif", "size": 14},
-        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        "font": {"family": "Source Sans Pro, sans-serif", "size": 15},
+        "legend": {
+            "orientation": "h",
+            "traceorder": "normal",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+        },
         "showlegend": True,
         "hovermode": "closest",
         "xaxis": _axis(x) | (xaxis or {}),

@@ -50,7 +50,7 @@ def logits(report: Report) -> str:
             "The logits of {names} are not finite everywhere: numbers overflowed.",
             names=joined(broken),
         )
-    worst, position, kl = _worst_position(report)
+    worst, position, kl = worst_position(report)
     if worst is None:
         return say("No format changes anything here.")
     where = say(
@@ -71,7 +71,8 @@ def _changed(report: Report) -> str:
     return say("The likeliest token changes somewhere in {names}.", names=", ".join(names))
 
 
-def _worst_position(report: Report) -> tuple[str | None, int, str]:
+def worst_position(report: Report) -> tuple[str | None, int, str]:
+    """Which format differs most from fp32, at which token, counted from 0, and by how many nats."""
     worst, position, most = None, 0, 0.0
     for trial in report.variants:
         for i, kl in enumerate(trial.by_position["kl_by_position"]):
@@ -171,10 +172,22 @@ def hardest(report: Report) -> str:
     if not found:
         return say("Every matrix is kept exactly.")
     decibels, name, format_ = min(found)
-    return say(
-        "The matrix that suffers most is {parameter}: {decibels} dB in {format}. Gaps are matrices "
-        "that a format leaves exactly as they were.",
+    most = say(
+        "The matrix that suffers most is {parameter}: {decibels} dB in {format}.",
         parameter=name,
         decibels=significant(decibels),
         format=format_,
     )
+    return f"{most} {_hardest_of_each(found)}"
+
+
+def _hardest_of_each(found: Sequence[tuple[float, str, str]]) -> str:
+    """The worst matrix of every format, those of the same one together."""
+    formats = list(dict.fromkeys(format for _, _, format in found))
+    worst = {one: min(pair for pair in found if pair[2] == one)[1] for one in formats}
+    told = [
+        say("{parameter} in {format}", parameter=name, format=joined(those))
+        for name in dict.fromkeys(worst.values())
+        for those in [[one for one in formats if worst[one] == name]]
+    ]
+    return say("Format by format it is {matrices}.", matrices="; ".join(told))

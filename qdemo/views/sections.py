@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
-from qdemo.views import plots, readings, tables
+from qdemo.views import matrices, plots, readings, tables
 from qdemo.views.tables import Table
 
 Parameter = str
@@ -20,7 +20,8 @@ Parameter = str
 
 @dataclass(frozen=True)
 class Section:
-    """A chart, what to see in it, and its figures as a table, where it has one.
+    """A chart, what to see in it, and its figures as a table, where it has one. What it shows is a
+    `figure`, is `drawn` as HTML, or both; `script` names what makes a choice of the latter.
 
     Each is made of a report and of one of its parameters, which only those look at that are
     `by_parameter`. One that has no `text` of its own stands under the table of the one before.
@@ -30,10 +31,12 @@ class Section:
     key: str
     heading: str
     lead: str
-    figure: Callable[[Report, Parameter], go.Figure]
+    figure: Callable[[Report, Parameter], go.Figure] | None
     reading: Callable[[Report, Parameter], str]
     table: Callable[[Report, Parameter], Table] | None = None
     by_parameter: bool = False
+    drawn: Callable[[Report, Parameter], str] | None = None
+    script: str = ""
 
     @property
     def title(self) -> str:
@@ -62,9 +65,11 @@ LOGITS = Section(
 WEIGHTS = Section(
     "weights", "Weights", "What a format changes in the weights themselves.",
     plots.weights, readings.weights, tables.weights, by_parameter=True,
+    drawn=matrices.errors_html,
 )  # fmt: skip
 MAP = Section(
     "map", "Matrix by matrix", "",
-    lambda report, _: plots.sqnr_map(report),
+    None,
     lambda report, _: readings.hardest(report),
+    drawn=lambda report, _: matrices.map_html(report), script="map.js",
 )  # fmt: skip

@@ -5,7 +5,7 @@ import time
 
 from playwright.sync_api import expect
 
-CHARTS = ("memory", "logits", "weights", "map")
+CHARTS = ("memory", "logits", "weights")
 _WATCH = """() => {
   const status = document.querySelector("#status");
   window.said = [];
@@ -65,6 +65,7 @@ def open_page(page, query=""):
 def wait_for_charts(page):
     for name in CHARTS:
         expect(page.locator(f"#{name}-chart .main-svg").first).to_be_visible()
+    expect(page.locator("#map-drawn table")).to_be_visible()
 
 
 def start(page, press=None):

@@ -57,7 +57,7 @@ def _tell_of_a_space(route):
 
 
 def is_compared(frame):
-    expect(frame.locator("#map-chart .main-svg").first).to_be_visible()
+    expect(frame.locator("#weights-chart .main-svg").first).to_be_visible()
     frame.get_by_label("Prompt").fill(QUESTION)
     frame.locator("#compare").click()
     expect(frame.locator("#status")).to_have_text("Done.")

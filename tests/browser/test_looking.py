@@ -117,15 +117,61 @@ def test_a_point_of_the_chart_names_its_token(page):
     expect(page.locator("#logits-chart .hoverlayer .hovertext")).to_contain_text("token 8 </s>:")
 
 
+def small_charts(page):
+    return page.locator("#weights-drawn path").evaluate_all("all => all.map(one => one.outerHTML)")
+
+
 def test_a_layer_changes_its_histograms_its_table_and_nothing_else(page):
     choose(page, "Layer", WHOLE)
-    whole = {chart: traces(page, chart) for chart in ("weights", "map")}
-    assert [name for name, _ in whole["weights"]] == 2 * ["fp16", "bf16", "int8", "int3"]
+    before, small = (
+        {chart: traces(page, chart) for chart in ("weights", "memory")},
+        small_charts(page),
+    )
+    assert [name for name, _ in before["weights"]] == ["fp16", "bf16", "int8", "int3"]
     choose(page, "Layer", LAYER)
     expect(page.locator("#weights-table caption")).to_have_text(f"Weight errors of {LAYER}")
     expect(page.locator("#weights-reading")).to_contain_text(f"keeps {LAYER} best")
-    wait_until_redrawn(page, "weights", whole["weights"])
-    assert traces(page, "map") == whole["map"]
+    wait_until_redrawn(page, "weights", before["weights"])
+    assert len(small) == len(small_charts(page)) == 4
+    assert not set(small) & set(small_charts(page))
+    assert traces(page, "memory") == before["memory"]
+
+
+def on_map(page, format, layer):
+    """The cell of a matrix of the example, of which the first is no layer's."""
+    matrices = held.example().matrices
+    row = page.locator(f'#map-drawn tr[data-format="{format}"] td')
+    return row.nth(matrices.index(layer))
+
+
+def chosen(page):
+    return page.get_by_role("combobox", name="Layer")
+
+
+def test_a_cell_of_the_map_chooses_its_layer(page):
+    choose(page, "Layer", WHOLE)
+    cell = on_map(page, "int8", LAYER)
+    cell.click()
+    expect(chosen(page)).to_have_value(LAYER)
+    expect(page.locator("#weights-table caption")).to_have_text(f"Weight errors of {LAYER}")
+    expect(page.locator("#map-drawn .picked")).to_contain_text(f"int8, {LAYER}: ")
+    expect(page.locator("#map-drawn td[aria-selected]")).to_have_count(4)
+    choose(page, "Layer", WHOLE)
+    expect(page.locator("#map-drawn td[aria-selected]")).to_have_count(0)
+    cell.click()  # the same once more
+    expect(chosen(page)).to_have_value(LAYER)
+
+
+def test_the_map_is_walked_by_the_arrow_keys(page):
+    choose(page, "Layer", WHOLE)
+    on_map(page, "int8", LAYER).click()
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(on_map(page, "int8", LAYER)).to_be_focused()
+    expect(on_map(page, "int8", LAYER)).to_have_accessible_name(re.compile(rf"^int8, {LAYER}: "))
+    page.keyboard.press("Enter")
+    expect(chosen(page)).to_have_value(LAYER)
+    assert page.locator("#map-drawn td[tabindex='0']").count() == 1
 
 
 def test_the_same_comparison_begins_at_the_first_token_again(page):
@@ -145,7 +191,7 @@ def test_a_new_comparison_begins_at_the_first_token_and_with_the_whole_model(pag
     ask(page, SORT, "fp16", "int3")
     expect(title(page)).to_contain_text("(token 1)")
     expect(page.locator("#ribbon input:checked")).to_have_attribute("value", "0")
-    expect(page.get_by_role("combobox", name="Layer")).to_have_value(WHOLE)
+    expect(chosen(page)).to_have_value(WHOLE)
     cell(page, "int3", 3).click()
     expect(title(page)).to_contain_text("(token 4)")
     choose(page, "Layer", LAYER)

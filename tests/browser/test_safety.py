@@ -55,7 +55,7 @@ def expected_complaints():
 
 
 LAST = {
-    "": "#map-chart .main-svg",
+    "": "#weights-chart .main-svg",
     "formats": "#dots-chart .main-svg",
     "casting": "#course-blip table",
     "linear": "#training-chart .main-svg",

@@ -88,12 +88,26 @@ def test_the_page_shows_the_same_without_the_app_on_a_phone_too(page, browser, t
     with watched(browser, "file:") as offline:
         offline.set_viewport_size({"width": 390, "height": 844})
         offline.goto(file.as_uri())
-        expect(offline.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(4)
+        expect(offline.locator(".drawn.narrow:visible")).to_have_count(3)
+        expect(offline.locator(".drawn.wide:visible")).to_have_count(0)
         assert cards(offline) == cards(page)
         for part in (".sentences", ".more"):
             said = page.locator(f"#verdict {part}").text_content()
             expect(offline.locator(part)).to_have_text(said)
         assert offline.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_token_of_the_file_s_ribbon_brings_its_likeliest_tokens(page, browser, tmp_path):
+    file = download(page, "html", tmp_path)
+    with watched(browser, "file:") as offline:
+        offline.goto(file.as_uri())
+        for name, position in (("int3", 2), ("fp16", 0)):
+            offline.locator(f'[data-format="{name}"] input[value="{position}"]').click()
+            expect(offline.locator(".tops:visible")).to_have_count(1)
+            expect(offline.locator(".tops:visible h3")).to_contain_text(f"(token {position + 1})")
+        cell = offline.locator('.map tr[data-format="int3"] td').nth(1)
+        cell.hover()
+        expect(offline.locator(".picked")).to_contain_text("int3, encoder.block.0.layer.0.")
 
 
 def test_the_link_can_be_copied(page):

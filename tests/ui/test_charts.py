@@ -28,7 +28,9 @@ def test_every_section_is_on_the_page(report, monkeypatch):
     assert set(page.sections) == {section.key for section in (*SECTIONS, ONE_MORE)}
     for section in (*SECTIONS, ONE_MORE):
         parts = page.sections[section.key]
-        assert values[parts.figure]
+        assert (parts.figure is None) == (section.figure is None)
+        assert (parts.drawn is None) == (section.drawn is None)
+        assert all(values[part] for part in (parts.figure, parts.drawn) if part)
         assert section.reading(report, WHOLE_MODEL) in Page(values[parts.reading]).text
         assert (parts.table is None) == (section.table is None)
         if parts.table:

@@ -88,9 +88,11 @@ def test_without_a_comparison_there_are_no_charts(drawn, make):
 def test_a_layer_changes_what_depends_on_it():
     report = compared()
     shown = charts.of_parameter(report, str(report.parameters.index("1.weight")))
-    assert len(shown) == 3
-    assert "1.weight" in shown[1]
-    assert "Weight errors of 1.weight" in shown[2]
+    figure, errors, reading, table = shown
+    assert figure == charts.of_parameter(report, f"{report.parameters.index('1.weight')} 7")[0]
+    assert "Errors around zero" in errors
+    assert "1.weight" in reading
+    assert "Weight errors of 1.weight" in table
 
 
 def answer(app, path="/", method="GET"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qdemo.spec.document import as_json
 from qdemo.spec.report import Report
-from qdemo.views import SECTIONS, files
+from qdemo.views import SECTIONS, files, readings
 from tests.views.documents import HOSTILE, Hostile, Page, compared, overflowing, without_reference
 
 SAFE = r"qdemo-[A-Za-z0-9+@_.~=-]{0,160}\.json"
@@ -124,7 +124,10 @@ def test_the_page_has_every_part(page, report):
     titles = ("All figures", "Memory", "Logits", "Weights", "Matrix by matrix")
     assert all(title in page.text for title in titles)
     assert len(page.all("article")) == len(report.formats)
-    assert len(page.marked("plotly-graph-div")) == len(SECTIONS) == 4
+    drawn = 2 * sum(section.figure is not None for section in SECTIONS)  # wide and narrow
+    assert len(page.marked("drawn")) == drawn == 6
+    assert len(page.all("figure")) == len(report.variants)
+    assert len(page.marked("map")) == len(page.marked("ribbon")) == 1
     assert all(trial.output in page.text for trial in report.results)
     assert report.computed in page.text
     assert report.machine.torch in page.text
@@ -142,7 +145,32 @@ def test_the_page_stands_for_unusual_documents():
     for report in (without_reference(), compared(()), overflowing()):
         page = Page(files.as_page(report))
         assert len(page.all("article")) == len(report.formats)
-        assert len(page.marked("plotly-graph-div")) == (4 if report.results[1:] else 0)
+        assert len(page.marked("drawn")) == (6 if report.results[1:] else 0)
+
+
+def test_a_report_is_small(report):
+    assert len(files.as_page(report).encode()) < 200_000
+
+
+def test_the_top_tokens_are_those_of_the_page_and_the_worst_are_shown(page, report):
+    worst = readings.worst_position(report)[1]
+    tops = [a for _, a in page.elements if "data-top" in a]
+    assert [a["data-top"] for a in tops if "hidden" not in a] == [str(worst)]
+    assert len(tops) == len(report.results[0].pieces)
+
+
+def test_many_likeliest_tokens_are_left_out_where_formats_differ_least(report, monkeypatch):
+    monkeypatch.setattr(files, "_MOST_TOPS", 2 * len(report.results))
+    page = Page(files.as_page(report))
+    tops = [a["data-top"] for _, a in page.elements if "data-top" in a]
+    assert len(tops) == 3
+    assert tops[-1] == "none"
+    assert str(readings.worst_position(report)[1]) in tops
+
+
+def test_a_picture_is_in_the_page(report):
+    (image,) = Page(files.as_page(report, "data:image/jpeg;base64,AAAA")).all("img")
+    assert image == {"class": "of-report", "src": "data:image/jpeg;base64,AAAA", "alt": "3"}
 
 
 def named(model, formats):

@@ -92,14 +92,7 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
         **parts.QUICK,
     )  # fmt: skip
     page.controls.stop.click(turns.stop, page.running, None, **parts.QUICK)
-    page.charts.parameter.input(
-        partial(_of_parameter, page), [page.held, page.charts.parameter],
-        [page.charts.parameter_lost, *page.charts.of_parameter], preprocess=False, **parts.QUICK,
-    )  # fmt: skip
-    page.charts.position.change(
-        _top, [page.held, page.charts.position], [page.charts.top_lost, page.charts.top],
-        **parts.QUICK,
-    )  # fmt: skip
+    charts.connect(page.charts, page.held)
     take_away.connect(page.take_away, page.held, partial(_from_kept, page), page.components)
     link.connect(blocks, page.controls, page.held, (asked, upload), partial(_example, page))
 
@@ -234,20 +227,6 @@ def _from_kept(page: Page, ask: Held) -> Updates:
         return {}
     with begun() as run:
         return _UnderWay(page).end(known, replace(ask, number=run.number))
-
-
-def _of_parameter(page: Page, text: str, place: str) -> tuple[Any, ...]:
-    report = Held.read(text).report()
-    if report is None:
-        return parts.lost(), *(gr.skip() for _ in page.charts.of_parameter)
-    return "", *charts.of_parameter(report, place)
-
-
-def _top(text: str, position: str) -> tuple[Any, Any]:
-    report = Held.read(text).report()
-    if report is None:
-        return parts.lost(), gr.skip()
-    return "", panels.top_html(report, int(position))
 
 
 def _problems(page: Page, error: InputError | None = None) -> Updates:

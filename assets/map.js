@@ -1,0 +1,81 @@
+// The map of matrices: one cell is reached by the tab key, arrows move from there, Enter or a click
+// chooses its layer. A cell gets its name when it is reached: there are thousands.
+const part = name => element.querySelector(name);
+const rows = () => [...element.querySelectorAll("tbody tr")];
+const cellsOf = row => [...row.querySelectorAll("td:not(.span)")];
+const without = {me: "exact", mo: "overflowed", mn: "none"};
+
+function placeOf(cell) {
+  const row = cell.closest("tr");
+  return {row, x: cellsOf(row).indexOf(cell), y: rows().indexOf(row)};
+}
+
+function told(cell) {
+  const {row, x} = placeOf(cell), {dataset: words} = part(".map");
+  const {names, db} = {names: part("table").dataset.names.split("\n"), db: row.dataset.db.split(" ")};
+  const values = {format: row.dataset.format, layer: names[x], decibels: db[x]};
+  const text = words[without[cell.classList[0]] ?? "told"];
+  return text.replace(/{(\w+)}/g, (all, name) => values[name] ?? all);
+}
+
+function reached(cell) {
+  const text = told(cell);
+  cell.title = cell.ariaLabel = text;
+  part(".picked").textContent = text;
+}
+
+function mark(place) {
+  const table = part("table");
+  if (!table) return;
+  const chosen = table.dataset.places.split(" ").indexOf(String(place));
+  for (const row of rows()) {
+    cellsOf(row).forEach((cell, x) => {
+      if (x === chosen) cell.ariaSelected = "true";
+      else if (cell.ariaSelected) cell.ariaSelected = null;
+    });
+  }
+}
+
+let turn = 0;  // so that the same layer can be chosen again after another one by its name
+
+function choose(cell) {
+  const place = part("table").dataset.places.split(" ")[placeOf(cell).x];
+  go(cell);
+  mark(place);
+  qdemo.put("layer", `${place} ${++turn}`);
+}
+
+function go(cell) {
+  part("td[tabindex]")?.removeAttribute("tabindex");
+  cell.tabIndex = 0;
+  cell.focus();
+}
+
+function move(from, dx, dy) {
+  const {x, y} = placeOf(from), row = rows()[y + dy], cell = row && cellsOf(row)[x + dx];
+  if (cell) go(cell);
+}
+
+const isCell = target => target.matches?.(".map tbody td:not(.span)");
+const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+
+element.addEventListener("pointerover", event => isCell(event.target) && reached(event.target));
+element.addEventListener("focusin", event => isCell(event.target) && reached(event.target));
+element.addEventListener("click", event => isCell(event.target) && choose(event.target));
+element.addEventListener("keydown", event => {
+  if (!isCell(event.target)) return;
+  if (MOVES[event.key]) move(event.target, ...MOVES[event.key]);
+  else if (event.key === "Enter" || event.key === " ") choose(event.target);
+  else return;
+  event.preventDefault();
+});
+document.addEventListener("layer", event => mark(event.detail));
+
+function draw() {
+  const first = rows().length && cellsOf(rows()[0])[0];
+  if (first) first.tabIndex = 0;
+  const pick = part(".pick");
+  if (pick) pick.hidden = !document.querySelector("#layer");  // a file has no errors of a layer
+}
+draw();
+watch("value", draw);
