@@ -1,6 +1,6 @@
 // How the answers stand: under or beside each other, as one likes; what more a card has to say; and
 // on a phone which two of them. In the page from its first paint on.
-qdemo.cards = (() => {
+(window.qdemo ??= {}).cards = (() => {
   const KEY = "qdemo layout";
   const find = selector => document.querySelector(selector);
   const all = selector => [...document.querySelectorAll(selector)];
@@ -30,8 +30,24 @@ qdemo.cards = (() => {
     return chosen.map((name, i) => names.includes(name) ? name : usual[i]);
   }
 
+  // What is the same on every card is not sent with each: cells of a strip, and terms as buttons.
+  function draw(results) {
+    for (const strip of results.querySelectorAll(".strip:empty")) {
+      strip.append(...[...strip.dataset.steps].map(step =>
+        Object.assign(document.createElement("i"), {className: `kl${step}`})));
+    }
+    for (const part of results.querySelectorAll("[data-term]:not(.term)")) {
+      const button = Object.assign(document.createElement("button"), {type: "button", className: "term"});
+      button.dataset.term = part.dataset.term;
+      part.removeAttribute("data-term");
+      button.append(...part.childNodes);
+      part.append(button);
+    }
+  }
+
   function arrange() {
     for (const results of all(".results")) {
+      draw(results);
       const cards = [...results.querySelectorAll(".card")], [left, right] = pair(cards);
       for (const card of cards) {
         card.toggleAttribute("data-chosen", [left, right].includes(card.dataset.format));

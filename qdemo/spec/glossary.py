@@ -18,6 +18,9 @@ class Term:
 
 
 TERMS = (
+    Term("limit", "limit",
+         "The physical limit of a token's time, where the line in the bar stands: the weights read "
+         "once, at the bandwidth measured on this machine."),
     Term("quantization", "quantization",
          "Storing numbers in few bits: each becomes one of a few levels, and a scale says how "
          "large the levels are."),

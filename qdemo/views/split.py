@@ -12,14 +12,13 @@ from qdemo.views.numbers import megabytes, percent, significant
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the bar: the figure's `key`, its word, its time, in `ms` and as text with the unit,
-    and what it means."""
+    """A part of the bar: the figure's `key`, its word, its time, in `ms` and as text with the
+    unit."""
 
     key: str
     word: str
     time: str
     ms: float
-    meaning: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _parts(report: Report, trial: Trial) -> Iterator[Part]:
                 others = _ms(trial, "kernels_ms") + _ms(trial, "outside_ms")
                 ms = min(ms, max(0.0, _ms(trial, "token_ms") - others))
             time = say("{time} ms", time=significant(ms, 2))
-            yield Part(f.key, say(head), time, ms, say(f.definition))
+            yield Part(f.key, say(head), time, ms)
 
 
 def _ms(trial: Trial, key: str) -> float:
