@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qdemo.spec.messages import say
-from qdemo.ui import parts
+from qdemo.ui import beginning, parts
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 
@@ -39,7 +39,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
             flips = parts.plot(None, "flips-chart")
     integers = parts.html("", "train-integers")
     outputs = [losses, flips, integers, start, stop]
-    blocks.load(_first, None, outputs, show_progress="hidden", api_visibility="private")
+    beginning.begin(blocks, outputs, _first)
     run = start.click(
         _train, [bits, seed], outputs, concurrency_id="lab", concurrency_limit=2,
         show_progress="hidden", api_visibility="private",

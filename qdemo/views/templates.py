@@ -31,8 +31,8 @@ def asset(name: str) -> str:
 
 
 STYLES = (
-    "system", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts", "lab",
-    "stage",
+    "system", "head", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts",
+    "lab", "stage",
 )  # fmt: skip
 """The style sheets, in the order in which a later one may overrule one before."""
 

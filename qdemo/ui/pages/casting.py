@@ -15,7 +15,7 @@ from qdemo.engine.turns import FullError, begun
 from qdemo.models.families import fields
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
-from qdemo.ui import address, controls, parts
+from qdemo.ui import address, beginning, controls, parts
 from qdemo.views import lab as lab_html
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -56,7 +56,7 @@ def build(blocks: gr.Blocks) -> None:
     blip = parts.html("", "course-blip")
     named = {"cast": format, "model": model, "to": real}
     address.connect(blocks, named, [logits, types, default, figures], _first)
-    blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")
+    beginning.begin(blocks, [blip], _blip_figures)
 
 
 @parts.computing
