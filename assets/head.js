@@ -54,7 +54,7 @@
 
   const HEADINGS = ".section h2, .prose-page h2";
   const slug = text => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-  const title = heading => (heading.dataset.title ?? heading.textContent).trim();
+  const title = heading => heading.textContent.trim();
   let headings = [], listed = [];
 
   // As gradio's description of the page has them, before they stand in it.
@@ -62,7 +62,7 @@
     const page = document.createElement("template");
     page.innerHTML = window.gradio_config.components
       .map(({type, props}) => type === "html" ? props.value ?? "" : "").join("");
-    show([...page.content.querySelectorAll(".section h2, h2[data-title]")]);
+    show([...page.content.querySelectorAll(HEADINGS)]);
   }
 
   function list() {

@@ -89,7 +89,7 @@ def ribbon_html(report: Report) -> str:
     """
     rows = [(trial.format, _cells(report, trial)) for trial in report.variants]
     steps = " ".join(map(str, KL_STEPS))
-    return fill("ribbon", tokens=_pieces(report), rows=rows, steps=steps, legend=_legend())
+    return fill("ribbon", tokens=_pieces(report), rows=rows, steps=steps, legend=kl_legend())
 
 
 def top_html(report: Report, position: int) -> str:
@@ -144,7 +144,8 @@ def _cells(report: Report, trial: Trial) -> list[_Cell]:
     ]
 
 
-def _legend() -> list[tuple[int, str]]:
+def kl_legend() -> list[tuple[int, str]]:
+    """The steps of KL, each with its words."""
     lowest = say("below {kl:g}", kl=KL_STEPS[0])
     texts = [lowest, *(say("from {kl:g}", kl=step) for step in KL_STEPS)]
     return list(enumerate(texts))
