@@ -45,8 +45,8 @@
     }
   }
 
-  function arrange() {
-    for (const results of all(".results")) {
+  function arrange(root = document) {
+    for (const results of root.querySelectorAll(".results")) {
       draw(results);
       const cards = [...results.querySelectorAll(".card")], [left, right] = pair(cards);
       for (const card of cards) {

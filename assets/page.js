@@ -352,8 +352,6 @@ window.qdemo = (() => {
   new MutationObserver(() => {
     const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
     for (const part of document.querySelectorAll("#charts, #take-away")) part.inert = busy;
-    // Tables that scroll sideways can be reached by keyboard; those made from Markdown know no better.
-    for (const table of document.querySelectorAll(".prose-page table:not([tabindex])")) table.tabIndex = 0;
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from qdemo.ui import parts
+from qdemo.ui import beginning, parts
 
 Named = Mapping[str, Any]
 """The components whose values stand in an address, by the names that they have there."""
@@ -18,17 +19,15 @@ Named = Mapping[str, Any]
 def connect(
     blocks: gr.Blocks, named: Named, shown: Sequence[Any], first: Callable[[], Sequence[Any]]
 ) -> None:
-    """Have the address follow `named`; when the page opens, give them back what is in it, and have
-    `shown` show what comes `first`."""
+    """Have the address follow `named`; when the page opens, give them back what is in it. To begin
+    with, `shown` show what comes `first`."""
     address = parts.unseen("address")
     usual = {name: part.value for name, part in named.items()}
     chosen = list(named.values())
 
-    def opened(text: str) -> tuple[Any, ...]:
-        return *restored(named, text), *first()
-
     js = f"() => (qdemo.page({json.dumps(list(named))}), [qdemo.read()])"
-    blocks.load(opened, address, [*chosen, *shown], js=js, **parts.OPENED)
+    blocks.load(partial(restored, named), address, chosen, js=js, **parts.OPENED)
+    beginning.begin(blocks, shown, first)
     js = f"qdemo.state({json.dumps(usual)})"
     gr.on([part.change for part in chosen], None, chosen, None, js=js, **parts.QUICK)
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from qdemo import lab
 from qdemo.spec.messages import say
-from qdemo.ui import parts
+from qdemo.ui import beginning, parts
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -35,7 +35,7 @@ def build(blocks: gr.Blocks) -> gr.Dropdown:
             chart = parts.plot(None, "beside-chart")
         with gr.Column(scale=5, min_width=320):
             table = parts.html("", "beside-table")
-    blocks.load(_parts, name, [chart, table], **parts.OPENED)
+    beginning.begin(blocks, [chart, table], lambda: _parts(lab.LAYERS[0]))
     name.change(_parts, name, [chart, table], **parts.QUICK)
     return name
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from qdemo.ui import (
     first_paint,
     frontend,
     guard,
-    held,
     insides,
     logs,
     on_stage,
@@ -39,20 +38,6 @@ from qdemo.ui import (
     stream,
 )
 from qdemo.ui.pages import pages
-from qdemo.views import terms
-from qdemo.views.templates import asset, style
-
-ICON = (  # else a browser asks the origin, which behind a proxy is not ours
-    "<link rel='icon' href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
-    "viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231d4ed8'/%3E%3Cpath "
-    "d='M3 12h2V7h2v5h2V4h2v8h2' fill='none' stroke='white' stroke-width='1.5'/%3E%3C/svg%3E\">"
-)
-
-SCRIPTS = "".join(f"<script>{asset(name)}</script>" for name in ("page.js", "layout.js"))
-"""What runs in the head of each page, before anything of it is seen."""
-
-ABOUT = "about#glossary"
-"""Where all terms stand; addresses count from the front page."""
 
 HOUR = 3600
 """How long a file is kept that was uploaded or made for a page."""
@@ -72,10 +57,10 @@ def build() -> gr.Blocks:
     front, *others = pages()
     title = say("qdemo: what reduced precision does to a real model")
     with gr.Blocks(title=title, delete_cache=(HOUR, HOUR)) as dashboard:
-        _lay_out(dashboard, front.build)
+        front.build(dashboard)
     for page, after in zip_longest(others, others[1:]):
         with dashboard.route(page.title, page.path):
-            _lay_out(dashboard, page.build)
+            page.build(dashboard)
             if after:
                 parts.next_page(after.title, after.path)
             if page is others[-1]:  # what is on no screen goes where there is least else
@@ -84,11 +69,6 @@ def build() -> gr.Blocks:
     dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
     insides.look_less(dashboard)
     return dashboard
-
-
-def _lay_out(dashboard: gr.Blocks, page: Callable[[gr.Blocks], None]) -> None:
-    gr.Navbar(main_page_name=pages()[0].title)
-    page(dashboard)
 
 
 def serve(dashboard: gr.Blocks) -> None:
@@ -119,7 +99,6 @@ def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
         logs.keep_short()
     return {
         "theme": theme(),
-        "head": head(),
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -134,12 +113,11 @@ def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
 
 def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     """What is around the app, from the outside in."""
-    scripts = SCRIPTS + terms.head(held.example().figures, ABOUT)
     return [
-        Middleware(guard.Answers, head=ICON + scripts),
+        Middleware(guard.Answers, head=first_paint.head(insides.version_of(theme()))),
         Middleware(guard.Requests),
         Middleware(on_stage.OnStage),
-        Middleware(first_paint.FirstPaint, html=first_paint.html()),
+        Middleware(first_paint.FirstPaint, bodies=first_paint.bodies()),
         Middleware(frontend.Named, types=insides.types_by_page(dashboard)),
         Middleware(frontend.Kept),
         Middleware(stream.Compressed),
@@ -189,8 +167,3 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_hover_dark="*primary_600",
     )
-
-
-def head() -> str:
-    """Styles. (Scripts that gradio puts into a page do not run, see `guard.Answers`.)"""
-    return f"<style>{style()}</style>"

@@ -6,6 +6,7 @@ what keeps a visitor out, or keeps a visitor's words to itself, would be off wit
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import traceback
 from abc import ABCMeta
@@ -27,22 +28,26 @@ MADE_FOR = {"gradio": "6.31.0", "starlette": "1.10.0"}
 __all__ = [
     "BUILD",
     "MADE_FOR",
+    "THEME",
     "Api",
     "Document",
     "DocumentOutput",
     "PictureInput",
+    "PlotData",
     "check",
     "fetch_nothing",
     "get_route_path",
     "get_upload_folder",
     "look_less",
     "offer",
+    "page",
     "plot",
     "print_errors",
     "remember_nothing",
     "save_bytes_to_cache",
     "types_by_page",
     "uploaded",
+    "version_of",
 ]
 
 
@@ -70,6 +75,7 @@ try:
     from gradio import processing_utils, queueing, routes, state_holder
     from gradio.components.api_component import Api
     from gradio.components.plot import PlotData
+    from gradio.context import Context
     from gradio.data_classes import ImageData
     from gradio.mcp import GradioMCPServer
     from gradio.processing_utils import save_bytes_to_cache
@@ -83,6 +89,16 @@ except ImportError as error:
 
 BUILD = Path(BUILD_PATH_LIB)
 """Where the scripts and styles of gradio's pages are."""
+
+
+THEME = "theme.css"
+"""Where the app serves the theme's colours, sizes and fonts."""
+
+
+def version_of(theme: gr.themes.Base) -> str:
+    """What gradio's pages ask for the theme by, so that it is fetched once."""
+    css: str = theme._get_theme_css()
+    return hashlib.sha256(css.encode()).hexdigest()
 
 
 def check() -> None:
@@ -179,6 +195,12 @@ def types_by_page(blocks: gr.Blocks) -> dict[str, list[str]]:
         if block.visible is not False:
             found.setdefault(f"/{block.page}", []).append(block.get_block_name())
     return found
+
+
+def page() -> str:
+    """The path of the page that is being laid out."""
+    blocks = Context.root_block
+    return f"/{blocks.current_page}" if blocks else "/"
 
 
 def plot(figure: str) -> PlotData:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from qdemo.engine.first import libraries
 from qdemo.spec.messages import say
-from qdemo.ui import insides
+from qdemo.ui import beginning, insides
 from qdemo.views import plots
 from qdemo.views.templates import fill
 from qdemo.views.terms import with_terms
@@ -54,9 +54,14 @@ def computing(handler: Callable[P, R]) -> Callable[P, R]:
 def html(
     value: str, name: str | None = None, classes: str | None = None, js: str | None = None
 ) -> gr.HTML:
-    """HTML that we made, in which everything from outside was escaped."""
+    """HTML that we made, in which everything from outside was escaped; without a `value`, what the
+    page begins with there."""
     return gr.HTML(
-        value, js_on_load=js, apply_default_css=False, elem_id=name, elem_classes=classes
+        value or beginning.earlier(name) or "",
+        js_on_load=js,
+        apply_default_css=False,
+        elem_id=name,
+        elem_classes=classes,
     )
 
 
@@ -85,7 +90,9 @@ def section(title: str, text: str) -> None:
 
 
 def plot(value: Any, name: str) -> gr.Plot:
-    """A chart with the look of all charts."""
+    """A chart with the look of all charts; without a `value`, what the page begins with there."""
+    figure = None if value else beginning.earlier(name)
+    value = insides.plot(figure) if figure else value
     return gr.Plot(
         value, show_label=False, container=False, elem_id=name, elem_classes="chart", min_width=320
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qdemo.spec.messages import say
-from qdemo.ui import parts
+from qdemo.ui import beginning, parts
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots, lab_told
 from qdemo.views.lab_spirals import panels_html
@@ -52,7 +52,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
         with gr.Column(scale=6, min_width=320):
             integers = parts.html("", "train-integers")
     shown = [line, losses, spirals, flips, integers]
-    blocks.load(_first, None, shown, **parts.OPENED)
+    beginning.begin(blocks, shown, _first)
     gr.on([bits.change, seed.change], _untrained, [bits, seed], shown, **parts.QUICK)
     _connect(start, stop, [bits, seed], shown)
     return bits, seed

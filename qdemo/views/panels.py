@@ -108,7 +108,7 @@ def ribbon_html(report: Report) -> str:
         tokens=_pieces(report),
         rows=rows,
         steps=steps,
-        legend=_legend(),
+        legend=kl_legend(),
         unit=with_terms(say("KL at the token, nats:")),
     )
 
@@ -182,7 +182,8 @@ def _cells(report: Report, trial: Trial) -> list[_Cell]:
     ]
 
 
-def _legend() -> list[tuple[int, str]]:
+def kl_legend() -> list[tuple[int, str]]:
+    """The steps of KL, each with its words."""
     lowest = say("below {kl:g}", kl=KL_STEPS[0])
     texts = [lowest, *(say("from {kl:g}", kl=step) for step in KL_STEPS)]
     return list(enumerate(texts))

@@ -38,8 +38,8 @@ def asset(name: str) -> str:
 
 
 STYLES = (
-    "system", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts", "lab",
-    "terms", "stage",
+    "system", "head", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts",
+    "lab", "terms", "stage",
 )  # fmt: skip
 """The style sheets, in the order in which a later one may overrule one before."""
 

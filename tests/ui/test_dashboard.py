@@ -13,6 +13,7 @@ import qdemo.ui
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.ui import charts, dashboard, first_paint, held
 from qdemo.ui.pages import about, pages
+from qdemo.views.templates import asset, style
 from tests.views.documents import Page, compared, without_reference
 
 OUTSIDE = re.compile(r"https?://|//[a-z]+\.")
@@ -50,21 +51,26 @@ def test_the_front_page_compares_and_another_tells_about_it(built):
     assert others[-1] == ("About", "/about")
 
 
-def test_every_page_leads_to_every_other(built):
-    bars = [block for block in built.blocks.values() if isinstance(block, gr.Navbar)]
-    assert [bar.page for bar in bars] == [page.path.strip("/") for page in pages()]
-    assert {bar.main_page_name for bar in bars} == {"Compare"}
+def test_every_page_leads_to_every_other_and_says_which_it_is():
+    for path, body in first_paint.bodies().items():
+        links = re.findall(r'<a href="\./(.*?)"( aria-current="page")?>(.*?)</a>', body)
+        assert [(f"/{to}", title) for to, _, title in links] == [
+            (page.path, page.title) for page in pages()
+        ]
+        assert [f"/{to}" for to, here, _ in links if here] == [path]
 
 
 def test_a_client_gets_no_traceback_and_the_outside_no_request(built):
     settings = dashboard.launch_settings(built)
     assert settings["show_error"] is False
-    assert not OUTSIDE.search(settings["head"])
+    assert "head" not in settings
+    ours = style() + asset("head.js") + asset("first_paint.js")
+    assert not OUTSIDE.search(ours + "".join(first_paint.bodies().values()))
     assert settings["footer_links"] == []
 
 
 def test_the_style_loads_nothing():
-    assert not re.search(r"@import|url\(", dashboard.head() + first_paint.html())
+    assert not re.search(r"@import|url\(", style())
 
 
 def test_building_writes_no_file_beside_the_source(built):
@@ -124,8 +130,9 @@ def server(*parts):
 @pytest.mark.parametrize(
     "parts", [(b'<body class="x"><p>page',), (b"<bo", b'dy class="x">', b"<p>page")]
 )
-def test_the_example_is_at_the_beginning_of_the_front_page(parts):
-    status, headers, body = answer(first_paint.FirstPaint(server(*parts), "<b>é</b>"))
+def test_what_a_page_begins_with_is_at_the_beginning_of_its_body(parts):
+    app = first_paint.FirstPaint(server(*parts), {"/": "<b>é</b>"})
+    status, headers, body = answer(app)
     assert status == 200
     assert body == '<body class="x"><b>é</b><p>page'.encode()
     size = str(len(body)).encode()
@@ -133,14 +140,15 @@ def test_the_example_is_at_the_beginning_of_the_front_page(parts):
 
 
 def test_everything_else_passes_as_it_is():
-    app = first_paint.FirstPaint(server(b"<body>", b"page"), "<b>")
+    app = first_paint.FirstPaint(server(b"<body>", b"page"), {"/": "<b>"})
     for asked in ({"path": "/about"}, {"path": "/config"}, {"method": "POST"}):
         assert answer(app, **asked)[2] == b"<body>page"
-    assert answer(first_paint.FirstPaint(server(b"an error"), "<b>"))[2] == b"an error"
+    assert answer(first_paint.FirstPaint(server(b"an error"), {"/": "<b>"}))[2] == b"an error"
 
 
-def test_the_first_paint_shows_the_example():
-    page = Page(first_paint.html())
+def test_a_page_describes_the_example_that_it_begins_with(built):
+    described = [block.value for block in built.blocks.values() if isinstance(block, gr.HTML)]
+    page = Page("".join(map(str, described)))
     assert all(trial.output in page.text for trial in held.example().results)
     assert held.note() in page.text
 

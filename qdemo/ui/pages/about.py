@@ -7,9 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import gradio as gr
+from markdown_it import MarkdownIt
 
 from qdemo.spec.messages import say
 from qdemo.ui import held, parts
+from qdemo.views.design import design_html
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.terms import glossary
@@ -25,15 +27,17 @@ SECTIONS = (
 
 _WITH_FIGURES = "What each number means"
 
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
 _PACKAGES = ("gradio", "torch", "transformers", "sentencepiece", "safetensors", "pillow", "plotly",
              "pandas")  # fmt: skip
 
 
 def build(_: gr.Blocks) -> None:
     """Lay the page out; the caller is inside a Blocks."""
-    gr.Markdown(f"# {say('About qdemo')}\n\n{introduction()}", elem_classes="prose-page")
+    parts.html(prose(f"# {say('About qdemo')}\n\n{introduction()}"))
     for title in SECTIONS:
-        gr.Markdown(f"## {title}\n\n{section(title)}", elem_classes="prose-page")
+        parts.html(prose(f"## {title}\n\n{section(title)}"))
         if title == _WITH_FIGURES:
             terms = table_html(glossary(held.example().figures))
             parts.html(terms, "glossary", classes="prose-page")
@@ -41,6 +45,15 @@ def build(_: gr.Blocks) -> None:
     head = (say("package"), say("version"))
     versions = Table(say("What this page runs on"), head, rows)
     parts.html(table_html(versions), classes="prose-page")
+    parts.html(design_html())
+
+
+def prose(text: str) -> str:
+    """Markdown of ours as HTML; a table that is wider than its place scrolls."""
+    html = str(_MARKDOWN.render(text))
+    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{say("Table")}"><table>'
+    html = html.replace("<table>", scroll).replace("</table>", "</table></div>")
+    return f'<section class="prose-page">{html}</section>'
 
 
 def introduction() -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from qdemo import lab
 from qdemo.spec.messages import say
-from qdemo.ui import address, headroom_part, parts
+from qdemo.ui import address, beginning, headroom_part, parts
 from qdemo.views import lab as lab_html
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -48,7 +48,7 @@ def build(blocks: gr.Blocks) -> None:
     blip = parts.html("", "course-blip")
     named = {"cast": format, "model": model, "to": real}
     address.connect(blocks, named, [logits, types, default, figures], _first)
-    blocks.load(_blip_figures, None, blip, show_progress="hidden", api_visibility="private")
+    beginning.begin(blocks, [blip], _blip_figures)
 
 
 @parts.computing

@@ -11,7 +11,7 @@ import gradio as gr
 
 from qdemo import lab
 from qdemo.spec.messages import say
-from qdemo.ui import address, beside_part, matrix_part, parts, training_part
+from qdemo.ui import address, beginning, beside_part, matrix_part, parts, training_part
 from qdemo.ui.changed import changed, place, quantized
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
@@ -66,7 +66,7 @@ def build(blocks: gr.Blocks) -> None:
     named = {**matrix.named, "layer": layer, "train_bits": train_bits, "train_seed": train_seed}
     address.connect(blocks, named, [*page.shown, figures], _first)
     flan = parts.html("", "course-flan")
-    blocks.load(_flan_figures, None, flan, show_progress="hidden", api_visibility="private")
+    beginning.begin(blocks, [flan], _flan_figures)
 
 
 @parts.computing

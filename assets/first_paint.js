@@ -1,0 +1,134 @@
+// What a page begins with, drawn from gradio's description of it, which is in the page, before
+// gradio's own scripts have run: the same rows and columns, what we made ourselves as it is, controls
+// with their words, charts as empty boxes of their height. It stands in a shadow, where its names
+// stand in nobody's way, until gradio's page is whole; then that takes its place.
+window.qdemoFirstPaint = () => {
+  const PATIENCE = 2_000;  // ms for the letters
+  const LONGEST = 10_000;  // ms until it goes whatever is there: a part that never comes
+  const {components, layout} = window.gradio_config;
+  const parts = new Map(components.map(part => [part.id, part]));
+  const escaped = text => String(text ?? "").replace(/[&<>"]/g, sign => `&#${sign.charCodeAt(0)};`);
+  const isShown = ({props}) => props.visible === true || props.visible === undefined;
+  const within = pixels => pixels === undefined || pixels === null ? "" : `min-width:min(${pixels}px,100%);`;
+
+  // --- of each kind of component, what is in it
+
+  const label = ({label, info, show_label}) => (show_label === false ? "" :
+    `<span class="label${info ? " has-info" : ""}">${escaped(label)}</span>`)
+    + (info ? `<div class="info-text">${escaped(info)}</div>` : "");
+
+  const choices = (kind, chosen) => ({choices}) => `<div class="wrap options">${choices.map(([text, value]) =>
+    `<label class="${chosen(value) ? "selected" : ""}"><i class="${kind}"></i><span>${escaped(text)}</span></label>`
+  ).join("")}</div>`;
+
+  const INSIDE = {
+    html: ({value}) => `<div class="html-container"><div>${value ?? ""}</div></div>`,
+    plot: ({value}) => `<div class="js-plotly-plot" style="height:${height(value)}px"></div>`,
+    textbox: props => label(props)
+      + `<div class="input" style="min-height:${22.4 * (props.lines || 1) + (props.max_lines === 1 ? 22 : 20)}px">${
+        escaped(props.value) || `<span class="placeholder">${escaped(props.placeholder)}</span>`}</div>`,
+    slider: props => `<div class="head">${label(props)}<span class="number">${escaped(props.value)}</span></div>`
+      + `<div class="track"><small>${props.minimum}</small><i style="--at:${
+        (props.value - props.minimum) / (props.maximum - props.minimum)}"></i><small>${props.maximum}</small></div>`,
+    radio: props => label(props) + choices("round", value => value === props.value)(props),
+    checkboxgroup: props => label(props)
+      + choices("square", value => (props.value ?? []).includes(value))(props),
+    checkbox: props => `<label class="one"><i class="square"></i><span>${escaped(props.label)}</span></label>`,
+    dropdown: props => label(props) + `<div class="wrap input drop">${
+      escaped(props.choices.find(([, value]) => value === props.value)?.[0])}</div>`,
+    button: ({value}) => escaped(value),
+    accordion: ({label}) => `<div class="label-wrap"><span>${escaped(label)}</span></div>`,
+    dataset: ({label, samples}) => `<div class="examples">${escaped(label)}</div><div class="gallery">${
+      samples.map(([text]) => `<span class="gallery-item">${escaped(text)}</span>`).join("")}</div>`,
+  };
+
+  function height(value) {
+    try { return JSON.parse(value.plot).layout.height ?? 0; } catch { return 0; }
+  }
+
+  // --- the page
+
+  const HOLDERS = ["row", "column", "form", "group"];
+
+  function drawn({id, children = []}, parent = "column") {
+    const part = parts.get(id);
+    if (!part) return children.map(child => drawn(child)).join("");
+    const {type, props} = part;
+    if (!isShown(part) || !(HOLDERS.includes(type) || INSIDE[type])) return "";
+    const inside = HOLDERS.includes(type) ? children.map(child => drawn(child, type)).join("")
+      : INSIDE[type](props);
+    const name = props.elem_id ? `id="${escaped(props.elem_id)}"` : "";
+    return `<div ${name} class="${classes(type, props)}" style="${style(type, props)}">${inside}</div>`;
+  }
+
+  function classes(type, props) {
+    const own = [].concat(props.elem_classes ?? []);
+    if (HOLDERS.includes(type)) {
+      return [type, type !== "row" ? "" : props.equal_height ? "stretch" : "unequal-height", ...own].join(" ");
+    }
+    if (type === "button") return [type, props.size ?? "lg", props.variant, ...own].join(" ");
+    const bare = ["html", "plot", "dataset"].includes(type) || props.container === false;
+    return ["block", bare ? "hide-container" : "padded", `is-${type}`, ...own].join(" ");
+  }
+
+  const style = (type, props) =>
+    (type === "column" || props.scale != null ? `flex-grow:${props.scale ?? 1};` : "") + within(props.min_width);
+
+  // --- and when gradio's own is there
+
+  const named = ({id, props}) => document.getElementById(props.elem_id || `component-${id}`);
+  const awaited = [];
+
+  function collect({id, children = []}) {
+    const part = parts.get(id);
+    if (part && !isShown(part)) return;
+    if (part && INSIDE[part.type]) awaited.push(part);
+    if (part?.type !== "accordion") children.forEach(collect);
+  }
+
+  function isThere(part) {
+    if (part.type === "html" && !part.props.elem_id) return true;  // it has no name, and comes with those
+    const element = named(part);
+    if (part.type !== "html" || !part.props.value) return Boolean(element);
+    return Boolean(element?.querySelector(".html-container > div > *"));
+  }
+
+  // A chart takes its place before it is drawn, and keeps it while it is drawn anew.
+  const places = document.createElement("style");
+  places.textContent = components.filter(({type, props}) => type === "plot" && props.elem_id)
+    .map(({props}) => `#${props.elem_id}:not(:has(.main-svg)){min-height:calc(${height(props.value)}px + 1.4rem + 2px)}`)
+    .join("");
+  document.head.append(places);
+
+  const host = document.querySelector("#first-paint");
+  const shadow = host.attachShadow({mode: "closed"});
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync([...document.styleSheets].flatMap(one => [...one.cssRules])
+    .map(rule => rule.cssText).join("\n"));
+  shadow.adoptedStyleSheets = [sheet];
+  shadow.innerHTML = `<div class="first-paint gradio-container ${document.body.className}">${drawn(layout)}</div>`;
+  qdemo.cards.arrange(shadow);
+  // Words wait for their letters, or they would move when those come.
+  const fonts = ["400 1em Source Sans Pro", "700 1em Source Sans Pro", "400 1em IBM Plex Mono", "700 1em IBM Plex Mono"];
+  const seen = () => host.style.visibility = "visible";
+  host.style.visibility = "hidden";
+  Promise.all(fonts.map(font => document.fonts.load(font))).then(seen, seen);
+  setTimeout(seen, PATIENCE);
+  new MutationObserver(() => {
+    shadow.firstChild.classList.toggle("dark", document.body.classList.contains("dark"));
+  }).observe(document.body, {attributeFilter: ["class"]});
+  collect(layout);
+  const root = document.documentElement;
+  root.classList.add("coming");
+  const begun = performance.now();
+  let before = -1, still = 0;
+  (function look() {
+    const main = document.querySelector(".gradio-container main");
+    const now = main && awaited.every(isThere) ? main.offsetHeight : -1;
+    still = now > 0 && now === before ? still + 1 : 0;
+    before = now;
+    if (still < 3 && performance.now() - begun < LONGEST) return requestAnimationFrame(look);
+    host.remove();
+    root.classList.remove("coming");
+  })();
+};
