@@ -97,6 +97,13 @@ def test_the_table_has_every_format_with_its_numbers():
     assert shown["uint2"][3:5] == ("0", "3")
 
 
+def test_where_there_is_no_room_each_figure_of_a_row_has_its_name():
+    table = lab.formats_table([FORMATS["fp16"]])
+    html = lab.stacked_html(table)
+    assert attribute("data-head", html) == list(table.head[1:])
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", html) == list(table.rows[0][1:])
+
+
 def test_the_grids_show_each_number(found):
     html = lab.grids_html(found, (0, 0))
     cells = re.findall(r"<span>([^<>]*)</span></button>", html)
