@@ -25,3 +25,15 @@ if (!qdemo.calm()) {
     }
   }).observe(element, {characterData: true, childList: true, subtree: true});
 }
+// What was opened stays open: gradio puts what comes anew in the place of what was there.
+const opened = new Set();
+const nameOf = details => details.closest("[data-row]")?.dataset.row ?? "later";
+element.addEventListener("click", event => {
+  const details = event.target.closest("summary")?.parentElement;
+  if (details) opened[details.open ? "delete" : "add"](nameOf(details));
+});
+new MutationObserver(() => {
+  for (const details of element.querySelectorAll("details")) {
+    if (opened.has(nameOf(details))) details.open = true;
+  }
+}).observe(element, {childList: true, subtree: true, attributeFilter: ["open"]});

@@ -34,7 +34,7 @@ def build(blocks: gr.Blocks) -> gr.Dropdown:
         with gr.Column(scale=6, min_width=320):
             chart = parts.plot(None, "beside-chart")
         with gr.Column(scale=5, min_width=320):
-            table = parts.html("", "beside-table")
+            table = parts.html("", "beside-table", "wraps")
     beginning.begin(blocks, [chart, table], lambda: _parts(lab.LAYERS[0]))
     name.change(_parts, name, [chart, table], **parts.QUICK)
     return name

@@ -65,8 +65,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
     settings: dict[str, Any] = {
         "concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private",
     }  # fmt: skip
-    measure.click(_measure, chosen, shown, **settings)
-    blocks.load(
+    opened = blocks.load(
         _opened, chosen, shown,
         js="""(model, to) => {
           const asked = new URLSearchParams(qdemo.read());
@@ -74,6 +73,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
         }""",
         **settings,
     )  # fmt: skip
+    measure.click(_measure, chosen, shown, cancels=[opened], **settings)
     return model, format
 
 
@@ -116,7 +116,7 @@ def _found(model: str, format: str, loaded: Any, prompt: Any) -> tuple[Any, ...]
     peaks = headroom.headroom(loaded.model, answer)[:_SHOWN]
     sizes = [(peak.module, peak.largest) for peak in peaks]
     return (
-        _kinds_table(format, headroom.dtypes(loaded.model, format)),
+        _kinds_table(model, format, headroom.dtypes(loaded.model, format)),
         _kept_table(loaded.kept_wide),
         parts.drawn(lab_plots.headroom(model, sizes, headroom.LIMIT)),
         _peaks_table(peaks),
@@ -124,10 +124,12 @@ def _found(model: str, format: str, loaded: Any, prompt: Any) -> tuple[Any, ...]
     )
 
 
-def _kinds_table(format: str, found: list[tuple[str, str, int, int]]) -> str:
+def _kinds_table(model: str, format: str, found: list[tuple[str, str, int, int]]) -> str:
     rows = tuple((what, dtype, f"{count:,}", f"{size:,}") for what, dtype, count, size in found)
     head = (say("what"), say("dtype"), say("numbers"), say("bytes"))
-    caption = say("After a cast to {format}; integers stay as they are", format=format)
+    caption = say(
+        "{model} after a cast to {format}; integers stay as they are", model=model, format=format
+    )
     return table_html(Table(caption, head, rows))
 
 

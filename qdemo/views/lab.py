@@ -62,6 +62,11 @@ def folded_html(title: str, table: Table) -> str:
     return fill("folded", title=title, table=table)
 
 
+def stacked_html(table: Table) -> str:
+    """A table of many columns, whose rows are lists where a page is narrow."""
+    return fill("stacked", table=table)
+
+
 def formats_table(formats: Sequence[Any]) -> Table:
     """What each format can hold (`qdemo.spec.formats.Format`)."""
     head = (

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from qdemo.spec.messages import say
 from qdemo.views.colours import ALARM, INK, MARKS, of_line
 from qdemo.views.numbers import short, significant
-from qdemo.views.plots import DASHES, DECADES, LOG, NO_NAME, styled
+from qdemo.views.plots import DASHES, LOG, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
 
 POWERS = LOG | {"dtick": 1}
@@ -21,10 +21,16 @@ POWERS = LOG | {"dtick": 1}
 _SHORT = {"l": 60, "r": 20, "t": 44, "b": 56}
 """Margins of a figure without a row of names."""
 
-_BELOW: dict[str, Any] = {
-    "orientation": "v", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
+_BESIDE: dict[str, Any] = {
+    "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
 }  # fmt: skip
-"""Names under each other, below the figure."""
+_BELOW = _BESIDE | {"orientation": "v"}
+"""Names below the figure, beside or below each other."""
+
+_EVERY_OTHER: dict[str, Any] = {
+    "tickvals": list(range(-8, 3, 2)), "ticktext": [f"10<sup>{n}</sup>" for n in range(-8, 3, 2)],
+}  # fmt: skip
+"""Powers of ten on an axis of logarithms, so many as a phone has room for."""
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -40,7 +46,7 @@ def spacing(lines: Lines) -> go.Figure:
             say("step to the next, relative"),
         ),
         height=420,
-        xaxis=LOG | {"dtick": 8},
+        xaxis=LOG | {"dtick": 16},
         yaxis=POWERS | {"autorange": "reversed"},
     )
 
@@ -58,8 +64,8 @@ def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) ->
         ),
         height=380,
         xaxis=POWERS,
-        yaxis=POWERS,
-        legend={"traceorder": "reversed"},  # from above, as the lines end
+        yaxis=POWERS | {"dtick": 2},
+        legend=_BESIDE | {"traceorder": "reversed"},  # from above, as the lines end
     )
 
 
@@ -160,7 +166,7 @@ def error_sizes(found: Lines) -> go.Figure:
         _lines(dict(order), say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
         error_titles(),
         height=400,
-        xaxis=DECADES,
+        xaxis=_EVERY_OTHER,
         yaxis={"tickformat": ".0%"},
     )
 

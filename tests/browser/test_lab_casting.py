@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 from qdemo.lab import course
 from qdemo.models.availability import get_entry
 from tests.browser.conftest import watched
-from tests.browser.lab_steps import cells, check_course, computed, open_lab, rows
+from tests.browser.lab_steps import cells, check_course, computed, lines, open_lab, rows
 from tests.browser.steps import choose, problem
 from tests.compress.models import Dummy
 
@@ -72,7 +72,7 @@ def measure(page, model, format="fp16"):
     choose(page, "Model", model)
     page.locator("#cast-real-to").get_by_label(format).check()
     page.locator("#measure").click()
-    expect(page.locator("#cast-kinds caption")).to_contain_text(f"After a cast to {format}")
+    expect(page.locator("#cast-kinds caption")).to_contain_text(f"{model} after a cast to {format}")
     expect(page.locator("#cast-peaks tbody tr")).to_have_count(10)
 
 
@@ -95,6 +95,15 @@ def measured(request, browser, app):
         open_lab(page, "casting")
         measure(page, request.param)
         yield page, request.param
+
+
+def test_a_real_model_is_measured_unasked(browser, app):
+    with watched(browser, app) as page:
+        open_lab(page, "casting")
+        expect(page.locator("#cast-headroom .main-svg").first).to_be_visible()
+        expect(page.locator("#cast-headroom")).to_contain_text("layers of t5-tiny")
+        bars = dict(lines(page, "cast-headroom"))["largest |activation|"]
+        assert len(bars) == len(rows(page, "cast-peaks")) == 10
 
 
 def test_what_a_cast_changes_in_a_real_model(measured):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from qdemo.lab import course
+from qdemo.lab import bitstrip, course
 from tests.browser.conftest import watched
 from tests.browser.lab_steps import (
     cells,
@@ -110,6 +110,28 @@ def test_too_small_is_said_in_words(formats):
     expect(words(formats, "fp16")).to_contain_text("underflows to zero")
 
 
+def test_the_first_screen_has_floats_of_32_to_4_bits(page):
+    for size in ({"width": 1366, "height": 768}, {"width": 1920, "height": 1080}):
+        page.set_viewport_size(size)
+        open_lab(page, "formats")
+        for name in bitstrip.FIRST:
+            box = page.locator(f'[data-row="{name}"]').bounding_box()
+            assert box["y"] + box["height"] <= size["height"]
+    expect(words(page, "fp16")).to_have_css("font-weight", "700")  # it overflows
+    expect(page.locator('[data-row="fp64"]')).to_be_hidden()
+    page.locator(".later summary").first.click()
+    expect(page.locator('[data-row="fp64"]')).to_be_visible()
+
+
+def test_more_formats_stay_open_while_one_types(formats):
+    later = formats.locator(".later")
+    later.locator("summary").first.click()
+    box(formats).fill("2")
+    expect_stored(formats, 2.0)
+    expect(later).to_have_attribute("open", "")
+    later.locator("summary").first.click()
+
+
 def test_60_digits_on_demand(formats):
     digits = formats.locator('[data-row="fp32"] .digits')
     expect(digits).to_be_hidden()
@@ -128,12 +150,12 @@ def test_a_click_flips_a_bit(formats):
 
 def test_the_keyboard_alone_flips_bits(formats):
     box(formats).focus()
-    tab_to(formats, '[data-format="fp64"]')
+    tab_to(formats, '[data-format="fp32"]')
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "Enter"):
         formats.keyboard.press(key)
-    pattern = struct.unpack(">Q", struct.pack(">d", THIRD))[0] ^ 1 << 62
-    expect(box(formats)).to_have_value(f"fp64:{pattern:#018x}")
-    flipped = struct.unpack(">d", struct.pack(">Q", pattern))[0]
+    pattern = struct.unpack(">I", struct.pack(">f", THIRD))[0] ^ 1 << 30
+    expect(box(formats)).to_have_value(f"fp32:{pattern:#010x}")
+    flipped = struct.unpack(">f", struct.pack(">I", pattern))[0]
     expect_stored(formats, flipped, ("fp64", "fp32", "fp16", "bf16"))
 
 
@@ -200,31 +222,31 @@ def test_no_scale_is_said_and_the_rows_stay(formats, text):
 def test_a_link_opens_the_same(page):
     open_lab(page, "formats")
     scale(page).fill("1000")
-    box(page).fill("70000")
+    box(page).fill("70001")
     expect(words(page, "int8")).to_contain_text("q = 70;")
-    expect(page.locator("#again")).to_have_attribute("href", re.compile("value=70000"))
+    expect(page.locator("#again")).to_have_attribute("href", re.compile("value=70001"))
     open_again(page)
     wait_for_lab(page, "formats")
-    expect(box(page)).to_have_value("70000")
+    expect(box(page)).to_have_value("70001")
     expect(shown(page, "fp16")).to_have_text("infinity")
     expect(words(page, "int8")).to_contain_text("q = 70;")
 
 
 def test_a_reload_and_the_way_back_find_what_was_chosen(page):
     open_lab(page, "formats")
-    box(page).fill("70000")
-    expect(shown(page, "fp16")).to_have_text("infinity")
+    box(page).fill("1/3")
+    expect(shown(page, "fp16")).to_have_text("0.333251953125")
     page.reload()
     wait_for_lab(page, "formats")
-    expect(box(page)).to_have_value("70000")
-    expect(shown(page, "fp16")).to_have_text("infinity")
+    expect(box(page)).to_have_value("1/3")
+    expect(shown(page, "fp16")).to_have_text("0.333251953125")
     for back in (page.go_back, page.get_by_role("link", name="Number formats").click):
         leave_for(page, "/about")
         expect(page.locator("h1")).to_have_text("About qdemo")
         back()
         wait_for_lab(page, "formats")
-        expect(box(page)).to_have_value("70000")
-        expect(shown(page, "fp16")).to_have_text("infinity")
+        expect(box(page)).to_have_value("1/3")
+        expect(shown(page, "fp16")).to_have_text("0.333251953125")
 
 
 def dot_rows(seed):

@@ -1,5 +1,7 @@
 """Linear quantization: every integer on the page is the one that torch computes."""
 
+import re
+
 import pytest
 import torch
 from playwright.sync_api import expect
@@ -21,7 +23,7 @@ from tests.browser.lab_steps import (
 from tests.browser.steps import choose, problem
 
 SMALL = "0.5 -1.25 2\n-0.75 3.5 0.25"
-WHOLE = "matrix=0.5+-1.25+2%3B-0.75+3.5+0.25&bits=3&range=affine&scales=a+column&clip=0.9"
+WHOLE = "matrix=0.5+-1.25+2%3B-0.75+3.5+0.25&bits=2&range=affine&scales=a+column&clip=0.9"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def grid(page, title):
 
 
 def set_scheme(page, bits=4, range="symmetric", scales="a row"):
-    """From the bits that the page opens with."""
+    """From four bits, with which each test begins."""
     slide(page, "bits", bits - 4)
     page.locator("#range").get_by_label(range, exact=True).check()
     page.locator("#scales").get_by_label(scales, exact=True).check()
@@ -118,6 +120,10 @@ def numbers(page, name):
 
 def near(x):
     return pytest.approx(x.flatten().tolist(), abs=6e-5)
+
+
+def line(page):
+    return page.locator("#changed [role=status]")
 
 
 def test_the_example_of_the_course(linear):
@@ -222,6 +228,13 @@ def test_an_outlier_silences_its_row_and_groups_heal_it(linear):
     at = int(before.abs().argmax())
     linear.locator("#outlier").click()
     expect(grid(linear, "Weights").nth(at)).to_have_text(f"{20 * before.flatten()[at]:.4f}")
+    for name in ("Weights", "Integers", "Dequantized", "Error"):  # the same cell in all four
+        cells = linear.locator(f'#grids section[aria-label^="{name}"] td')
+        expect(cells.nth(at)).to_have_class(re.compile(r"\bchosen\b"))
+    zeros = int((quantized(before)[0][at // 8] == 0).sum())
+    expect(line(linear)).to_contain_text(f"Row {at // 8 + 1}, column {at % 8 + 1}: ")
+    expect(line(linear)).to_contain_text("Its scale grew 20.0 times. 7 of the 7 other weights")
+    expect(line(linear)).to_contain_text(f"(before: {zeros})")
     w = matrix(linear)
     expect_integers(linear, w)
     row = [int(text) for text in grid(linear, "Integers").all_text_contents()[at // 8 * 8 :][:8]]
@@ -238,14 +251,44 @@ def least_error(w):
     return (20 + int(torch.stack(tried).argmin())) / 100
 
 
+def rms_error(w, w_hat):
+    return (w_hat - w).square().mean().sqrt().item()
+
+
+def test_a_button_that_changes_nothing_says_why(linear):
+    linear.locator("#best").click()
+    expect(line(linear)).to_contain_text("Least error keeps 100% of the range: at 4 bits,")
+    linear.locator("#minmax").click()
+    expect(line(linear)).to_have_text("100% of the range is kept already.")
+
+
+def test_the_first_screen_has_choices_line_and_matrices(page):
+    for size in ({"width": 1366, "height": 768}, {"width": 1920, "height": 1080}):
+        page.set_viewport_size(size)
+        open_lab(page, "linear")
+        for name in ("Weights", "Integers"):
+            box = grid(page, name).last.bounding_box()
+            assert box["y"] + box["height"] <= size["height"]
+        assert page.locator(".scroll").evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+        ) == 0  # fmt: skip
+
+
 def test_the_buttons_move_the_clip(linear):
     w, clip = matrix(linear), linear.locator("#clip input[type=number]")
     set_scheme(linear, 2)
     expect_shown(linear, "int2")
     before = lines(linear, "staircase-chart")
+    expect(line(linear)).to_contain_text(re.compile(r"Bits [34] → 2: scale"))
     linear.locator("#best").click()
     expect(clip).to_have_value(f"{least_error(w):g}")
     expect_shown(linear, "int2", f"{least_error(w):.0%}")
+    rms = [rms_error(w, quantized(w, 2, clip=clip)[1]) for clip in (1, least_error(w))]
+    expect(line(linear)).to_contain_text(
+        f"Part of the range kept 100% → {least_error(w):.0%}: scale "
+    )
+    expect(line(linear)).to_contain_text(f"RMS error {rms[0]:.3f} → {rms[1]:.3f}.")
+    expect(line(linear)).to_contain_text("the least error that clipping can reach")
     expect_integers(linear, w, bits=2, clip=least_error(w))
     assert least_error(w) < 1
     wait_until_drawn_anew(linear, "staircase-chart", before)
@@ -290,15 +333,16 @@ def test_groups_that_do_not_fit_are_said(linear):
 def test_a_link_opens_the_same(page):
     open_lab(page, "linear")
     box(page).fill(SMALL)
-    set_scheme(page, 3, "affine", "a column")
+    slide(page, "bits", -1)  # from three
+    set_scheme(page, range="affine", scales="a column")
     slide(page, "clip", -10)
     expect_link(page, WHOLE)
-    scheme = {"bits": 3, "range": "affine", "scales": "a column", "clip": 0.9}
+    scheme = {"bits": 2, "range": "affine", "scales": "a column", "clip": 0.9}
     expect_integers(page, matrix(page), **scheme)
     open_again(page)
     wait_for_lab(page, "linear")
     expect(box(page)).to_have_value(SMALL)
-    expect(page.locator("#bits input[type=number]")).to_have_value("3")
+    expect(page.locator("#bits input[type=number]")).to_have_value("2")
     expect(page.locator("#clip input[type=number]")).to_have_value("0.9")
     for name, label in (("range", "affine"), ("scales", "a column")):
         expect(page.locator(f"#{name}").get_by_label(label, exact=True)).to_be_checked()

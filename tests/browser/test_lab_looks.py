@@ -35,6 +35,9 @@ def walk(page, theme):
     open_lab(page, "linear", theme)
     expect(page.locator("#training-chart .main-svg").first).to_be_visible()
     yield "linear"
+    page.locator("#train").click()
+    expect(page.locator("#train-line [role=status]")).to_contain_text("Right on")
+    yield "linear, trained"
     page.locator("#matrix textarea").fill("\n".join(["0.123 " * 16] * 12) + "\nnone")
     expect(problem(page, "matrix")).to_be_visible()
     yield "linear, a mistake"

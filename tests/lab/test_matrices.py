@@ -98,7 +98,7 @@ def test_changing_a_preset_leaves_the_layer_as_it_was():
 
 
 def test_an_unknown_preset_is_told():
-    with pytest.raises(ValueError, match=r"unknown matrix .mine.; expected one of a normal "):
+    with pytest.raises(ValueError, match="unknown matrix 'mine'; expected one of a normal"):
         preset("mine")
 
 

@@ -60,6 +60,14 @@ def test_every_page_leads_to_every_other_and_says_which_it_is():
         assert [f"/{to}" for to, here, _ in links if here] == [path]
 
 
+def test_every_page_of_the_lab_leads_to_the_next(built):
+    html = [block.value or "" for block in built.blocks.values() if isinstance(block, gr.HTML)]
+    steps = [text for text in html if 'class="next"' in text]
+    wanted = [(page.path.strip("/"), page.title) for page in pages()[2:]]
+    found = [re.search(r'href="(\w+)">Next: ([\w ]+) <', text).groups() for text in steps]
+    assert found == wanted
+
+
 def test_a_client_gets_no_traceback_and_the_outside_no_request(built):
     settings = dashboard.launch_settings(built)
     assert settings["show_error"] is False

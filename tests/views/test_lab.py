@@ -9,7 +9,8 @@ from qdemo.lab.bitstrip import FIRST, LATER, SHOWN, Row, rows
 from qdemo.lab.by_hand import by_hand
 from qdemo.lab.course import Figure
 from qdemo.views import lab
-from qdemo.views.colours import FAMILIES
+from qdemo.views.colours import FAMILIES, contrast
+from qdemo.views.templates import asset
 
 EVIL = "<b>&\"'"
 SAFE = "&lt;b&gt;&amp;&#34;&#39;"
@@ -97,6 +98,13 @@ def test_the_table_has_every_format_with_its_numbers():
     assert shown["uint2"][3:5] == ("0", "3")
 
 
+def test_where_there_is_no_room_each_figure_of_a_row_has_its_name():
+    table = lab.formats_table([FORMATS["fp16"]])
+    html = lab.stacked_html(table)
+    assert attribute("data-head", html) == list(table.head[1:])
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", html) == list(table.rows[0][1:])
+
+
 def test_the_grids_show_each_number(found):
     html = lab.grids_html(found, (0, 0))
     cells = re.findall(r"<span>([^<>]*)</span></button>", html)
@@ -159,3 +167,23 @@ def test_any_object_with_those_numbers_makes_grids():
     one = torch.tensor([[2.0]])
     plain = SimpleNamespace(w=one, q=one.long(), w_hat=one, error=0 * one, clipped=one < 0)
     assert lab.grids_html(plain, (0, 0)).count("chosen") == 4
+
+
+FILLS = {
+    "bit": ("sign", "exponent", "fraction", "integer"),
+    "cell": ("cell0", "up1", "up2", "up3", "down1", "down2", "down3"),
+    "alarm": ("alarm-fill",),
+}
+"""What is read, and on which colours."""
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_every_number_can_be_read_on_its_colour(theme):
+    found = [
+        dict(re.findall(r"--([\w-]+): (#\w{6})", block))
+        for block in re.findall(r"\{([^}]*--cell0[^}]*)\}", asset("style/lab.css"))
+    ]
+    shades = found[theme]
+    for text, fills in FILLS.items():
+        for fill in fills:
+            assert contrast(shades[text], shades[fill]) >= 4.5, (text, fill)

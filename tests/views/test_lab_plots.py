@@ -129,7 +129,7 @@ def test_the_sizes_are_stairs_over_decades():
     assert drawn(figure) == {"int8": ([-3.0, -2.9], [0.25, 0.5])}
     assert figure.data[0].line.shape == "hv"
     ticks = dict(zip(figure.layout.xaxis.tickvals, figure.layout.xaxis.ticktext, strict=True))
-    assert ticks[-4] == "10⁻⁴"
+    assert ticks[-2] == "10⁻²"
 
 
 def test_the_losses_are_drawn_step_by_step():

@@ -88,7 +88,7 @@ def _first() -> tuple[Any, ...]:
     return (
         lab_html.bitstrip_html(bitstrip.rows(START), bitstrip.LATER),
         parts.drawn(lab_plots.spacing(lines)),
-        table_html(lab_html.formats_table(spacing.formats())),
+        lab_html.stacked_html(lab_html.formats_table(spacing.formats())),
         *_dots(0),
         lab_html.course_html(course.figures("formats", course.FORMATS)),
     )

@@ -15,7 +15,6 @@ from qdemo.ui import address, beginning, beside_part, matrix_part, parts, traini
 from qdemo.ui.changed import changed, place, quantized
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
-from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.templates import asset
 from qdemo.views.wording import percent, significant
@@ -137,7 +136,7 @@ def _parts(
         parts.changed_html(changed(found, chosen, place(found, cell), last, clip == best < 1)),
         *_of_cell(found, cell),
         parts.drawn(lab_plots.clipping(errors, clip, best)),
-        table_html(_table(found, clip)),
+        lab_html.stacked_html(_table(found, clip)),
     )
 
 
