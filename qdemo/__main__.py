@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     comparison.set_defaults(run=_compare)
     shown = commands.add_parser("show", help=say("a comparison that was written to a file"))
     shown.add_argument("file", help=say("what --json, or the page, has written; of any version"))
-    written = say("write it as .html, .csv or .json, too")
-    shown.add_argument("--write", metavar="FILE", help=written)
+    as_file = say("write it as .html, .csv or .json, too")
+    shown.add_argument("--write", metavar="FILE", help=as_file)
     shown.set_defaults(run=_show)
     sizes = commands.add_parser("footprint", help=say("the bytes a model holds in each format"))
     sizes.add_argument("model", help=say("a name that `models` lists"))
@@ -101,8 +101,9 @@ def _compute_on(device: str | None) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
+    from qdemo.models.pictures import thumbnail
     from qdemo.spec import document
-    from qdemo.views.files import WRITERS
+    from qdemo.views.files import WRITERS, written
 
     ending = Path(options.write or "x.json").suffix.removeprefix(".")
     if ending not in WRITERS:
@@ -125,7 +126,7 @@ def _show(options: argparse.Namespace) -> None:
         except ValueError as error:
             raise ValueError(f"{options.file}: {error}") from None
         _report(report)
-        write(WRITERS[ending](report))
+        write(written(report, ending, thumbnail))
 
 
 def _figures_of_before(text: bytes) -> Sequence[Figure]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache, cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -82,6 +84,23 @@ def named_picture(name: str) -> Picture:
             )
         )
     return read_picture(gallery()[name], name)
+
+
+def thumbnail(told: str, side: int = 320) -> str:
+    """A picture as a small JPEG in a `data:` address, by what a report says of it (`str(Picture)`).
+
+    Empty where it is not one that is made here, or where another is made by that name now.
+    """
+    try:
+        picture = named_picture(told.partition(",")[0])
+    except ValueError:
+        return ""
+    if str(picture) != told:
+        return ""
+    small, file = picture.image.copy(), BytesIO()
+    small.thumbnail((side, side))
+    small.save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def scene_picture(seed: str | int) -> Picture:

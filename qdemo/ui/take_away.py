@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from qdemo.models.pictures import thumbnail
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.ui import held, parts
@@ -113,5 +114,5 @@ def _write(
 
 def _file(cache: str, ending: str, report: Report) -> str:
     """Write it into the cache that gradio empties; the path."""
-    written = files.WRITERS[ending](report)
+    written = files.written(report, ending, thumbnail)
     return str(save_bytes_to_cache(written.encode(), files.file_name(report, ending), cache))

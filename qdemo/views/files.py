@@ -48,6 +48,7 @@ def as_page(report: Report, picture: str = "") -> str:
         terms=terms.head(report.figures),
         report=report,
         picture=picture,
+        lacks_picture=bool(not picture and _OF_PICTURE.search(report.input)),
         verdict=panels.verdict_html(report),
         cards=panels.cards_html(cards(report)),
         summary=panels.table_html(tables.summary(report)),
@@ -75,6 +76,10 @@ def _tops(report: Report) -> list[tuple[int, str]]:
     worst_first = sorted(range(len(apart)), key=lambda at: -apart[at])
     room = max(1, _MOST_TOPS // len(report.results))
     return [(at, panels.top_html(report, at)) for at in sorted(worst_first[:room])]
+
+
+_OF_PICTURE = re.compile(r", \d+ × \d+ pixels, sha256 [0-9a-f]{16}")
+"""What stands in the name of a picture that was asked about."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,14 @@ WRITERS: dict[str, Callable[[Report], str]] = {
     "html": as_page,
 }
 """What can be taken away, by the ending of the file's name."""
+
+
+def written(report: Report, ending: str, picture_of: Callable[[str], str]) -> str:
+    """The file of that ending; `picture_of` gives the picture that a report's input names, as a
+    `data:` address, empty where it can't be had."""
+    return (
+        as_page(report, picture_of(report.input)) if ending == "html" else WRITERS[ending](report)
+    )
 
 
 def file_name(report: Report, ending: str) -> str:

@@ -1,5 +1,6 @@
 """Pictures as people bring them: made here, byte by byte where Pillow would not make them."""
 
+import base64
 import hashlib
 import io
 import struct
@@ -10,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from qdemo.models import pictures, places
 from qdemo.models.pictures import (
@@ -22,6 +23,7 @@ from qdemo.models.pictures import (
     named_picture,
     read_picture,
     scene_picture,
+    thumbnail,
 )
 
 CORNERS = {(0, 0): (255, 0, 0), (1, 0): (0, 255, 0), (0, 1): (0, 0, 255), (1, 1): (255, 255, 0)}
@@ -298,3 +300,26 @@ def test_what_is_kept_of_painted_places_is_bounded_and_drawn_the_same_again():
         scene_picture(seed)
     assert 0 < places._PAINTED.currsize <= 4_000_000
     assert scene_picture(0).image.tobytes() == first
+
+
+@pytest.mark.parametrize("name", ["scene:7", next(iter(gallery()))])
+def test_a_picture_that_is_made_here_has_a_thumbnail(name):
+    whole = named_picture(name)
+    kind, _, data = thumbnail(str(whole), 64).partition(",")
+    small = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert kind == "data:image/jpeg;base64"
+    assert max(small.size) == 64
+    shrunk = whole.image.resize(small.size)
+    assert ImageStat.Stat(ImageChops.difference(shrunk, small)).mean < [12.0] * 3
+
+
+def test_no_other_picture_has_one():
+    told = str(named_picture("scene:7"))
+    for other in (
+        "a prompt",
+        "scene:7",
+        "me.jpg, 1 × 1 pixels, sha256 0",
+        f"{told[:-1]}x",
+        told[1:],
+    ):
+        assert thumbnail(other) == ""

@@ -200,3 +200,11 @@ def test_file_names_say_what_is_inside():
 def test_there_are_three_kinds_of_file(report):
     assert list(files.WRITERS) == ["json", "csv", "html"]
     assert all(write(report) for write in files.WRITERS.values())
+
+
+def test_a_picture_that_is_not_had_is_told_of(report):
+    asked = replace(report, input="me.jpg, 640 × 480 pixels, sha256 0123456789abcdef")
+    told = "The picture that was asked about is not in this file."
+    assert told in Page(files.written(asked, "html", lambda name: "")).text
+    assert told not in Page(files.written(asked, "html", lambda name: "data:,")).text
+    assert told not in Page(files.as_page(report)).text
