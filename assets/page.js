@@ -197,9 +197,17 @@ window.qdemo = (() => {
     else writeSoon(asked.text + (begun ? "" : `&${encode([["shown", held.address]])}`));
   }
 
+  // What was there leaves its place to what comes, so that what stands below stays where it is.
+  function hold() {
+    for (const name of ["verdict", "cards"]) {
+      document.body.style.setProperty(`--${name}-before`, `${find(`#${name}`)?.offsetHeight ?? 0}px`);
+    }
+  }
+
   // Compare was pressed: a new entry of the history, where it is another question.
   async function compare(model, formats, tokens, fresh, ...inputs) {
     isRunning = true;
+    hold();
     const held = parse(inputs.pop());
     inputs.pop();  // the address, which is told below
     const pictures = kinds.filter(([, kind]) => kind === "picture").map(([name]) => placeOf(name).at);
@@ -232,6 +240,7 @@ window.qdemo = (() => {
   // What is shown, or what the address says was shown, once more.
   async function again(text) {
     isRunning = true;
+    hold();
     const address = new URLSearchParams(coming ?? "").get("shown");
     const held = address ? asHeld(address) : text;
     return [held, await broughtBy(parse(held).address)];
