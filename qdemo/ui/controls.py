@@ -184,7 +184,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     )
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
     formats.input(_at_most, formats, [formats, problems["formats"]], **_QUIET)
-    _put_right(controls)
+    chosen.input(lambda: "", None, problems["model"], **_QUIET)
     chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
     return controls
 
@@ -198,14 +198,6 @@ def _at_most(formats: list[str]) -> tuple[Any, str]:
 
 def _too_many() -> str:
     return say("At most {most} formats at a time; untick one to add another.", most=MAX_FORMATS)
-
-
-def _put_right(controls: Controls) -> None:
-    """What is wrong with a control is no longer said once a person has changed it."""
-    inputs = {name: one.parts[0] for name, one in controls.inputs.items()}
-    changed = {"model": controls.model, "max_tokens": controls.max_tokens} | inputs
-    for name, control in changed.items():
-        control.input(None, None, controls.problems[name], js="() => ['']", **_QUIET)
 
 
 def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
