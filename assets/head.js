@@ -128,7 +128,7 @@
     addEventListener("pageshow", paint);
     addEventListener("storage", paint);
     find("#theme").addEventListener("click", turn);
-    find("#stage")?.addEventListener("click", () => window.qdemoStage?.toggle());
+    find("#to-stage")?.addEventListener("click", () => window.qdemoStage?.toggle());
     addEventListener("scroll", where, {passive: true});
     addEventListener("resize", where);
     const page = find("#head [aria-current=page]");

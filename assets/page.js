@@ -352,6 +352,17 @@ window.qdemo = (() => {
     if (text) link.hash = text;
   }, true);
 
+  // What is wrong with a control is no longer said once somebody has changed it, until it is asked
+  // again: the line has what is said in either case, so that it can be said twice.
+  document.addEventListener("input", event => {
+    const control = event.target.closest("#prompt, #max_tokens, #picture");
+    if (control) find(`#problem-${control.id}`)?.classList.add("put-right");
+  }, true);
+  document.addEventListener("click", event => {
+    if (!event.target.closest("#compare")) return;
+    for (const line of document.querySelectorAll(".put-right")) line.classList.remove("put-right");
+  }, true);
+
   // What is read of a cell of the ribbon is shown over it too.
   document.addEventListener("pointerover", event => {
     const cell = event.target.closest(".ribbon label");

@@ -54,8 +54,6 @@
       draw();
     } else if ("look" in button.dataset) {
       document.querySelector("#ribbon")?.scrollIntoView({block: "center"});
-    } else if ("stage" in button.dataset) {
-      window.qdemoStage.enter();
     } else if (button.dataset.guess !== undefined) {
       if (runs !== undefined) run(part);
       tell(story, {guess: button.dataset.guess});

@@ -142,7 +142,8 @@ def picture_file(name: str) -> Any:
 
 
 def build(model: str, given: str, ticked: list[str]) -> Controls:
-    """Lay the controls out; the caller is inside a Blocks."""
+    """Lay the controls out; the caller is inside a Blocks, and renders `trained` where there is
+    room."""
     problems: dict[str, gr.HTML] = {}
     with gr.Row(equal_height=False, elem_id="controls"):
         with gr.Column(scale=3, min_width=250):
@@ -169,7 +170,6 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
                 )
                 for field in fields().values()
             }
-            trained = parts.html(trained_html(model), "trained", "trained-line")
         with gr.Column(scale=6, min_width=320):
             formats = gr.CheckboxGroup(
                 list(own_format.FORMATS), value=ticked, elem_id="formats",
@@ -179,12 +179,13 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
         with gr.Column(scale=2, min_width=130), gr.Row(elem_id="run"):
             compare = gr.Button(say("Compare"), variant="primary", elem_id="compare", size="lg")
             stop = gr.Button(say("Stop"), interactive=False, elem_id="stop", size="lg")
+    trained = parts.html(trained_html(model), "trained", "trained-line", render=False)
     controls = Controls(
         chosen, formats, max_tokens, fresh, inputs, trained, compare, stop, problems
     )
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
     formats.input(_at_most, formats, [formats, problems["formats"]], **_QUIET)
-    _put_right(controls)
+    chosen.input(lambda: "", None, problems["model"], **_QUIET)
     chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
     return controls
 
@@ -198,14 +199,6 @@ def _at_most(formats: list[str]) -> tuple[Any, str]:
 
 def _too_many() -> str:
     return say("At most {most} formats at a time; untick one to add another.", most=MAX_FORMATS)
-
-
-def _put_right(controls: Controls) -> None:
-    """What is wrong with a control is no longer said once a person has changed it."""
-    inputs = {name: one.parts[0] for name, one in controls.inputs.items()}
-    changed = {"model": controls.model, "max_tokens": controls.max_tokens} | inputs
-    for name, control in changed.items():
-        control.input(None, None, controls.problems[name], js="() => ['']", **_QUIET)
 
 
 def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:

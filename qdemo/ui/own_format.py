@@ -11,6 +11,7 @@ from qdemo.spec.formats import GRIDS
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS
 from qdemo.spec.variant import Variant
+from qdemo.ui import parts
 from qdemo.views.templates import button, fill
 from qdemo.views.terms import name_of
 
@@ -51,9 +52,7 @@ def variant(stored: str, range_: str, scales: str, embeddings: bool, compute: st
 
 def build() -> tuple[list[Any], gr.Button]:
     """The choices and the button that adds them; the caller wires it."""
-    gr.HTML(
-        fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]), js_on_load=None
-    )
+    parts.html(fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]))
     with gr.Row():
         stored = gr.Dropdown(list(GRIDS), value="int4", label=say("Weights in"), min_width=120)
         compute = gr.Dropdown(

@@ -52,7 +52,11 @@ def computing(handler: Callable[P, R]) -> Callable[P, R]:
 
 
 def html(
-    value: str, name: str | None = None, classes: str | None = None, js: str | None = None
+    value: str,
+    name: str | None = None,
+    classes: str | None = None,
+    js: str | None = None,
+    render: bool = True,
 ) -> gr.HTML:
     """HTML that we made, in which everything from outside was escaped; without a `value`, what the
     page begins with there."""
@@ -62,6 +66,7 @@ def html(
         apply_default_css=False,
         elem_id=name,
         elem_classes=classes,
+        render=render,
     )
 
 

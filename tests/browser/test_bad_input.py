@@ -46,6 +46,38 @@ def test_once_it_is_mended_it_runs_and_nothing_is_complained_of(page):
     compare(page)
 
 
+def test_what_is_put_right_is_no_longer_complained_of(page):
+    """At once, and not at the next Compare."""
+    tick(page)
+    page.locator("#compare").click()
+    expect(problem(page, "formats")).to_be_visible()
+    tick(page, "fp16")
+    expect(page.locator(".problem")).to_have_count(0)
+    page.get_by_label("Prompt").fill("")
+    page.locator("#compare").click()
+    expect(problem(page, "prompt")).to_be_visible()
+    page.get_by_label("Prompt").fill(HELLO)
+    expect(problem(page, "prompt")).to_be_hidden()
+    page.get_by_label("Prompt").fill("")
+    page.locator("#compare").click()
+    expect(problem(page, "prompt")).to_be_visible()  # the same is said again
+    ask(page, HELLO, "fp16")
+    expect(page.locator(".problem")).to_have_count(0)
+
+
+def test_a_ninth_format_is_refused_when_it_is_added(page):
+    tick(page, "fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
+    page.locator("#more > button").click()
+    page.get_by_role("button", name="Add to formats").click()
+    expect(problem(page, "formats")).to_contain_text("At most 8 formats at a time")
+    expect(page.locator("#formats").get_by_role("checkbox", checked=True)).to_have_count(8)
+    tick(page, "fp16")
+    page.get_by_role("button", name="Add to formats").click()
+    expect(page.locator("#formats").get_by_role("checkbox", checked=True)).to_have_count(2)
+    expect(page.locator(".problem")).to_have_count(0)
+    page.locator("#more > button").click()
+
+
 def test_a_model_that_is_not_here_says_so_where_it_was_chosen(page):
     before = cards(page)
     choose(page, "Model", "google/flan-t5-small")

@@ -58,6 +58,7 @@ def build(blocks: gr.Blocks) -> None:
     chosen = controls.build(report.model, report.input, list(report.formats[1:]))
     with gr.Row(elem_id="line", equal_height=True):
         line = parts.html(status.line(""), "status")
+        chosen.trained.render()
         parts.html(fill("layout"), "layout")
     above = {
         "status": line,
