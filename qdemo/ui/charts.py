@@ -25,6 +25,10 @@ _WHOLE = "0"
 """The place of the whole model among the parameters: before each of them."""
 
 
+_TABLE = 800
+"""What the widest table needs, in px, so that nothing of it is cut; else it stands below."""
+
+
 @dataclass(frozen=True, eq=False)
 class Shown:
     """The components of one section, those that it has."""
@@ -143,7 +147,7 @@ def _section(report: Report, section: Section) -> Shown:
                 figure = parts.plot(values["figure"], f"{section.key}-chart")
             reading = parts.html(values["reading"], f"{section.key}-reading")
         if section.table:
-            with gr.Column(scale=6, min_width=320):
+            with gr.Column(scale=6, min_width=_TABLE):
                 table = parts.html(values["table"], f"{section.key}-table")
     if section.figure and section.drawn:
         drawn = _drawn(section, values["drawn"])

@@ -86,7 +86,6 @@ def memory(report: Report) -> go.Figure:
         barmode="stack",
         bargap=0.35,
         yaxis={"ticklabelstandoff": 6},
-        margin=_MARGIN | {"r": 96},
         annotations=[_total(trial.format, trial.footprint.total) for trial in trials],
     )
 
