@@ -52,7 +52,7 @@ def come(page, path):
     page.wait_for_function(DRAWN)
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("size", [WIDE, SIZES["1366"], PHONE], ids=["wide", "1366", "phone"])
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_moves_once_it_is_painted(browser, app, path, size):
     with watched(browser, app) as page:
