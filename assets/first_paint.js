@@ -125,9 +125,9 @@ window.qdemoFirstPaint = () => {
   (function look() {
     const main = document.querySelector(".gradio-container main");
     const now = main && awaited.every(isThere) ? main.offsetHeight : -1;
-    still = now > 0 && now === before ? still + 1 : 0;
+    still = now > 0 && now === before && document.fonts.status === "loaded" ? still + 1 : 0;
     before = now;
-    if (still < 3 && performance.now() - begun < LONGEST) return requestAnimationFrame(look);
+    if (still < 6 && performance.now() - begun < LONGEST) return requestAnimationFrame(look);
     host.remove();
     root.classList.remove("coming");
   })();

@@ -114,6 +114,7 @@ def launch_settings(dashboard: gr.Blocks) -> Mapping[str, object]:
 def middleware(dashboard: gr.Blocks) -> list[Middleware]:
     """What is around the app, from the outside in."""
     return [
+        Middleware(stream.Pages),
         Middleware(guard.Answers, head=first_paint.head(insides.version_of(theme()))),
         Middleware(guard.Requests),
         Middleware(on_stage.OnStage),

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from qdemo.views.colours import colour
 from tests.browser.conftest import WIDE, watched
 from tests.browser.design import COLOURS, CUT, PAGES, SIZES, TEXTS, WATCH
-from tests.browser.steps import leave_for
+from tests.browser.steps import compare, leave_for
 
 SMALLEST = 14
 """px, at 1920."""
@@ -52,7 +52,7 @@ def come(page, path):
     page.wait_for_function(DRAWN)
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("size", [WIDE, SIZES["1366"], PHONE], ids=["wide", "1366", "phone"])
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_moves_once_it_is_painted(browser, app, path, size):
     with watched(browser, app) as page:
@@ -169,3 +169,21 @@ def test_who_asked_for_less_motion_gets_none(page, path):
     come(page, path)
     assert page.evaluate("document.getAnimations().length") == 0
     page.emulate_media(reduced_motion="no-preference")
+
+
+WHERE = """() => {
+  const charts = document.querySelector("#charts");
+  window.tops = [];
+  (function look() {
+    window.tops.push(charts.getBoundingClientRect().top + scrollY);
+    requestAnimationFrame(look);
+  })();
+}"""
+
+
+def test_what_stands_below_stays_while_a_comparison_runs(page):
+    come(page, "/")
+    page.evaluate(WHERE)
+    compare(page)
+    tops = page.evaluate("window.tops")
+    assert max(tops) - min(tops) < 60  # the line that says that this is an example goes

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 from starlette.testclient import TestClient
 
 from qdemo.settings import Settings
-from qdemo.ui import dashboard, guard
+from qdemo.ui import dashboard, guard, stream
 from tests.ui.test_dashboard import answer
 
 PAGE = "<head><script>1</script></head><body><script src=x></script><scripted><b>é</b>"
@@ -180,7 +180,7 @@ def test_what_runs_beside_the_answers_is_let_through():
 
 def test_the_app_is_guarded():
     around = [one.cls for one in dashboard.launch_settings(gr.Blocks())["app_kwargs"]["middleware"]]
-    assert around[:2] == [guard.Answers, guard.Requests]
+    assert around[:3] == [stream.Pages, guard.Answers, guard.Requests]
 
 
 HEADS = ("gzip;q=0.", "gzip;\tq=0", "gzip ; q=0.000 ", "br,\tgzip\t;\tq=0.0")

@@ -14,7 +14,9 @@ PATH = "/gradio_api/queue/data"
 PIECES = [b"data: one\n\n", b"data: two\n\n", b"data: " + b"three " * 5000 + b"\n\n", b""]
 
 
-def sent(path=PATH, accepted=b"gzip, br", kind=b"text/event-stream; charset=utf-8"):
+def sent(
+    path=PATH, accepted=b"gzip, br", kind=b"text/event-stream; charset=utf-8", by=stream.Compressed
+):
     """The headers and the pieces of an answer as they are sent."""
     found = []
 
@@ -30,7 +32,7 @@ def sent(path=PATH, accepted=b"gzip, br", kind=b"text/event-stream; charset=utf-
 
     scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
     scope["headers"] = [(b"accept-encoding", accepted)] if accepted else []
-    call = stream.Compressed(app)(scope, None, send)
+    call = by(app)(scope, None, send)
     with ThreadPoolExecutor() as pool:  # this thread may have a loop: the browser's tests leave one
         pool.submit(asyncio.run, call).result()
     return dict(found[0]["headers"]), [message["body"] for message in found[1:]]
@@ -76,3 +78,18 @@ def test_what_is_no_request_is_let_through():
 def test_the_stream_of_the_app_is_compressed():
     around = [one.cls for one in dashboard.launch_settings(gr.Blocks())["app_kwargs"]["middleware"]]
     assert stream.Compressed in around
+
+
+def test_a_page_is_compressed_as_a_whole():
+    headers, pieces = sent("/linear", kind=b"text/html; charset=utf-8", by=stream.Pages)
+    assert headers[b"content-encoding"] == b"gzip"
+    assert headers[b"vary"] == b"Accept-Encoding"
+    assert int(headers[b"content-length"]) == sum(map(len, pieces)) < sum(map(len, PIECES)) / 10
+    assert gzip.decompress(b"".join(pieces)) == b"".join(PIECES)
+
+
+def test_no_other_answer_is_and_none_for_who_does_not_take_it():
+    for asked in ({"kind": b"application/json"}, {"kind": b"text/html", "accepted": b"br"}):
+        headers, pieces = sent("/linear", by=stream.Pages, **asked)
+        assert b"content-encoding" not in headers
+        assert b"".join(pieces) == b"".join(PIECES)
