@@ -34,6 +34,6 @@ element.addEventListener("click", event => {
 });
 new MutationObserver(() => {
   for (const details of element.querySelectorAll("details")) {
-    if (opened.has(nameOf(details))) details.open = true;
+    if (!details.open && opened.has(nameOf(details))) details.open = true;  // or it goes round
   }
 }).observe(element, {childList: true, subtree: true, attributeFilter: ["open"]});

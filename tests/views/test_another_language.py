@@ -169,7 +169,7 @@ OF_THE_LAB = {
     "clipping": lambda: lab_plots.clipping([(0.2, 0.1, 3.0), (1.0, 0.5, 0.0)], 0.2, 1.0),
     "the best": lambda: lab_plots.clipping([(0.2, 0.1, 3.0)], 0.2, 0.2),
     "sizes": lambda: lab_plots.error_sizes(LINES),
-    "headroom": lambda: lab_plots.headroom("t5-tiny", [("lm_head", 7.0)], 65504),
+    "headroom": lambda: lab_plots.headroom("t5-tiny", [("wo", 7.0)], 65504),
     "training": lambda: lab_plots.training({"int8": (0, [0.7])}),
     "flips": lambda: lab_plots.flips([0, 4]),
 }
