@@ -5,7 +5,9 @@
   const told = {};  // of each: what was guessed, and whether what came out may be said
   let at = 0, coming = null;
 
-  const lines = () => document.querySelectorAll(".stories");
+  // Whole ones: a browser shows a page while it comes.
+  const lines = () => [...document.querySelectorAll(".stories")].filter(
+    line => line.querySelector("[data-stage]"));
 
   function draw() {
     for (const line of lines()) {
@@ -70,7 +72,7 @@
   }
 
   new MutationObserver(() => {
-    if ([...lines()].some(line => line.dataset.drawn === undefined)) draw();
+    if (lines().some(line => line.dataset.drawn === undefined)) draw();
     if (!coming || shown() !== coming.address) return;
     const {story} = coming;
     coming = null;
