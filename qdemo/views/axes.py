@@ -65,13 +65,17 @@ def ticks(exponents: Iterable[int]) -> dict[str, list[Any]]:
     return {"tickvals": shown, "ticktext": [power(n) for n in shown]}
 
 
+def written(exponents: Iterable[int]) -> dict[str, object]:
+    """A log axis of plotly's on which these powers of ten are written."""
+    told = ticks(exponents)
+    return {"type": "log", **told, "tickvals": [float(f"1e{n}") for n in told["tickvals"]]}
+
+
 def powers(values: Iterable[float | None]) -> dict[str, object]:
     """A log axis of plotly's over whole powers of ten that hold the values which are above zero."""
     logs = [math.log10(value) for value in values if value and value > 0]
     low, high = (math.floor(min(logs)), math.ceil(max(logs))) if logs else (-1, 0)
     high = max(high, low + 1)
     step = -(-(high - low + 1) // MOST)
-    told = ticks(range(low, high + 1, step))
-    place = [float(f"1e{n}") for n in told["tickvals"]]
     edge = 0.02 * (high - low)  # so that what lies on an end is not cut in half
-    return {"type": "log", "range": [low - edge, high + edge], **told, "tickvals": place}
+    return written(range(low, high + 1, step)) | {"range": [low - edge, high + edge]}

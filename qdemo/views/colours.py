@@ -48,7 +48,7 @@ ALARM = "#e02424"
 """Of what went too far."""
 
 _TURNS = ((re.compile(r"-g\d"), 22.0), (re.compile(r"-tensor|-axis1"), -22.0),
-          (re.compile(r"\+|@|~|-"), 44.0))  # fmt: skip
+          (re.compile(r"@|~"), -44.0), (re.compile(r"\+|-"), 44.0))  # fmt: skip
 """What a text form has, and by how many degrees the hue of its family is turned."""
 
 

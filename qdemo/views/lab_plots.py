@@ -10,13 +10,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
+from qdemo.views.axes import ticks, written
 from qdemo.views.colours import ALARM, INK, MARKS, of_line
 from qdemo.views.numbers import short, significant
-from qdemo.views.plots import DASHES, LOG, NO_NAME, styled
+from qdemo.views.plots import DASHES, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
-
-POWERS = LOG | {"dtick": 1}
-"""A log axis that names powers of ten only."""
 
 _SHORT = {"l": 60, "r": 20, "t": 44, "b": 56}
 """Margins of a figure without a row of names."""
@@ -26,11 +24,6 @@ _BESIDE: dict[str, Any] = {
 }  # fmt: skip
 _BELOW = _BESIDE | {"orientation": "v"}
 """Names below the figure, beside or below each other."""
-
-_EVERY_OTHER: dict[str, Any] = {
-    "tickvals": list(range(-8, 3, 2)), "ticktext": [f"10<sup>{n}</sup>" for n in range(-8, 3, 2)],
-}  # fmt: skip
-"""Powers of ten on an axis of logarithms, so many as a phone has room for."""
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -46,8 +39,8 @@ def spacing(lines: Lines) -> go.Figure:
             say("step to the next, relative"),
         ),
         height=420,
-        xaxis=LOG | {"dtick": 16},
-        yaxis=POWERS | {"autorange": "reversed"},
+        xaxis=written(range(-48, 49, 16)),
+        yaxis=written(range(-20, 3, 2)) | {"autorange": "reversed"},
     )
 
 
@@ -63,8 +56,8 @@ def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) ->
             say("relative error"),
         ),
         height=380,
-        xaxis=POWERS,
-        yaxis=POWERS | {"dtick": 2},
+        xaxis=written(range(9)),
+        yaxis=written(range(-10, 3, 2)),
         legend=_BESIDE | {"traceorder": "reversed"},  # from above, as the lines end
     )
 
@@ -166,7 +159,7 @@ def error_sizes(found: Lines) -> go.Figure:
         _lines(dict(order), say("{share} of the weights", share="%{y:.1%}"), shape="hv"),
         error_titles(),
         height=400,
-        xaxis=_EVERY_OTHER,
+        xaxis=ticks(range(-8, 3, 2)),
         yaxis={"tickformat": ".0%"},
     )
 
@@ -199,7 +192,7 @@ def headroom(model: str, peaks: Sequence[tuple[str, float]], limit: float) -> go
             "",
         ),
         height=120 + 46 * len(peaks),
-        xaxis=POWERS | {"range": [low, high]},
+        xaxis=written(range(low, math.ceil(high) + 1)) | {"range": [low, high]},
         yaxis={"visible": False, "range": [0.4, len(peaks) + 1.4]},
         margin={"l": 12, "r": 12, "t": 44, "b": 60},
         shapes=[
@@ -236,7 +229,7 @@ def training(losses: Mapping[str, tuple[int, Sequence[float]]]) -> go.Figure:
         (say("Loss while training"), say("step"), say("cross entropy, nats")),
         height=400,
         xaxis={"range": [0, 800]},
-        yaxis=POWERS | {"range": [-3, 1]},
+        yaxis=written(range(-3, 2)) | {"range": [-3, 1]},
         margin=_SHORT | {"b": 130},
         legend=_BELOW,
     )

@@ -35,9 +35,6 @@ Plain = dict[str, Any]
 NO_NAME = "<extra></extra>"
 """Ends what is shown over a point where the name of its line says nothing more."""
 
-LOG: Plain = {"type": "log", "exponentformat": "power", "dtick": 1}
-"""A log axis with every power of ten; `powers` makes one for the values that are on it."""
-
 DECADES: Plain = ticks(range(-10, 3, 2))
 """An axis on which there are logarithms already."""
 
