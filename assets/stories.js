@@ -7,7 +7,7 @@
 
   // Whole ones: a browser shows a page while it comes.
   const lines = () => [...document.querySelectorAll(".stories")].filter(
-    line => line.querySelector("[data-stage]"));
+    line => line.querySelector('[data-turn="1"]'));
 
   function draw() {
     for (const line of lines()) {

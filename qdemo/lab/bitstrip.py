@@ -233,17 +233,18 @@ def _error(error: Exact, wanted: Exact) -> str:
     if error == 0:
         return "exact"
     if not is_finite(error):
-        return say("NaN is stored as NaN") if wanted != wanted else "without bound"
+        return say("NaN is stored as NaN") if wanted != wanted else "infinite"
     relative = ""
     if is_finite(wanted) and wanted:
-        relative = f" ({float(abs(Fraction(error) / Fraction(wanted))):.2g} of it)"
+        share = float(abs(Fraction(error) / Fraction(wanted)))
+        relative = f" ({share:.2%})" if share >= 1e-4 else f" ({share:.1e} of it)"
     return f"{_rounded(Fraction(error))}{relative}"
 
 
 def _rounded(error: Fraction) -> str:
-    """Three digits; a fraction can be beyond what a float holds."""
+    """Five digits; a fraction can be beyond what a float holds."""
     try:
-        return f"{float(error):+.3g}"
+        return f"{float(error):+.5g}"
     except OverflowError:
         return "more than 1e308"
 

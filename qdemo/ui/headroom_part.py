@@ -16,7 +16,6 @@ from qdemo.models.families import fields
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
 from qdemo.ui import controls, parts
-from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -147,4 +146,4 @@ def _peaks_table(peaks: list[Peak]) -> str:
     )
     head = (say("layer"), say("kind"), say("largest |number|"), say("of 65,504"))
     table = Table(say("The ten layers with the largest activations"), head, rows)
-    return lab_html.folded_html(say("The same as a table"), table)
+    return table_html(table, folded=say("The same as a table"))

@@ -57,11 +57,6 @@ def course_html(figures: Sequence[Any]) -> str:
     return fill("course", figures=figures)
 
 
-def folded_html(title: str, table: Table) -> str:
-    """A table that is opened on demand."""
-    return fill("folded", title=title, table=table)
-
-
 def stacked_html(table: Table) -> str:
     """A table of many columns, whose rows are lists where a page is narrow."""
     return fill("stacked", table=table)

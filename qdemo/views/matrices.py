@@ -20,6 +20,9 @@ Label = TypeVar("Label")
 LEVELS = 8
 """The level of the cell that is hurt most in its row; the one that is hurt least has 0."""
 
+LEAST = 6.0
+"""Decibels, one bit, that the colours of a row span at least: less is no difference to show."""
+
 EXACT, OVERFLOWED, LACKING = "e", "o", "n"
 """The levels of cells without decibels: kept exactly, overflowed, and not in the report at all."""
 
@@ -89,7 +92,8 @@ def _row(trial: Trial, names: Sequence[str], colour: str) -> _Row:
 def _level(one: Parameter | None, decibels: float | None, low: float, high: float) -> str:
     if decibels is None:
         return _without(one)
-    return str(round(LEVELS * (high - decibels) / (high - low)) if high > low else LEVELS // 2)
+    spread = max(high - low, LEAST)
+    return str(round(LEVELS * (high - decibels) / spread))
 
 
 def _without(one: Parameter | None) -> str:

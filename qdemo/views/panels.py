@@ -17,7 +17,7 @@ from qdemo.views.terms import key_of, with_terms
 from qdemo.views.verdict import headline, kept_note, more
 from qdemo.views.wording import asked_as, changed, read_as
 
-FEW = 3
+FEW = 2
 """Cards stand beside each other up to so many, and else under each other, unless one chooses."""
 
 
@@ -88,12 +88,15 @@ def _added(old: Card, new: Card) -> str | None:
     return text[len(was) :] if grew and new.state == "running" else None
 
 
-def table_html(table: Table) -> str:
-    """A table that scrolls in itself where it is wider than its place."""
+def table_html(table: Table, folded: str = "") -> str:
+    """A table that scrolls in itself where it is wider than its place; `folded` under that title,
+    to be opened."""
     keys = table.keys or [key_of(name) for name in table.head]
     caption = table.caption  # one that is no sentence of ours is a question
     told = with_terms(caption) if isinstance(caption, Message) else caption
-    return fill("table", table=table, caption=told, heads=zip(table.head, keys, strict=True))
+    heads = list(zip(table.head, keys, strict=True))
+    kind = "folded" if folded else "table"
+    return fill(kind, title=folded, table=table, caption=told, heads=heads)
 
 
 def ribbon_html(report: Report) -> str:

@@ -78,9 +78,9 @@ def _sentence(report: Report, trial: Trial) -> str:
     """What a token reads, what of its time is Python, and what that is measured on."""
     further = len(trial.tokens) - 1
     python = say_counted(
-        "{python} of its {time} ms are Python: {count} token, divided as one step after it.",
-        "{python} of its {time} ms are Python: the mean of {count} tokens, divided as one step "
-        "after them.",
+        "Of its {time} ms, Python takes {python}: {count} token, divided as one more step after it.",
+        "Of its {time} ms, Python takes {python}: the mean of {count} tokens, divided as one more "
+        "step after them.",
         further,
         python=significant(_ms(trial, "outside_ms"), 2),
         time=significant(_ms(trial, "token_ms"), 2),

@@ -58,7 +58,7 @@ def test_a_guess_runs_the_story_and_is_told_to_be_wrong_or_right(shared):
 
 def test_a_story_is_shown_without_a_guess_and_with_its_picture(shared):
     turn_to(shared, 2)
-    start(shared, shown(shared).get_by_role("link", name="Show").click)
+    start(shared, shown(shared).get_by_role("link", name="just show it").click)
     expect(shown(shared)).to_contain_text(STORIES[2].after, use_inner_text=True)
     assert [row.name for row in STORIES[2].shown.rows] == list(cards(shared))
     expect(shared.locator("#picture img")).to_be_visible()

@@ -39,12 +39,12 @@ def test_the_bars_are_as_long_as_the_tokens_take(report):
 def test_the_sentence_has_the_figures(report):
     fp32, _, int8 = bars(report)
     assert fp32.sentence == (
-        "Each token reads 4.00 MB of weights. 3.0 of its 8.0 ms are Python: the mean "
-        "of 4 tokens, divided as one step after them."
+        "Each token reads 4.00 MB of weights. Of its 8.0 ms, Python takes 3.0: the mean "
+        "of 4 tokens, divided as one more step after them."
     )
     assert int8.sentence == (
-        "Each token reads 25% of fp32's bytes. 3.0 of its 4.0 ms are Python: the mean "
-        "of 4 tokens, divided as one step after them."
+        "Each token reads 25% of fp32's bytes. Of its 4.0 ms, Python takes 3.0: the mean "
+        "of 4 tokens, divided as one more step after them."
     )
     assert int8.told == (
         "Each further token: weights 0.50 ms, kernels 0.50 ms, Python 3.0 ms. The line is the "

@@ -59,7 +59,7 @@ def build(blocks: gr.Blocks) -> None:
     with gr.Row(elem_id="line", equal_height=True):
         line = parts.html(status.line(""), "status")
         chosen.trained.render()
-        parts.html(fill("layout"), "layout")
+        parts.html(fill("layout"), "layout", js="qdemo.cards.arrange()")
     above = {
         "status": line,
         "verdict": parts.html(panels.verdict_html(report, held.note()), "verdict"),
