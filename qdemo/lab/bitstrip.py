@@ -242,9 +242,10 @@ def _error(error: Exact, wanted: Exact) -> str:
 
 
 def _rounded(error: Fraction) -> str:
-    """Five digits; a fraction can be beyond what a float holds."""
+    """Three digits, of thousands all; a fraction can be beyond what a float holds."""
     try:
-        return f"{float(error):+.5g}"
+        number = float(error)
+        return f"{number:+,.0f}" if 1e3 <= abs(number) < 1e7 else f"{number:+.3g}"
     except OverflowError:
         return "more than 1e308"
 

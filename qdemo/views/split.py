@@ -78,7 +78,8 @@ def _sentence(report: Report, trial: Trial) -> str:
     """What a token reads, what of its time is Python, and what that is measured on."""
     further = len(trial.tokens) - 1
     python = say_counted(
-        "Of its {time} ms, Python takes {python}: {count} token, divided as one more step after it.",
+        "Of its {time} ms, Python takes {python}: {count} token, divided as one more step after "
+        "it.",
         "Of its {time} ms, Python takes {python}: the mean of {count} tokens, divided as one more "
         "step after them.",
         further,

@@ -210,7 +210,8 @@ def _proves(report: Report) -> list[str]:
     shares = [_share(names, count) for count, names in _by_count(known, shown).items()]
     return [
         say(
-            "One question proves little: of {total} held-out questions {shares}; ranges are 95% intervals.",
+            "One question proves little: of {total} held-out questions {shares}; ranges are 95% "
+            "intervals.",
             total=known[shown[0]].total,
             shares=joined(shares),
         )

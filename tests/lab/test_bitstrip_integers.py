@@ -31,7 +31,7 @@ def test_the_ends_of_the_range_have_one_neighbour():
     low, high = int8("-500", "1"), int8("500", "1")
     assert (low.stored, low.below, low.above) == ("-127.0", "none", "-126.0")
     assert (high.stored, high.below, high.above) == ("127.0", "126.0", "none")
-    assert low.error == "+373 (0.75 of it)"
+    assert low.error == "+373 (74.60%)"
 
 
 def test_no_scale_no_row_of_integers():

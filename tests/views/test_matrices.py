@@ -7,7 +7,7 @@ import pytest
 
 from qdemo.spec.report import WHOLE_MODEL, Histogram
 from qdemo.views.colours import colour
-from qdemo.views.matrices import LEVELS, SHOWN, around_zero, errors_html, map_html
+from qdemo.views.matrices import LEAST, LEVELS, SHOWN, around_zero, errors_html, map_html
 from tests.views.documents import Page, compared, overflowing, without_reference
 
 
@@ -49,7 +49,8 @@ def levels(report):
 
 def test_the_worst_matrix_of_a_row_has_the_strongest_colour(report):
     assert levels(with_decibels(report, 20.0, 10.0)) == ["0", str(LEVELS)]
-    assert levels(with_decibels(report, 10.0, 10.4)) == [str(LEVELS), "0"]
+    assert levels(with_decibels(report, 10.0, 10.0 + LEAST)) == [str(LEVELS), "0"]
+    assert levels(with_decibels(report, 10.0, 10.0 + LEAST / LEVELS)) == ["1", "0"]
     assert len(set(levels(with_decibels(report, 10.0, 10.0)))) == 1
 
 
