@@ -25,7 +25,8 @@ window.qdemoFirstPaint = () => {
     html: ({value}) => `<div class="html-container"><div>${value ?? ""}</div></div>`,
     plot: ({value}) => `<div class="js-plotly-plot" style="height:${height(value)}px"></div>`,
     textbox: props => label(props)
-      + `<div class="input" style="min-height:${22.4 * (props.lines || 1) + (props.max_lines === 1 ? 22 : 20)}px">${
+      + `<div class="input" style="min-height:${22.4 * (props.lines || 1) + (props.max_lines === 1 ? 22 : 20)}px;${
+        props.max_lines > 1 ? `max-height:${22.4 * props.max_lines + 20}px` : ""}">${
         escaped(props.value) || `<span class="placeholder">${escaped(props.placeholder)}</span>`}</div>`,
     slider: props => `<div class="head">${label(props)}<span class="number">${escaped(props.value)}</span></div>`
       + `<div class="track"><small>${props.minimum}</small><i style="--at:${

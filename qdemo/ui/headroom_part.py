@@ -15,7 +15,7 @@ from qdemo.models.availability import get_entry
 from qdemo.models.families import fields
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
-from qdemo.ui import controls, parts
+from qdemo.ui import beginning, controls, parts
 from qdemo.views import lab_plots
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
@@ -64,6 +64,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
     settings: dict[str, Any] = {
         "concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private",
     }  # fmt: skip
+    beginning.begin(blocks, shown[:-1], _begun)
     opened = blocks.load(
         _opened, chosen, shown,
         js="""(model, to) => {
@@ -77,12 +78,22 @@ def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
 
 
 def _opened(model: str, format: str) -> Iterator[tuple[Any, ...]]:
-    """What the page opens with is measured unasked, unless it is to be downloaded first."""
+    """What the address asks for is measured unasked, unless it is to be downloaded first; what a
+    page begins with is there."""
+    if (model, format) == _FIRST:
+        yield tuple(gr.skip() for _ in range(5))
+        return
     try:
         is_here = get_entry(model).folder is not None and format in _FORMATS
     except ValueError:
         is_here = False
     yield from _measure(*((model, format) if is_here else _FIRST))
+
+
+@parts.computing
+def _begun() -> tuple[Any, ...]:
+    *_, (*found, _) = _measure(*_FIRST)
+    return tuple(found)
 
 
 @parts.computing

@@ -48,7 +48,7 @@ def come(page, path):
     leave_for(page, path)
     page.wait_for_function(HELD)
     if path == "/":
-        expect(page.locator("#map-chart .main-svg").first).to_be_visible()
+        expect(page.locator("#map-drawn table").first).to_be_visible()
     page.wait_for_function(DRAWN)
 
 
