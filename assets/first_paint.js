@@ -104,8 +104,10 @@ window.qdemoFirstPaint = () => {
   const host = document.querySelector("#first-paint");
   const shadow = host.attachShadow({mode: "closed"});
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync([...document.styleSheets].flatMap(one => [...one.cssRules])
-    .map(rule => rule.cssText).join("\n"));
+  // Ours as it is written: rules that a browser writes lose a border with variables whose one side differs.
+  const written = ({ownerNode, cssRules}) => ownerNode.localName === "style" ? ownerNode.textContent
+    : [...cssRules].map(rule => rule.cssText).join("\n");
+  sheet.replaceSync([...document.styleSheets].map(written).join("\n"));
   shadow.adoptedStyleSheets = [sheet];
   shadow.innerHTML = `<div class="first-paint gradio-container ${document.body.className}">${drawn(layout)}</div>`;
   qdemo.cards.arrange(shadow);
