@@ -38,10 +38,13 @@ function mark(place) {
 
 let turn = 0;  // so that the same layer can be chosen again after another one by its name
 
+const isOnPage = () => document.querySelector("#layer");  // a file has no errors of a layer
+
 function choose(cell) {
   const place = part("table").dataset.places.split(" ")[placeOf(cell).x];
   go(cell);
   mark(place);
+  if (isOnPage()) part(".picked").textContent += `. ${part(".map").dataset.above}`;
   qdemo.put("layer", `${place} ${++turn}`);
 }
 
@@ -75,7 +78,7 @@ function draw() {
   const first = rows().length && cellsOf(rows()[0])[0];
   if (first) first.tabIndex = 0;
   const pick = part(".pick");
-  if (pick) pick.hidden = !document.querySelector("#layer");  // a file has no errors of a layer
+  if (pick) pick.hidden = !isOnPage();
 }
 draw();
 watch("value", draw);

@@ -101,7 +101,7 @@ window.qdemoStage = (() => {
     const note = document.querySelector("#verdict .note")?.textContent.trim();
     const {now, stale, more} = label.dataset;
     const whose = note || (document.body.classList.contains("stale") ? stale : now);
-    label.textContent = whose + (cards.length > MOST ? `; ${more}` : "");
+    label.textContent = whose.replace(/\.$/, "") + (cards.length > MOST ? `; ${more}` : "");
   }
 
   function row(card) {
