@@ -280,7 +280,8 @@ def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
 
 def interval(share, total):
     low, high = score_interval(share, total)
-    ends = f"at least {100 * low:.0f}%" if share == 1 else f"{100 * low:.0f} to {100 * high:.0f}%"
+    low, high = math.floor(100 * low), math.ceil(100 * high)  # rounded outward
+    ends = f"at least {low}%" if share == 1 else f"{low} to {high}%"
     return f"{100 * share:.1f}".removesuffix(".0") + f"%, {ends}"
 
 
