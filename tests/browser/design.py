@@ -56,7 +56,7 @@ CUT = """() => {
     const isWide = holder.scrollWidth > holder.clientWidth + 1;
     if (!isWide) continue;
     const what = holder.outerHTML.slice(0, 100);
-    if (holder.tabIndex < 0 && !holder.querySelector("input, button, a")) {
+    if (holder.tabIndex < 0 && !holder.querySelector("input, button, a, [tabindex='0']")) {
       found.push(`no key reaches ${what}`);
     }
     const sign = getComputedStyle(holder).backgroundImage;
