@@ -133,5 +133,6 @@ window.qdemoFirstPaint = () => {
     if (still < 6 && performance.now() - begun < LONGEST) return requestAnimationFrame(look);
     host.remove();
     root.classList.remove("coming");
+    document.getElementById(location.hash.slice(1))?.scrollIntoView();  // which was not there before
   })();
 };

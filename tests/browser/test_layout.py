@@ -14,9 +14,8 @@ TOPS = "all => all.map(card => card.getBoundingClientRect().top)"
 
 @pytest.fixture(scope="module")
 def six(tab):
-    leave_for(tab, "/")
+    leave_for(tab, "/about")
     leave_for(tab, f"/{ASKED}")
-    tab.reload()
     wait_for_charts(tab)
     expect(tab.locator("#cards .card.done")).to_have_count(6)
     yield tab

@@ -102,8 +102,15 @@ _MARK = """(element, text) => {
 }"""
 
 
-def test_piled_marks_are_not_drawn_over_what_is_beside_them(page):
+def open_with_words(page):
+    """The page with a format that writes other words, which stand on the ribbon."""
     open_page(page)
+    ask(page, "Sort these words: pig, onion, river, wolf", "int3")
+    expect(page.locator(".ribbon td span").first).to_be_visible()
+
+
+def test_piled_marks_are_not_drawn_over_what_is_beside_them(page):
+    open_with_words(page)
     page.add_style_tag(content="* { font-family: 'DejaVu Sans' !important }")  # piles them up high
     # Each time: a chart that is still being drawn changes the picture once.
     drawn = [place for place in PLACES if all(is_drawn_over(page, place) for _ in range(3))]
@@ -122,7 +129,7 @@ def is_drawn_over(page, place):
 
 
 def test_text_from_outside_runs_in_its_own_direction(page):
-    open_page(page)
+    open_with_words(page)
     for place in (".asked bdi", *PLACES[1:5]):
         found = page.locator(place).first.evaluate(
             """element => {
