@@ -8,8 +8,17 @@ function show() {
   news.innerHTML = isMore ? text.slice(seen.length) : text;
   seen = text;
   if (isMore) for (const part of [...news.content.children]) put(part);
-  else element.replaceChildren(news.content);
+  else whole(news.content);
   qdemo.cards.arrange();
+}
+
+// Other cards: of those that were open before, what is inside stays open.
+function whole(cards) {
+  const open = [...element.querySelectorAll(".card[data-open]")].map(card => card.dataset.format);
+  element.replaceChildren(cards);
+  for (const card of element.querySelectorAll(".card")) {
+    if (open.includes(card.dataset.format)) qdemo.cards.open(card, true);
+  }
 }
 
 function put(news) {

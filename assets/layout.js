@@ -5,14 +5,14 @@
   const find = selector => document.querySelector(selector);
   const all = selector => [...document.querySelectorAll(selector)];
   const kept = (() => { try { return localStorage; } catch { return null; } })();
-  let chosen = [null, null];  // the formats that stand side by side where there is no room for more
+  let shownPair = [null, null], chosen = [null, null];  // the formats that stand side by side where there is no room for more
 
-  const layout = () => find("html").dataset.layout ?? (find(".results.many") ? "rows" : "columns");
+  const layout = root => find("html").dataset.layout ?? (root.querySelector(".results.many") ? "rows" : "columns");
 
-  function choose(name) {
+  function choose(name, root = document) {
     if (name) find("html").dataset.layout = name;
-    for (const button of all(".layout button")) {
-      button.ariaPressed = String(button.dataset.layout === layout());
+    for (const button of root.querySelectorAll(".layout button")) {
+      button.ariaPressed = String(button.dataset.layout === layout(root));
     }
   }
 
@@ -48,12 +48,12 @@
   function arrange(root = document) {
     for (const results of root.querySelectorAll(".results")) {
       draw(results);
-      const cards = [...results.querySelectorAll(".card")], [left, right] = pair(cards);
+      const cards = [...results.querySelectorAll(".card")], [left, right] = shownPair = pair(cards);
       for (const card of cards) {
         card.toggleAttribute("data-chosen", [left, right].includes(card.dataset.format));
         card.style.order = card.dataset.format === left ? -1 : "";
       }
-      for (const [i, select] of all(".layout select").entries()) {
+      for (const [i, select] of [...root.querySelectorAll(".layout select")].entries()) {
         const names = cards.map(card => card.dataset.format);
         if ([...select.options].map(one => one.value).join() !== names.join()) {
           select.replaceChildren(...names.map(name => new Option(name, name)));
@@ -61,7 +61,9 @@
         select.value = [left, right][i];
       }
     }
-    choose(null);
+    const way = find("html").dataset.layout;  // the first paint has a root of its own
+    if (root !== document && way) root.firstElementChild.dataset.layout = way;
+    choose(null, root);
   }
 
   document.addEventListener("click", event => {
@@ -85,11 +87,14 @@
   document.addEventListener("change", event => {
     const select = event.target.closest(".layout select");
     if (!select) return;
-    chosen = all(".layout select").map(one => one.value).slice(-2);
+    const [left, right] = all(".layout select"), before = chosen.every(Boolean) ? chosen : shownPair;
+    chosen = [left.value, right.value];
+    if (left.value === right.value) chosen = select === left ? [left.value, before[0]] : [before[1], right.value];
     arrange();
   });
 
-  try { find("html").dataset.layout = kept?.getItem(KEY) ?? ""; } catch {}
-  if (!find("html").dataset.layout) delete find("html").dataset.layout;
+  let stored = null;
+  try { stored = kept?.getItem(KEY); } catch {}
+  if (["rows", "columns"].includes(stored)) find("html").dataset.layout = stored;
   return {arrange, open};
 })();

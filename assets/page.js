@@ -340,7 +340,8 @@ window.qdemo = (() => {
   // --- for every page
 
   document.addEventListener("keydown", event => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("#compare")?.click();
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || find("dialog[open]")) return;
+    find("#compare")?.click();
   });
 
   document.addEventListener("click", event => {

@@ -99,8 +99,8 @@ window.qdemoStage = (() => {
     step.querySelector(".before").textContent = document.querySelector("#verdict .asked")?.textContent.trim() ?? "";
     step.querySelector(".rows").replaceChildren(...cards.slice(0, MOST).map(row));
     const note = document.querySelector("#verdict .note")?.textContent.trim();
-    const {now, stale, more} = label.dataset;
-    const whose = note || (document.body.classList.contains("stale") ? stale : now);
+    const {now, stale, more, busy} = label.dataset;
+    const whose = document.querySelector("#status .busy") ? busy : note || (document.body.classList.contains("stale") ? stale : now);
     label.textContent = whose.replace(/\.$/, "") + (cards.length > MOST ? `; ${more}` : "");
   }
 
@@ -111,7 +111,7 @@ window.qdemoStage = (() => {
     made.style.setProperty("--share", (parseFloat(width) || 0) / 100);
     bar.append(bytes);
     made.append(
-      make("h3", card.dataset.format), answer(card.querySelector(".output")),
+      make("h3", card.dataset.format), answer(card.querySelector(".output.reason strong") ?? card.querySelector(".output")),
       make("p", card.querySelector(".size b")?.textContent ?? "", "number"), bar);
     return made;
   }
@@ -144,7 +144,7 @@ window.qdemoStage = (() => {
     || element.matches?.("textarea, select, input:not([type=checkbox], [type=radio], [type=range], [type=button])");
 
   function pressed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (!event.key || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.key.toLowerCase() === "s" && !event.repeat && !isTyping(event.target)) {
       event.preventDefault();
       return toggle();
@@ -158,6 +158,14 @@ window.qdemoStage = (() => {
     if (choice) guess(choice);
     else go(by);
   }
+
+  // What is shown of the page follows it.
+  new MutationObserver(changes => {
+    const step = stage?.open && steps()[at];
+    if (step?.dataset.step !== "page") return;
+    const isOfPage = ({target}) => (target.nodeType === 1 ? target : target.parentElement)?.closest("#cards, #verdict, #status");
+    if (changes.some(isOfPage)) show(step);
+  }).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
 
   document.addEventListener("keydown", pressed);
   new MutationObserver(() => stage && paint()).observe(document.body, {attributeFilter: ["class"]});

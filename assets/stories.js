@@ -3,7 +3,7 @@
 (() => {
   const all = [];  // the keys of the stories, in their order
   const told = {};  // of each: what was guessed, and whether what came out may be said
-  let at = 0, coming = null;
+  let at = 0, known = null;  // the address of what the page shows
 
   // Whole ones: a browser shows a page while it comes.
   const lines = () => [...document.querySelectorAll(".stories")].filter(
@@ -25,13 +25,19 @@
     const {guess, isThrough} = told[part.dataset.story] ?? {isThrough: part.dataset.story === all[0]};
     const find = selector => part.querySelector(selector);
     part.hidden = part.dataset.story !== all[at];
-    const isTold = Boolean(isThrough || guess !== undefined);
+    const isRun = part.dataset.runs !== undefined;  // then what came out is told when it has come out
+    const isTold = Boolean(isThrough || (guess !== undefined && !isRun));
     find(".ask").hidden = find(".choices").hidden = isTold;
     find(".after").hidden = !isTold;
     const isRight = guess === part.dataset.right;
-    find('[data-told="yes"]').hidden = guess === undefined || !isRight;
-    find('[data-told="no"]').hidden = guess === undefined || isRight;
+    find('[data-told="yes"]').hidden = !isTold || guess === undefined || !isRight;
+    find('[data-told="no"]').hidden = !isTold || guess === undefined || isRight;
+    const look = find(".look");
+    if (look) look.hidden = known !== null && known !== addressOf(part);
   }
+
+  const bare = address => address.replace(/&run=1$/, "");
+  const addressOf = part => bare(new URL(part.querySelector(".run").href).hash.slice(1));
 
   function tell(story, more) {
     told[story] = {...told[story], ...more};
@@ -41,7 +47,6 @@
   // A story's question is asked as a link asks it. Before the page is ready, it is what the page opens with.
   function run(part) {
     const {hash} = new URL(part.querySelector(".run").href);
-    coming = {story: part.dataset.story, address: hash.slice(1)};
     if (!document.querySelector("#restore")) history.pushState(null, "", hash);
     else if (location.hash === hash) window.dispatchEvent(new PopStateEvent("popstate"));
     else location.hash = hash;
@@ -71,12 +76,17 @@
     try { return JSON.parse(document.querySelector("#held :is(textarea, input)").value).address; } catch { return null; }
   }
 
+  // Where it shows what a story asks, whoever has asked it, a click, Back or a link, that story is told.
   new MutationObserver(() => {
     if (lines().some(line => line.dataset.drawn === undefined)) draw();
-    if (!coming || shown() !== coming.address) return;
-    const {story} = coming;
-    coming = null;
-    tell(story, {isThrough: true});
+    const address = shown();
+    if (!address || bare(address) === known) return;
+    const isFirst = known === null;
+    known = bare(address);
+    const part = [...document.querySelectorAll(".story[data-runs]")].find(one => addressOf(one) === known);
+    if (!part) return draw();
+    if (!isFirst || location.hash.length > 1) at = all.indexOf(part.dataset.story);
+    tell(part.dataset.story, {isThrough: true});
   }).observe(document.documentElement, {childList: true, subtree: true});
 
   draw();

@@ -82,7 +82,7 @@ def memory(report: Report) -> go.Figure:
         height=110 + 42 * len(trials),
         barmode="stack",
         bargap=0.35,
-        yaxis={"ticklabelstandoff": 6},
+        yaxis={"ticklabelstandoff": 6, "dtick": 1},
         annotations=[_total(trial.format, trial.footprint.total) for trial in trials],
     )
 

@@ -94,5 +94,5 @@ def test_the_page_to_take_away_shows_it_as_text_too(hostile, browser, tmp_path):
     with watched(browser, "file:") as page:
         page.goto(file.as_uri())
         assert cards(page) == shown
-        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        expect(page.locator("svg[role=img]:visible").first).to_be_visible()
         assert_nothing_got_in(page)

@@ -103,6 +103,7 @@ def test_all_terms_is_the_glossary_of_about(shared, told):
     shared.locator("#logits-table .term").first.click()
     leave_for(shared, f"/{told.get_by_role('link').get_attribute('href')}")
     glossary = shared.locator("#glossary")
+    expect(glossary.get_by_role("row").first).to_be_visible()
     expect(glossary).to_be_in_viewport()
     assert glossary.get_by_role("row").count() > len(keys)
 
