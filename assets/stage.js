@@ -161,11 +161,12 @@ window.qdemoStage = (() => {
 
   // What is shown of the page follows it.
   new MutationObserver(changes => {
-    const step = stage?.open && steps()[at];
+    if (!stage?.open) return;
+    const step = steps()[at];
     if (step?.dataset.step !== "page") return;
     const isOfPage = ({target}) => (target.nodeType === 1 ? target : target.parentElement)?.closest("#cards, #verdict, #status");
     if (changes.some(isOfPage)) show(step);
-  }).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
+  }).observe(document.documentElement, {childList: true, subtree: true, characterData: true, attributeFilter: ["class"]});
 
   document.addEventListener("keydown", pressed);
   new MutationObserver(() => stage && paint()).observe(document.body, {attributeFilter: ["class"]});

@@ -87,7 +87,7 @@
     if (!part) return draw();
     if (!isFirst || location.hash.length > 1) at = all.indexOf(part.dataset.story);
     tell(part.dataset.story, {isThrough: true});
-  }).observe(document.documentElement, {childList: true, subtree: true});
+  }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   draw();
 })();
