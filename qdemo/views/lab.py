@@ -9,6 +9,7 @@ from qdemo.spec.messages import say
 from qdemo.views.colours import of_line
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
+from qdemo.views.terms import key_of
 
 
 def bitstrip_html(rows: Sequence[Any], later: Container[str] = ()) -> str:
@@ -59,7 +60,7 @@ def course_html(figures: Sequence[Any]) -> str:
 
 def stacked_html(table: Table) -> str:
     """A table of many columns, whose rows are lists where a page is narrow."""
-    return fill("stacked", table=table)
+    return fill("stacked", table=table, heads=[(name, key_of(name)) for name in table.head])
 
 
 def formats_table(formats: Sequence[Any]) -> Table:
