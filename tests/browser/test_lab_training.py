@@ -66,7 +66,7 @@ _STOP = """name => {  // in the page, so that the training has no time to come t
 
 
 def test_stop_stops_the_training(linear):
-    slide(linear, "train-seed", 1)
+    slide(linear, "train-seed", 2)
     expect(linear.locator("#train-line")).to_contain_text("press Train")
     linear.locator("#train").click()
     linear.wait_for_function(_STOP, arg=THROUGH)
