@@ -1,9 +1,12 @@
 // The map of matrices: one cell is reached by the tab key, arrows move from there, Enter or a click
-// chooses its layer. A cell gets its name when it is reached: there are thousands.
+// chooses its layer. There are thousands: each is made here of its letter, and gets its name when it
+// is reached.
 const part = name => element.querySelector(name);
 const rows = () => [...element.querySelectorAll("tbody tr")];
 const cellsOf = row => [...row.querySelectorAll("td:not(.span)")];
 const without = {me: "exact", mo: "overflowed", mn: "none"};
+
+const cellOf = level => Object.assign(document.createElement("td"), {className: `m${level}`});
 
 function placeOf(cell) {
   const row = cell.closest("tr");
@@ -12,7 +15,7 @@ function placeOf(cell) {
 
 function told(cell) {
   const {row, x} = placeOf(cell), {dataset: words} = part(".map");
-  const {names, db} = {names: part("table").dataset.names.split("\n"), db: row.dataset.db.split(" ")};
+  const names = part("table").dataset.names.split("\n"), db = row.dataset.db.split(" ");
   const values = {format: row.dataset.format, layer: names[x], decibels: db[x]};
   const text = words[without[cell.classList[0]] ?? "told"];
   return text.replace(/{(\w+)}/g, (all, name) => values[name] ?? all);
@@ -75,6 +78,9 @@ element.addEventListener("keydown", event => {
 document.addEventListener("layer", event => mark(event.detail));
 
 function draw() {
+  for (const row of rows()) {
+    if (!cellsOf(row).length) row.lastElementChild.before(...[...row.dataset.levels].map(cellOf));
+  }
   const first = rows().length && cellsOf(rows()[0])[0];
   if (first) first.tabIndex = 0;
   const pick = part(".pick");

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -23,8 +21,11 @@ from qdemo.models.pictures import gallery
 from qdemo.numerics.casting import cast_tensor
 from qdemo.spec.document import Json
 from qdemo.spec.formats import FORMATS
+from qdemo.spec.model_card import card_of
+from qdemo.spec.proportion import Counted
 from qdemo.spec.report import Finished, Report
 from qdemo.spec.scheme import Scheme
+from qdemo.views.numbers import bounds
 from qdemo.views.stories import CARD, QUESTIONS, Accuracy, Answer, Numbers, Question
 
 SIDE = 288
@@ -111,21 +112,14 @@ def as_text(row: Numbers) -> Json:
 
 def of_card(model: str) -> tuple[int, list[Accuracy]]:
     """How many questions were held out, and the accuracy over all of them, of the model's card."""
-    text = ((get_entry(model).folder or Path()) / "README.md").read_text(encoding="utf-8")
-    table = [
-        [cell.strip(" *") for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.count("|") > len(CARD)
-    ]
-    head, whole, interval = (
-        next(row for row in table if row[0] == name) for name in ("task", "all", "95% interval")
-    )
-    found = []
-    for name in CARD:
-        at = head.index(name)
-        low, high = map(float, re.findall(r"[\d.]+", interval[at]))
-        found.append(Accuracy(name, float(whole[at]), low, high))
-    return int(whole[1]), found
+    card = card_of(model)
+    assert card
+    return card.counts[CARD[0]].total, [_accuracy(name, card.counts[name]) for name in CARD]
+
+
+def _accuracy(name: str, count: Counted) -> Accuracy:
+    low, high = bounds(*count.interval, decimals=1)
+    return Accuracy(name, float(f"{100 * count.share:.1f}"), float(low), float(high))
 
 
 def picture(name: str) -> str:

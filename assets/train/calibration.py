@@ -12,11 +12,12 @@ from pathlib import Path
 
 from assets.train.scenes.stream import training_scenes
 from assets.train.scenes.train import TARGET
-from assets.train.text.items import Item, normalize
+from assets.train.text.items import Item
 from assets.train.text.stream import all_tasks, training_items
 from assets.train.text.train import MODEL
 from qdemo.engine.calibrating import FILE
 from qdemo.models.scenes import Scene, caption
+from qdemo.spec.model_card import normalize
 
 EACH, SCENES = 16, 64  # texts of a task, and scenes
 ENOUGH = 2_000  # items of the stream, among which are more than EACH of the rarest task

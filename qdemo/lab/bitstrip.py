@@ -155,27 +155,30 @@ def _format_of(name: str | None, digits: str) -> str:
 
 
 def _float_row(bits: Bits, wanted: Exact) -> Row:
-    format, text = bits.format, f"{bits.pattern:0{bits.format.bits}b}"
-    middle = 1 + format.exponent_bits
+    format, alarm = bits.format, _alarm(bits, wanted)
     return Row(
         format=str(format),
         pattern=f"0x{bits.pattern:0{format.bits // 4}X}",
-        parts=(("sign", text[0]), ("exponent", text[1:middle]), ("fraction", text[middle:])),
+        parts=_parts(format, f"{bits.pattern:0{format.bits}b}"),
         stored=_decimal(bits.value),
         digits=bits.decimal(60),
         error=_error(bits.error(wanted), wanted),
         below=_decimal(bits.below.value) if bits.below else "none",
         above=_decimal(bits.above.value) if bits.above else "none",
-        words=_words(bits, wanted),
-        alarm=_alarm(bits, wanted),
+        words=_words(bits, alarm),
+        alarm=alarm,
     )
+
+
+def _parts(format: Format, text: str) -> tuple[tuple[str, str], ...]:
+    """The bits of a float, by what they are."""
+    middle = 1 + format.exponent_bits
+    return ("sign", text[0]), ("exponent", text[1:middle]), ("fraction", text[middle:])
 
 
 def _no_nan(format: Format) -> Row:
     """Of NaN in a format that has none: no pattern stands for it."""
-    middle = 1 + format.exponent_bits
-    text = "–" * format.bits
-    parts = (("sign", text[0]), ("exponent", text[1:middle]), ("fraction", text[middle:]))
+    parts = _parts(format, "–" * format.bits)
     words = say("{format} has no NaN: nothing is stored", format=format)
     return Row(str(format), "–", parts, "none", "–", "–", "none", "none", words, "overflow")
 
@@ -255,14 +258,15 @@ def _is_beyond(wanted: Exact, format: Format) -> bool:
     return bool(exact > format.rounds_to_max or -exact > format.rounds_to_max)
 
 
-def _words(bits: Bits, wanted: Exact) -> str:
+def _words(bits: Bits, alarm: str) -> str:
     """What happened on the way into the format."""
-    if is_finite(wanted) and not is_finite(bits.value):
-        return say("too large for this format: overflows to infinity")
-    if bits.format.finite_only and _is_beyond(wanted, bits.format):
-        return say("too large for this format: stays at {max:g}", max=bits.format.max)
-    if bits.kind == "zero" and wanted != 0:
-        return say("too small for this format: underflows to zero")
+    match alarm:
+        case "overflow":
+            return say("too large for this format: overflows to infinity")
+        case "clipped":
+            return say("too large for this format: stays at {max:g}", max=bits.format.max)
+        case "underflow":
+            return say("too small for this format: underflows to zero")
     if bits.kind == "subnormal":
         left = bits.fraction.bit_length()
         return say(

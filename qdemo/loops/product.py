@@ -224,7 +224,7 @@ class _OfIntegers(_InRows):
             found = self.e.loop(k, self.b.add(k, length), LANES * several, step, nothing)
             if extra:
                 found = [self.b.sub(found[i], found[count + i % extra]) for i in range(count)]
-            return [self.halved(one) for one in found[:count]]
+            return [self.halved(one) for one in found]
 
         return lambda _: some
 

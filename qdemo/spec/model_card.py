@@ -44,7 +44,7 @@ class ModelCard:
         (False, True)
         """
         if asked_file(self.model).is_file():
-            return not _asked(self.model).has(_normal(given))
+            return not _asked(self.model).has(normalize(given))
         return not given.startswith(MADE_HERE)
 
 
@@ -70,8 +70,16 @@ def asked_file(model: str) -> Path:
     return _MODELS / model / "asked.json"
 
 
-def _normal(text: str) -> str:
-    """What stays the same however a person types it: letters and digits, sums apart."""
+def normalize(text: str) -> str:
+    """What stays the same however a person types a question: letters and digits, sums apart.
+
+    >>> normalize("  what is the  capital of FRANCE")
+    'what is the capital of france'
+    >>> normalize("what is 23+45")
+    'what is 23 + 45'
+    >>> normalize("What is the capital of France?")
+    'what is the capital of france'
+    """
     apart = re.sub(r"(?<=\d)\s*([+-])\s*(?=\d)", r" \1 ", text.casefold())
     return " ".join(re.sub(r"[.,!?:;'\"]", " ", apart).split())
 

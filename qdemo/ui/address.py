@@ -18,18 +18,19 @@ Named = Mapping[str, Any]
 
 def connect(
     blocks: gr.Blocks, named: Named, shown: Sequence[Any], first: Callable[[], Sequence[Any]]
-) -> None:
-    """Have the address follow `named`; when the page opens, give them back what is in it. To begin
-    with, `shown` show what comes `first`."""
+) -> Any:
+    """Have the address follow `named`; when the page opens, give them back what is in it, which is
+    the event that is returned. To begin with, `shown` show what comes `first`."""
     address = parts.unseen("address")
     usual = {name: part.value for name, part in named.items()}
     chosen = list(named.values())
 
     js = f"() => (qdemo.page({json.dumps(list(named))}), [qdemo.read()])"
-    blocks.load(partial(restored, named), address, chosen, js=js, **parts.OPENED)
+    opened = blocks.load(partial(restored, named), address, chosen, js=js, **beginning.OPENED)
     beginning.begin(blocks, shown, first)
     js = f"qdemo.state({json.dumps(usual)})"
     gr.on([part.change for part in chosen], None, chosen, None, js=js, **parts.QUICK)
+    return opened
 
 
 def restored(named: Named, text: str) -> list[Any]:

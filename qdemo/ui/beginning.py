@@ -18,6 +18,9 @@ from qdemo.views.templates import ASSETS
 
 FILE = ASSETS / "examples" / "pages.json"
 
+OPENED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Settings of what fills a page when it is opened: what takes torch is not there before."""
+
 Values = Mapping[str, Mapping[str, str]]
 """By the path of a page, and by the name of a component: HTML, or a chart as JSON."""
 
@@ -34,9 +37,7 @@ def begin(blocks: gr.Blocks, shown: Sequence[Any], compute: Callable[[], Any]) -
     _COMPUTED[insides.page(), shown[0].elem_id] = shown, compute
     if all(earlier(one.elem_id) is not None for one in shown if _is_kept(one)):
         return
-    blocks.load(
-        compute, None, list(shown), queue=False, show_progress="hidden", api_visibility="private"
-    )
+    blocks.load(compute, None, list(shown), **OPENED)
 
 
 def earlier(name: str | None) -> str | None:

@@ -73,16 +73,16 @@ class Charts:
         return [part for shown in chosen for part in shown.components]
 
 
-def _values(section: Section, report: Report, parameter: str) -> list[Any]:
-    """What the components of a section show, in their order."""
-    found: list[Any] = []
+def _values(section: Section, report: Report, parameter: str) -> dict[str, Any]:
+    """What the components of a section show, in the order of `Shown.components`."""
+    found: dict[str, Any] = {}
     if section.figure:
-        found.append(plot(plots.for_browser(section.figure(report, parameter))))
+        found["figure"] = plot(plots.for_browser(section.figure(report, parameter)))
     if section.drawn:
-        found.append(section.drawn(report, parameter))
-    found.append(fill("reading", text=with_terms(section.reading(report, parameter))))
+        found["drawn"] = section.drawn(report, parameter)
+    found["reading"] = fill("reading", text=with_terms(section.reading(report, parameter)))
     if section.table:
-        found.append(panels.table_html(section.table(report, parameter)))
+        found["table"] = panels.table_html(section.table(report, parameter))
     return found
 
 
@@ -91,7 +91,7 @@ def of_parameter(report: Report, place: str) -> tuple[Any, ...]:
     in the list; what stands behind it is which pick it was."""
     parameter = report.parameters[int(place.split()[0])]
     chosen = [one for one in SECTIONS if one.by_parameter]
-    return tuple(value for one in chosen for value in _values(one, report, parameter))
+    return tuple(value for one in chosen for value in _values(one, report, parameter).values())
 
 
 def _ribbon(report: Report) -> str:
@@ -106,7 +106,7 @@ def updates(charts: Charts, report: Report) -> dict[Any, Any]:
     found: dict[Any, Any] = {charts.whole: gr.update(visible=True)}
     for section in SECTIONS:
         shown = charts.sections[section.key].components
-        found |= zip(shown, _values(section, report, WHOLE_MODEL), strict=True)
+        found |= zip(shown, _values(section, report, WHOLE_MODEL).values(), strict=True)
     return found | {
         charts.ribbon: _ribbon(report),
         charts.position: "0",
@@ -137,7 +137,7 @@ def build(report: Report) -> Charts:
 def _section(report: Report, section: Section) -> Shown:
     """A figure with its reading under it and its table beside it; below, and as wide as the page,
     what is drawn as HTML."""
-    values = dict(zip(_names(section), _values(section, report, WHOLE_MODEL), strict=True))
+    values = _values(section, report, WHOLE_MODEL)
     figure = table = drawn = None
     if section.figure is None:
         drawn = _drawn(section, values["drawn"])
@@ -152,17 +152,6 @@ def _section(report: Report, section: Section) -> Shown:
     if section.figure and section.drawn:
         drawn = _drawn(section, values["drawn"])
     return Shown(figure, drawn, reading, table)
-
-
-def _names(section: Section) -> list[str]:
-    """What a section has, in the order of `_values`."""
-    has = {
-        "figure": section.figure,
-        "drawn": section.drawn,
-        "reading": True,
-        "table": section.table,
-    }
-    return [name for name, part in has.items() if part]
 
 
 def _drawn(section: Section, value: str) -> gr.HTML:
@@ -217,7 +206,7 @@ def connect(charts: Charts, held: gr.Textbox) -> None:
 def _of_parameter(charts: Charts, text: str, place: str) -> tuple[Any, ...]:
     report = Held.read(text).report()
     if report is None:
-        return parts.lost(), *(gr.skip() for _ in charts.of_parameter)
+        return parts.lost(), *parts.nothing(len(charts.of_parameter))
     return "", *of_parameter(report, place)
 
 

@@ -33,7 +33,6 @@ from qdemo.ui import (
     guard,
     insides,
     logs,
-    on_stage,
     parts,
     stream,
 )
@@ -117,12 +116,17 @@ def middleware(dashboard: gr.Blocks) -> list[Middleware]:
         Middleware(stream.Pages),
         Middleware(guard.Answers, head=first_paint.head(insides.version_of(theme()))),
         Middleware(guard.Requests),
-        Middleware(on_stage.OnStage),
-        Middleware(first_paint.FirstPaint, bodies=first_paint.bodies()),
-        Middleware(frontend.Named, types=insides.types_by_page(dashboard)),
+        Middleware(guard.Pages, texts=first_paint.texts(), edit=first_paint.begun),
+        Middleware(guard.Pages, texts=_links(dashboard), edit=frontend.after_its_own),
         Middleware(frontend.Kept),
         Middleware(stream.Compressed),
     ]
+
+
+def _links(dashboard: gr.Blocks) -> dict[str, str]:
+    """What each page will need, by its path."""
+    types = insides.types_by_page(dashboard)
+    return {path: frontend.named(found) for path, found in types.items()}
 
 
 @contextlib.asynccontextmanager

@@ -7,16 +7,14 @@ keeps it on screen until gradio's own is whole (assets/first_paint.js).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
 
 from qdemo.spec.messages import say
 from qdemo.ui import held
-from qdemo.ui.guard import rewriting
-from qdemo.ui.insides import THEME, get_route_path
+from qdemo.ui.insides import THEME
 from qdemo.ui.pages import pages
 from qdemo.views import terms
+from qdemo.views.stories import kept
+from qdemo.views.telling import stories
 from qdemo.views.templates import asset, fill, style
 
 ICON = (  # else a browser asks the origin, which behind a proxy is not ours
@@ -53,8 +51,18 @@ def head(theme: str) -> str:
     return f"{ICON}{''.join(fonts)}{sheet}<style>{style()}</style><script>{scripts}</script>{told}"
 
 
+def texts() -> dict[str, str]:
+    """All that each page's body begins with, by the path of the page: the front page alone has the
+    line of stories, and what leads along it."""
+    stage, line = stage_html(), f"<script>{asset('stories.js')}</script>"
+    return {
+        path: stage + (line if path == pages()[0].path else "") + body
+        for path, body in bodies().items()
+    }
+
+
 def bodies() -> dict[str, str]:
-    """What each page's body begins with, by the path of the page."""
+    """The head of each page, and its first paint, by the path of the page."""
     every = pages()
     names = {every[0].path: say("Answers")}
     return {
@@ -63,21 +71,19 @@ def bodies() -> dict[str, str]:
     }
 
 
-class FirstPaint:
-    """ASGI middleware that puts what `bodies` has for a page at the beginning of its body."""
-
-    def __init__(self, app: Any, bodies: Mapping[str, str]) -> None:
-        """Wrap `app`."""
-        self._app = app
-        self._bodies = {path: body.encode() for path, body in bodies.items()}
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass everything on; change pages only."""
-        is_asked = scope["type"] == "http" and scope["method"] == "GET"
-        body = self._bodies.get(get_route_path(scope) or "/") if is_asked else None
-        await self._app(scope, receive, rewriting(send, partial(_begun, body)) if body else send)
+def stage_html() -> str:
+    """All screens of the stage, in a template that a browser does not show, and the script that
+    shows them: every page has them from its first byte, so they run where the server is gone."""
+    known = kept()
+    label = say(
+        "computed earlier, {date}, on {processor}",
+        date=known.computed[:10],
+        processor=known.processor,
+    )
+    screens = fill("stage", stories=stories(), label=label)
+    return f"{screens}<script>{asset('stage.js')}</script>"
 
 
-def _begun(body: bytes, page: bytes) -> bytes:
+def begun(body: bytes, page: bytes) -> bytes:
     """After the body's opening tag; a page without one, an error, stays as it is."""
     return re.sub(rb"<body[^>]*>", lambda tag: tag[0] + body, page, count=1)

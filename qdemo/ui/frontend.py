@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
 
 from qdemo.engine.keeping import Memory
-from qdemo.ui.guard import Message, accepts, rewriting
+from qdemo.ui.guard import Message, accepts
 from qdemo.ui.insides import BUILD, get_route_path
 
 # --- what a page will need: the build of gradio's pages says it of itself
@@ -42,27 +42,7 @@ def named(types: Iterable[str]) -> str:
     return "".join(map(_link, files))
 
 
-class Named:
-    """ASGI middleware that puts into the head of each page what it will need.
-
-    `types` are those of the components of each page, by its path.
-    """
-
-    def __init__(self, app: Any, types: Mapping[str, Iterable[str]]) -> None:
-        """Wrap `app`."""
-        self._app = app
-        self._links = {path: named(found).encode() for path, found in types.items()}
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass everything on; change pages only."""
-        is_asked = scope["type"] == "http" and scope["method"] == "GET"
-        links = self._links.get(get_route_path(scope) or "/") if is_asked else None
-        await self._app(
-            scope, receive, rewriting(send, partial(_after_its_own, links)) if links else send
-        )
-
-
-def _after_its_own(links: bytes, page: bytes) -> bytes:
+def after_its_own(links: bytes, page: bytes) -> bytes:
     """What the page names by itself comes first: it is not painted before its style is there."""
     return page.replace(b"</head>", links + b"</head>", 1)
 

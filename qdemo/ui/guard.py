@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -165,6 +165,27 @@ def rewriting(send: Any, edit: Callable[[bytes], bytes]) -> Any:
                 await send({"type": "http.response.body", "body": body})
 
     return collect
+
+
+class Pages:
+    """ASGI middleware that edits each page: `edit` is given what `texts` has for the path of the
+    page, and the page."""
+
+    def __init__(
+        self, app: Any, texts: Mapping[str, str], edit: Callable[[bytes, bytes], bytes]
+    ) -> None:
+        """Wrap `app`."""
+        self._app = app
+        self._edit = edit
+        self._texts = {path: text.encode() for path, text in texts.items()}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass everything on; change pages only."""
+        is_asked = scope["type"] == "http" and scope["method"] == "GET"
+        text = self._texts.get(get_route_path(scope) or "/") if is_asked else None
+        await self._app(
+            scope, receive, rewriting(send, partial(self._edit, text)) if text else send
+        )
 
 
 def begins_with(message: Message, kind: bytes) -> bool:

@@ -4,6 +4,7 @@ end in it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -32,8 +33,18 @@ _measured: dict[tuple[str, str], tuple[Any, ...]] = {}
 """What embedded models came to, by model and format: it is the same each time."""
 
 
-def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
-    """Lay it out and connect it, inside its page; which model, and which cast."""
+@dataclass(frozen=True, eq=False)
+class Headroom:
+    """The components: which model, which cast, the button, and what shows what was measured."""
+
+    model: gr.Dropdown
+    format: gr.Radio
+    measure: gr.Button
+    shown: tuple[Any, ...]
+
+
+def build(blocks: gr.Blocks) -> Headroom:
+    """Lay it out; the caller is inside its page, and connects it."""
     parts.section(
         say("A real model"),
         say(
@@ -60,37 +71,32 @@ def build(blocks: gr.Blocks) -> tuple[gr.Dropdown, gr.Radio]:
             kinds = parts.html("", "cast-kinds", "wraps")
             kept = parts.html("", "cast-kept", "wraps")
             peaks = parts.html("", "cast-peaks", "wraps")
-    chosen, shown = [model, format], [kinds, kept, chart, peaks, problem]
-    settings: dict[str, Any] = {
-        "concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private",
-    }  # fmt: skip
+    shown = (kinds, kept, chart, peaks, problem)
     beginning.begin(blocks, shown[:-1], _begun)
-    opened = blocks.load(
-        _opened, chosen, shown,
-        js="""(model, to) => {
-          const asked = new URLSearchParams(qdemo.read());
-          return [asked.get("model") ?? model, asked.get("to") ?? to];
-        }""",
-        **settings,
-    )  # fmt: skip
-    measure.click(_measure, chosen, shown, cancels=[opened], **settings)
-    return model, format
+    return Headroom(model, format, measure, shown)
+
+
+def connect(part: Headroom, opened: Any) -> None:
+    """Have it measured at a click; and once, when the page is `opened`, as its address asks."""
+    chosen, settings = [part.model, part.format], _SETTINGS
+    first = opened.then(_opened, chosen, list(part.shown), **settings)
+    part.measure.click(_measure, chosen, list(part.shown), cancels=[first], **settings)
+
+
+_SETTINGS: dict[str, Any] = {
+    "concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private",
+}  # fmt: skip
 
 
 def _opened(model: str, format: str) -> Iterator[tuple[Any, ...]]:
     """What the address asks for is measured unasked, unless it is to be downloaded first; what a
     page begins with is there."""
-    if (model, format) == _FIRST:
-        yield tuple(gr.skip() for _ in range(5))
-        return
-    try:
-        is_here = get_entry(model).folder is not None and format in _FORMATS
-    except ValueError:
-        is_here = False
-    yield from _measure(*((model, format) if is_here else _FIRST))
+    if (model, format) == _FIRST or get_entry(model).folder is None:
+        yield parts.nothing(5)
+    else:
+        yield from _measure(model, format)
 
 
-@parts.computing
 def _begun() -> tuple[Any, ...]:
     *_, (*found, _) = _measure(*_FIRST)
     return tuple(found)
@@ -98,7 +104,7 @@ def _begun() -> tuple[Any, ...]:
 
 @parts.computing
 def _measure(model: str, format: str) -> Iterator[tuple[Any, ...]]:
-    nothing = tuple(gr.skip() for _ in range(4))
+    nothing = parts.nothing(4)
     if (model, format) in _measured:
         yield _measured[model, format]
         return

@@ -14,7 +14,7 @@ from qdemo.engine.asking import ask, field_of, name_of, parse_model, read
 from qdemo.models.availability import get_entry, offered
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError, Query, Request, parse_formats, parse_max_tokens
-from qdemo.ui import own_format, parts
+from qdemo.ui import beginning, own_format, parts
 from qdemo.ui.controls import Controls, Input, asked_by, model_choices, picture_file
 from qdemo.ui.insides import uploaded
 
@@ -50,8 +50,8 @@ def connect(
     led_back = gr.Button(elem_id="restore", elem_classes="for-script")
     also = [part for part in example() if part not in outputs]
     for event in (
-        blocks.load(restore, carriers, outputs, js=opened, **parts.OPENED),
-        led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **parts.OPENED),
+        blocks.load(restore, carriers, outputs, js=opened, **beginning.OPENED),
+        led_back.click(back, carriers, [*outputs, *also], js="qdemo.opened", **beginning.OPENED),
     ):
         event.then(None, [press, *controls.asked, held], press, js="qdemo.restored", **parts.QUICK)
     carried = [one.parts[-1] for one in controls.inputs.values()]

@@ -90,7 +90,7 @@ def build() -> Chosen:
             )
             clippers = _clippers()
     problem = parts.problem("matrix")
-    line = parts.html("", "changed", "changed")
+    line = parts.html("", "changed")
     cell = parts.unseen("cell", CELL)
     chosen = Chosen(text, bits, range_, scales, clip, problem, cell, line)
     _clipping(chosen, *clippers)
@@ -143,11 +143,11 @@ def _clippers() -> tuple[gr.Button, gr.Button, gr.Button]:
 
 
 def _clipping(chosen: Chosen, minmax: gr.Button, percentile: gr.Button, best: gr.Button) -> None:
-    given = [chosen.clip, chosen.text, chosen.bits, chosen.range, chosen.scales]
+    given = [chosen.clip, chosen.bits]
     changed = [chosen.clip, chosen.problem, chosen.line]
     minmax.click(_minmax, given, changed, **parts.QUICK)
-    percentile.click(_percentile, given, changed, **parts.QUICK)
-    best.click(_best, given, changed, **parts.QUICK)
+    percentile.click(_percentile, [*given, chosen.text], changed, **parts.QUICK)
+    best.click(_best, [*given, chosen.text, chosen.range, chosen.scales], changed, **parts.QUICK)
 
 
 def _button(text: str, name: str, width: int) -> gr.Button:
@@ -177,12 +177,12 @@ def _outlier(text: str) -> tuple[Any, Any, str]:
     return write(with_outlier(w)), "{},{}".format(*outlier_at(w)), ""
 
 
-def _minmax(now: float, text: str, bits: float, range_: str, scales: str) -> tuple[Any, ...]:
+def _minmax(now: float, bits: float) -> tuple[Any, ...]:
     return _kept(now, bits, lambda: 1)
 
 
 @parts.computing
-def _best(now: float, text: str, bits: float, range_: str, scales: str) -> tuple[Any, ...]:
+def _best(now: float, bits: float, text: str, range_: str, scales: str) -> tuple[Any, ...]:
     from qdemo.lab.by_hand import best_clip, clip_errors
     from qdemo.lab.matrices import read
 
@@ -191,7 +191,7 @@ def _best(now: float, text: str, bits: float, range_: str, scales: str) -> tuple
 
 
 @parts.computing
-def _percentile(now: float, text: str, bits: float, range_: str, scales: str) -> tuple[Any, ...]:
+def _percentile(now: float, bits: float, text: str) -> tuple[Any, ...]:
     from qdemo.lab.by_hand import percentile_clip
     from qdemo.lab.matrices import read
 

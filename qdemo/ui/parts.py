@@ -28,9 +28,6 @@ QUICK: dict[str, Any] = {
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OPENED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""Settings of what fills a page when it is opened: what takes torch is not there before."""
-
 
 def computing(handler: Callable[P, R]) -> Callable[P, R]:
     """A handler that needs torch, which a page does not wait for: it begins once torch is there.
@@ -131,9 +128,15 @@ def problem_html(message: str) -> str:
     return fill("problem", message=message)
 
 
-def changed_html(text: str) -> str:
-    """What a choice changed, in a line that a screen reader speaks."""
-    return fill("changed", text=text, spoken=True)
+def changed_html(text: str, spoken: bool = True) -> str:
+    """What a choice changed, in a line that a screen reader speaks; one that only says how far
+    something is, it is not to speak."""
+    return fill("changed", text=text, spoken=spoken)
+
+
+def nothing(count: int) -> tuple[Any, ...]:
+    """For so many components: that they stay as they are."""
+    return tuple(gr.skip() for _ in range(count))
 
 
 def next_page(title: str, path: str) -> None:

@@ -53,12 +53,15 @@ def _told(send: Any) -> Any:
     """`send` that says of each page that it is compressed."""
 
     async def sent(message: Message) -> None:
-        if begins_with(message, b"text/html"):
-            more = [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-            message = message | {"headers": [*message["headers"], *more]}
-        await send(message)
+        await send(_gzipped(message) if begins_with(message, b"text/html") else message)
 
     return sent
+
+
+def _gzipped(message: Message) -> Message:
+    """The start of an answer, which says that it is compressed."""
+    more = [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    return message | {"headers": [*message["headers"], *more]}
 
 
 def _compressing(send: Any) -> Any:
@@ -69,8 +72,7 @@ def _compressing(send: Any) -> Any:
         nonlocal packer
         if begins_with(message, b"text/event-stream"):
             packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
-            more = [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-            message = message | {"headers": [*message["headers"], *more]}
+            message = _gzipped(message)
         elif packer:
             mode = zlib.Z_SYNC_FLUSH if message.get("more_body") else zlib.Z_FINISH
             piece = packer.compress(message.get("body", b"")) + packer.flush(mode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -52,7 +52,7 @@ def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
         with gr.Column(scale=6, min_width=320):
             integers = parts.html("", "train-integers")
     shown = [line, losses, spirals, flips, integers]
-    beginning.begin(blocks, shown, _first)
+    beginning.begin(blocks, shown, partial(_untrained, *START))
     gr.on([bits.change, seed.change], _untrained, [bits, seed], shown, **parts.QUICK)
     _connect(start, stop, [bits, seed], shown)
     return bits, seed
@@ -70,12 +70,6 @@ def _connect(start: gr.Button, stop: gr.Button, chosen: list[Any], shown: list[A
         lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [start, stop],
         queue=False, **quiet,
     )  # fmt: skip
-
-
-@parts.computing
-@cache
-def _first() -> tuple[Any, ...]:
-    return _untrained(*START)
 
 
 @parts.computing
@@ -98,7 +92,7 @@ def _train(bits: float, seed: float, calm: str) -> Iterator[tuple[Any, ...]]:
     for lesson in _lessons(int(bits), int(seed)):
         begun = time.monotonic()
         if calm and not lesson.finished:
-            yield _told(lesson), *(gr.skip() for _ in range(4)), *_buttons(lesson)
+            yield _told(lesson), *parts.nothing(4), *_buttons(lesson)
             continue
         yield *_shown(lesson, int(bits), int(seed)), *_buttons(lesson)
         time.sleep(0 if calm else max(0.0, begun + _LESSON_S - time.monotonic()))
@@ -139,7 +133,7 @@ def _told(lesson: Lesson) -> str:
         return parts.changed_html(lab_told.trained(lesson.learned))
     fp32, *_ = lesson.losses.values()
     step = len(fp32) + len(lesson.flips)
-    return lab_html.progress_html(lab_told.training(step, FP32_STEPS, FP32_STEPS + STEPS))
+    return parts.changed_html(lab_told.training(step, FP32_STEPS, FP32_STEPS + STEPS), spoken=False)
 
 
 def _panels(seed: int, learned: dict[str, Any]) -> str:

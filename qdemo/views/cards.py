@@ -10,7 +10,7 @@ from qdemo.spec.figure import Place
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
 from qdemo.spec.request import FEWEST_TIMED
-from qdemo.views.colours import colours
+from qdemo.views.colours import colour
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.split import Split, split
@@ -59,8 +59,8 @@ def cards(report: Report) -> list[Card]:
         not_run = say("Not run: without fp32 there is nothing to compare with.")
         failures = dict.fromkeys(report.formats, not_run) | failures
     found = []
-    for name, colour in colours(report.formats).items():
-        card = Card(name, describe(name), colour, "waiting")
+    for name in report.formats:
+        card = Card(name, describe(name), colour(name), "waiting")
         if name in results:
             card = _done(card, report, results[name])
         elif name in failures:

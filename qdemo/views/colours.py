@@ -64,11 +64,6 @@ def colour(format: str) -> str:
     return next((_turned(base, by) for part, by in _TURNS if part.search(format)), base)
 
 
-def colours(formats: Iterable[str]) -> dict[str, str]:
-    """The colour of each."""
-    return {format: colour(format) for format in formats}
-
-
 def of_line(name: str) -> str:
     """The colour of a line by its name: of the format that it begins with, or of none."""
     format = name.partition(",")[0].partition(" ")[0]

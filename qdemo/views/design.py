@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qdemo.spec.messages import say
-from qdemo.views.colours import FAMILIES, colour
+from qdemo.views.colours import FAMILIES, of_line
 from qdemo.views.panels import kl_legend
 from qdemo.views.templates import fill
 
@@ -29,7 +29,7 @@ def design_html() -> str:
 
 
 def _coloured(formats: Iterable[str]) -> list[tuple[str, str]]:
-    return [(name, FAMILIES.get(name) or colour(name)) for name in formats]
+    return [(name, of_line(name)) for name in formats]
 
 
 def _sizes() -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from qdemo.spec.report import WHOLE_MODEL, Report
 from qdemo.views import SECTIONS, panels, readings, svg, tables, terms
 from qdemo.views.cards import cards
 from qdemo.views.templates import asset, fill, style
+from qdemo.views.wording import is_picture
 
 LONGEST = 150
 """Characters of a file's name; what is longer ends in a hash of the whole."""
@@ -48,7 +49,7 @@ def as_page(report: Report, picture: str = "") -> str:
         terms=terms.head(report.figures),
         report=report,
         picture=picture,
-        lacks_picture=bool(not picture and _OF_PICTURE.search(report.input)),
+        lacks_picture=not picture and is_picture(report.input),
         verdict=panels.verdict_html(report),
         cards=panels.cards_html(cards(report)),
         summary=panels.table_html(tables.summary(report)),
@@ -76,10 +77,6 @@ def _tops(report: Report) -> list[tuple[int, str]]:
     worst_first = sorted(range(len(apart)), key=lambda at: -apart[at])
     room = max(1, _MOST_TOPS // len(report.results))
     return [(at, panels.top_html(report, at)) for at in sorted(worst_first[:room])]
-
-
-_OF_PICTURE = re.compile(r", \d+ × \d+ pixels, sha256 [0-9a-f]{16}")
-"""What stands in the name of a picture that was asked about."""
 
 
 @dataclass(frozen=True)

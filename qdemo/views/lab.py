@@ -9,7 +9,7 @@ from qdemo.spec.messages import say
 from qdemo.views.colours import of_line
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
-from qdemo.views.terms import key_of
+from qdemo.views.terms import heads
 
 
 def bitstrip_html(rows: Sequence[Any], later: Container[str] = ()) -> str:
@@ -60,7 +60,7 @@ def course_html(figures: Sequence[Any]) -> str:
 
 def stacked_html(table: Table) -> str:
     """A table of many columns, whose rows are lists where a page is narrow."""
-    return fill("stacked", table=table, heads=[(name, key_of(name)) for name in table.head])
+    return fill("stacked", table=table, heads=heads(table))
 
 
 def formats_table(formats: Sequence[Any]) -> Table:
@@ -153,11 +153,6 @@ def steps_html(choice: Sequence[str], formula: Sequence[str], chosen: tuple[int,
         right_title=say("The weight in row {row}, column {column}", row=row + 1, column=column + 1),
         right=formula,
     )
-
-
-def progress_html(text: str) -> str:
-    """How far something is, in the place of the line that says what came of it: not spoken."""
-    return fill("changed", text=text, spoken=False)
 
 
 def integers_html(rows: Sequence[Sequence[int]], flipped: Sequence[Sequence[bool]]) -> str:

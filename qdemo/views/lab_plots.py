@@ -13,17 +13,14 @@ from qdemo.spec.messages import say
 from qdemo.views.axes import ticks, written
 from qdemo.views.colours import ALARM, INK, MARKS, of_line
 from qdemo.views.numbers import short, significant
-from qdemo.views.plots import DASHES, NO_NAME, styled
+from qdemo.views.plots import DASHES, LEGEND, NO_NAME, styled
 from qdemo.views.plots import error_sizes as error_titles
 
 _SHORT = {"l": 60, "r": 20, "t": 44, "b": 56}
 """Margins of a figure without a row of names."""
 
-_BESIDE: dict[str, Any] = {
-    "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
-}  # fmt: skip
-_BELOW = _BESIDE | {"orientation": "v"}
-"""Names below the figure, beside or below each other."""
+_BELOW = LEGEND | {"orientation": "v"}
+"""Names below the figure, below each other."""
 
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -58,7 +55,7 @@ def dot_errors(lengths: Sequence[int], errors: Mapping[str, Sequence[float]]) ->
         height=380,
         xaxis=written(range(9)),
         yaxis=written(range(-10, 3, 2)),
-        legend=_BESIDE | {"traceorder": "reversed"},  # from above, as the lines end
+        legend=LEGEND | {"traceorder": "reversed"},  # from above, as the lines end
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from qdemo.spec.messages import say
 from qdemo.spec.report import Histogram, Parameter, Report, Trial
 from qdemo.views.axes import Axis, nice, power
-from qdemo.views.colours import colours
+from qdemo.views.colours import colour
 from qdemo.views.templates import fill
 
 Label = TypeVar("Label")
@@ -38,7 +38,7 @@ class _Row:
 
     format: str
     colour: str
-    levels: tuple[str, ...]
+    levels: str
     decibels: str
     span: str
 
@@ -47,13 +47,12 @@ def map_html(report: Report) -> str:
     """The SQNR of each matrix in each format: the stronger the colour, the more it is hurt beside
     the others of its row. map.js makes a choice of it."""
     names = report.matrices
-    shown = colours(report.formats)
-    every = report.parameters
+    places = {name: i for i, name in enumerate(report.parameters)}
     return fill(
         "map",
-        rows=[_row(trial, names, shown[trial.format]) for trial in report.variants],
+        rows=[_row(trial, names) for trial in report.variants],
         names="\n".join(names),
-        places=" ".join(str(every.index(name)) for name in names),
+        places=" ".join(str(places[name]) for name in names),
         parts=_runs(block for block, _ in map(block_of, names)),
         blocks=_runs(map(block_of, names)),
     )
@@ -74,7 +73,7 @@ def _runs(labels: Iterable[Label]) -> list[tuple[Label, int]]:
     return [(label, len(list(run))) for label, run in groupby(labels)]
 
 
-def _row(trial: Trial, names: Sequence[str], colour: str) -> _Row:
+def _row(trial: Trial, names: Sequence[str]) -> _Row:
     found = [trial.weights.get(name) for name in names]
     decibels = [one.figures["sqnr_db"] if one else None for one in found]
     known = [one for one in decibels if one is not None]
@@ -82,8 +81,8 @@ def _row(trial: Trial, names: Sequence[str], colour: str) -> _Row:
     span = say("{low} to {high} dB", low=f"{low:.1f}", high=f"{high:.1f}")
     return _Row(
         trial.format,
-        colour,
-        tuple(_level(*pair, low, high) for pair in zip(found, decibels, strict=True)),
+        colour(trial.format),
+        "".join(_level(*pair, low, high) for pair in zip(found, decibels, strict=True)),
         " ".join("" if one is None else f"{one:.1f}" for one in decibels),
         span if known else say("exact") if EXACT in map(_without, found) else "",
     )
@@ -118,27 +117,26 @@ class _Panel:
 
 def errors_html(report: Report, parameter: str) -> str:
     """How the errors lie around zero, a small chart a format."""
-    shown = colours(report.formats)
     panels = [
-        _panel(trial.format, shown[trial.format], trial.weights[parameter].histogram)
+        _panel(trial.format, trial.weights[parameter].histogram)
         for trial in report.variants
         if parameter in trial.weights
     ]
     return fill("errors", panels=panels)
 
 
-def _panel(format: str, colour: str, histogram: Histogram) -> _Panel:
+def _panel(format: str, histogram: Histogram) -> _Panel:
     counts = around_zero(histogram)
     width, most = histogram.bin_width, max(counts, default=0)
     if not most:
-        return _Panel(format, colour)
+        return _Panel(format, colour(format))
     limit = len(counts) // 2 * width
     axis, tick = Axis(-limit, limit, 0, 100), nice(0, _ROOM * limit, 3)[-1]
     ticks = [("0", axis.at(0)), (in_words(tick), axis.at(tick))]
     ticks.insert(0, (f"−{ticks[1][0]}", axis.at(-tick)))
     told = say("up to {count:,} a bin, {width} wide", count=most, width=in_words(width))
     steps = "".join(f"V{100 - 100 * count / most:.4g}h1" for count in counts)
-    return _Panel(format, colour, f"M0 100{steps}V100z", len(counts), tuple(ticks), told)
+    return _Panel(format, colour(format), f"M0 100{steps}V100z", len(counts), tuple(ticks), told)
 
 
 _ROOM = 0.8

@@ -9,11 +9,11 @@ from qdemo.spec.messages import Message, say
 from qdemo.spec.model_card import card_of
 from qdemo.spec.report import Report, Trial
 from qdemo.views.cards import KL_STEPS, Card
-from qdemo.views.colours import colours
+from qdemo.views.colours import colour
 from qdemo.views.numbers import chance, duration, megabytes, significant
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
-from qdemo.views.terms import key_of, with_terms
+from qdemo.views.terms import heads, with_terms
 from qdemo.views.verdict import headline, kept_note, more
 from qdemo.views.wording import asked_as, changed, read_as
 
@@ -35,7 +35,7 @@ def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> s
     return fill(
         "verdict",
         headline=headline,
-        more=with_terms(" ".join(more)),
+        more=with_terms(" ".join(more)) if more else "",
         note=note,
         model=report.model,
         input=report.input if report.read else asked_as(report.input),
@@ -91,12 +91,10 @@ def _added(old: Card, new: Card) -> str | None:
 def table_html(table: Table, folded: str = "") -> str:
     """A table that scrolls in itself where it is wider than its place; `folded` under that title,
     to be opened."""
-    keys = table.keys or [key_of(name) for name in table.head]
     caption = table.caption  # one that is no sentence of ours is a question
     told = with_terms(caption) if isinstance(caption, Message) else caption
-    heads = list(zip(table.head, keys, strict=True))
     kind = "folded" if folded else "table"
-    return fill(kind, title=folded, table=table, caption=told, heads=heads)
+    return fill(kind, title=folded, table=table, caption=told, heads=heads(table))
 
 
 def ribbon_html(report: Report) -> str:
@@ -121,11 +119,10 @@ def top_html(report: Report, position: int) -> str:
     if not report.results:
         return ""
     written = _pieces(report)[position]
-    shown = colours(report.formats)
     lists = [
         (
             trial.format,
-            shown[trial.format],
+            colour(trial.format),
             _kl_at(trial, position),
             [
                 (token, chance(share), f"{100 * (share or 0):.1f}%", token == written)

@@ -16,7 +16,7 @@ from plotly.io.json import to_json_plotly
 from qdemo.spec.messages import say
 from qdemo.spec.report import Histogram, Report
 from qdemo.views.axes import powers, ticks
-from qdemo.views.colours import INK, colours
+from qdemo.views.colours import INK, colour
 from qdemo.views.numbers import megabytes, short, significant
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -41,6 +41,12 @@ DECADES: Plain = ticks(range(-10, 3, 2))
 _MARGIN = {"l": 66, "r": 26, "t": 44, "b": 84}
 """Room for numbers, titles and a row of names. A figure that needs more grows it by itself, but
 then a browser draws it twice: by far the longest part of a click on another layer."""
+
+LEGEND: Plain = {
+    "orientation": "h", "traceorder": "normal", "yref": "container", "y": 0, "yanchor": "bottom",
+    "x": 0,
+}  # fmt: skip
+"""Names below a figure, beside each other."""
 
 _SMALLEST_KL = 1e-12
 """What is less is drawn here: a log axis has no zero, and fp64 knows no less of a KL."""
@@ -153,10 +159,9 @@ def error_sizes() -> tuple[str, str, str]:
 
 def _styles(report: Report) -> list[Plain]:
     """A colour and a dash for each variant: not told apart by colour alone."""
-    shown = colours(report.formats)
     dashes = islice(cycle(DASHES), len(report.variants))
     return [
-        {"line": {"color": shown[trial.format], "dash": dash, "width": 2.5}}
+        {"line": {"color": colour(trial.format), "dash": dash, "width": 2.5}}
         for trial, dash in zip(report.variants, dashes, strict=True)
     ]
 
@@ -205,14 +210,7 @@ def styled(
         "paper_bgcolor": clear,
         "plot_bgcolor": clear,
         "font": {"family": "Source Sans Pro, sans-serif", "size": 15},
-        "legend": {
-            "orientation": "h",
-            "traceorder": "normal",
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "x": 0,
-        },
+        "legend": LEGEND,
         "showlegend": True,
         "hovermode": "closest",
         "xaxis": _axis(x) | (xaxis or {}),

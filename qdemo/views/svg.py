@@ -37,14 +37,14 @@ NARROW = 640
 _ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 _AXIS = {"title", "type", "range", "tickvals", "ticktext", "tickformat", "dtick", "rangemode"}
 _LINE = {"color", "dash", "width", "shape"}
-_UNSEEN = {"hovertemplate", "customdata", "legendgroup", "hoverinfo", "cliponaxis"}
+_UNSEEN = {"hovertemplate", "customdata"}
 _LOOK = {"template", "paper_bgcolor", "plot_bgcolor", "font", "margin", "hovermode", "legend"}
 _KNOWN = {
     "scatter": {"type", "name", "mode", "x", "x0", "dx", "y", "line"} | _UNSEEN,
     "bar": {"type", "name", "x", "y", "orientation", "marker"} | _UNSEEN,
     "layout": {"title", "height", "barmode", "bargap", "xaxis", "yaxis", "showlegend"}
     | {"annotations"} | _LOOK,
-    "axis": _AXIS | {"automargin", "gridcolor", "zeroline", "exponentformat", "ticklabelstandoff"},
+    "axis": _AXIS | {"automargin", "gridcolor", "zeroline", "ticklabelstandoff"},
     "annotation": {"x", "y", "text", "xanchor", "xshift", "showarrow"},
     "line": _LINE,
     "marker": {"color", "pattern", "line"},
@@ -56,7 +56,7 @@ _VALUES = {
     "shape": ("linear", "hv"),
     "orientation": ("h",),
     "barmode": ("stack",),
-    "type": ("scatter", "bar", "linear", "log", "category"),
+    "type": ("scatter", "bar", "log"),
     "dash": tuple(DASHES),
     "tickformat": ("d",),
 }

@@ -7,6 +7,7 @@ import re
 from urllib.parse import urlencode
 
 from qdemo.spec.messages import say
+from qdemo.views.axes import power
 from qdemo.views.colours import colour
 from qdemo.views.numbers import megabytes, significant, times
 from qdemo.views.stories import (
@@ -22,8 +23,6 @@ from qdemo.views.stories import (
     rows,
 )
 from qdemo.views.wording import differing_words, joined
-
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def stories() -> tuple[Story, ...]:
@@ -280,7 +279,6 @@ def _number(x: float) -> str:
     if math.isinf(x):
         return "∞"
     text = f"{x:,.0f}" if x == 0 or 1000 <= abs(x) < 1e6 else significant(x, 2)
-    if found := re.fullmatch(r"(.+)e([+-])0*(\d+)", text):
-        text = f"{found[1]}·10{found[2].replace('+', '')}{found[3]}"
-        text = re.sub(r"(?<=10)-?\d+$", lambda power: power[0].translate(_RAISED), text)
+    if found := re.fullmatch(r"(.+)e([+-]\d+)", text):
+        text = f"{found[1]}·{power(int(found[2]))}"
     return text.replace("-", "−")

@@ -45,6 +45,11 @@ def key_of(head: str) -> str:
     return named.get(head) or named.get(name, "")
 
 
+def heads(table: Table) -> list[tuple[str, str]]:
+    """What stands over each column, with the term that it is; empty where it is none."""
+    return list(zip(table.head, table.keys or map(key_of, table.head), strict=True))
+
+
 def _named() -> dict[str, str]:
     """The keys of terms by all that they are called here."""
     named = {str(say(term.name)): term.key for term in TERMS}

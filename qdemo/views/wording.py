@@ -178,6 +178,17 @@ def parameter_name(parameter: str) -> str:
     return say(WHOLE_MODEL) if parameter == WHOLE_MODEL else parameter
 
 
+_PICTURE = re.compile(
+    r"((gallery|scene):)?(.*?)(, \d+ × \d+ pixels), sha256 [0-9a-f]{16}(; .*)?", re.DOTALL
+)
+"""A picture as a report names it."""
+
+
+def is_picture(given: str) -> bool:
+    """Whether an input, as a report names it, is a picture."""
+    return _PICTURE.fullmatch(given) is not None
+
+
 def asked_as(given: str) -> str:
     """An input as a person calls it; what tells a picture from every other is left to the report.
 
@@ -186,9 +197,7 @@ def asked_as(given: str) -> str:
     >>> asked_as("scene:7, 384 × 384 pixels, sha256 0123456789abcdef"), asked_as("scene:7")
     ('scene number 7', 'scene:7')
     """
-    found = re.fullmatch(
-        r"((gallery|scene):)?(.*?)(, \d+ × \d+ pixels), sha256 \w{16}(; .*)?", given
-    )
+    found = _PICTURE.fullmatch(given)
     if found is None:
         return given
     _, kind, name, size, note = found.groups("")

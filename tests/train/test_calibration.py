@@ -11,12 +11,13 @@ from assets.train.scenes import heldout as scenes_heldout
 from assets.train.scenes.split import held_out, key
 from assets.train.scenes.train import TARGET
 from assets.train.text.heldout import read_held_out
-from assets.train.text.items import is_held_out, normalize
+from assets.train.text.items import is_held_out
 from assets.train.text.stream import all_tasks
 from assets.train.text.train import MODEL
 from qdemo.engine.calibrating import FILE
 from qdemo.models.pictures import named_picture
 from qdemo.models.scenes import Scene, caption, draw, random_scene
+from qdemo.spec.model_card import normalize
 
 
 def lines(folder: Path) -> list[tuple[str, str]]:

@@ -7,8 +7,9 @@ import pytest
 
 from assets.train.text.facts import facts
 from assets.train.text.heldout import make_held_out, read_held_out
-from assets.train.text.items import is_held_out, normalize
+from assets.train.text.items import is_held_out
 from assets.train.text.stream import all_tasks, training_items, typed
+from qdemo.spec.model_card import normalize
 
 HELD_OUT = read_held_out()
 

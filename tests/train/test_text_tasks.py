@@ -7,9 +7,10 @@ from random import Random
 import pytest
 
 from assets.train.text.facts import facts
-from assets.train.text.items import Item, Task, normalize
+from assets.train.text.items import Item, Task
 from assets.train.text.numbers import spell
 from assets.train.text.stream import all_tasks, training_items, typed
+from qdemo.spec.model_card import normalize
 
 TASKS = {task.name: task for task in all_tasks()}
 

@@ -11,7 +11,7 @@ import pytest
 
 import qdemo.ui
 from qdemo.spec.report import WHOLE_MODEL
-from qdemo.ui import charts, dashboard, first_paint, held
+from qdemo.ui import charts, dashboard, first_paint, guard, held
 from qdemo.ui.pages import about, pages
 from qdemo.views.templates import asset, style
 from tests.views.documents import Page, compared, without_reference
@@ -139,7 +139,7 @@ def server(*parts):
     "parts", [(b'<body class="x"><p>page',), (b"<bo", b'dy class="x">', b"<p>page")]
 )
 def test_what_a_page_begins_with_is_at_the_beginning_of_its_body(parts):
-    app = first_paint.FirstPaint(server(*parts), {"/": "<b>é</b>"})
+    app = guard.Pages(server(*parts), {"/": "<b>é</b>"}, first_paint.begun)
     status, headers, body = answer(app)
     assert status == 200
     assert body == '<body class="x"><b>é</b><p>page'.encode()
@@ -148,10 +148,11 @@ def test_what_a_page_begins_with_is_at_the_beginning_of_its_body(parts):
 
 
 def test_everything_else_passes_as_it_is():
-    app = first_paint.FirstPaint(server(b"<body>", b"page"), {"/": "<b>"})
+    app = guard.Pages(server(b"<body>", b"page"), {"/": "<b>"}, first_paint.begun)
     for asked in ({"path": "/about"}, {"path": "/config"}, {"method": "POST"}):
         assert answer(app, **asked)[2] == b"<body>page"
-    assert answer(first_paint.FirstPaint(server(b"an error"), {"/": "<b>"}))[2] == b"an error"
+    app = guard.Pages(server(b"an error"), {"/": "<b>"}, first_paint.begun)
+    assert answer(app)[2] == b"an error"
 
 
 def test_a_page_describes_the_example_that_it_begins_with(built):

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import FileResponse, Response
 from starlette.testclient import TestClient
 
-from qdemo.ui import frontend, insides
+from qdemo.ui import frontend, guard, insides
 from tests.ui.test_dashboard import answer, server
 
 FILE = "// a script\n" * 100
@@ -38,7 +38,9 @@ def test_what_has_no_script_is_not_named():
 
 
 def test_the_names_stand_in_the_head_of_their_page_alone():
-    app = frontend.Named(server(b"<head><title>1</title></head><body>"), {"/about": ["html"]})
+    texts = {"/about": frontend.named(["html"])}
+    page = server(b"<head><title>1</title></head><body>")
+    app = guard.Pages(page, texts, frontend.after_its_own)
     assert links(answer(app, "/about")[2].decode()) == links(frontend.named(["html"]))
     assert answer(app, "/")[2] == b"<head><title>1</title></head><body>"
     assert answer(app, "/about", "POST")[2] == b"<head><title>1</title></head><body>"

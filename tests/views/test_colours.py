@@ -4,7 +4,9 @@ import pytest
 
 from qdemo.spec.formats import GRIDS
 from qdemo.ui.own_format import FORMATS
-from qdemo.views.colours import FAMILIES, INK, MARKS, OTHER, colour, colours, contrast, of_line
+from qdemo.views.cards import cards
+from qdemo.views.colours import FAMILIES, INK, MARKS, OTHER, colour, contrast, of_line
+from tests.views.documents import compared
 
 LIGHT, DARK, DARK_CARD = "#ffffff", "#0b1120", "#1e293b"
 FORMS = ("{}", "{}-g64", "{}-tensor", "{}-affine", "{}+emb", "{}@bf16")
@@ -38,11 +40,15 @@ def test_contrast_is_that_of_wcag():
 
 
 def test_a_format_has_its_colour_whatever_else_is_shown():
-    assert colours(["fp32", "int3"])["int3"] == colours(["fp32", "fp16", "bf16", "int3"])["int3"]
+    few, many = (
+        {card.format: card.colour for card in cards(compared(formats))}
+        for formats in (("int3",), ("fp16", "bf16", "int3"))
+    )
+    assert few["int3"] == many["int3"] == colour("int3")
     assert of_line("int3, rounded after training") == colour("int3")
     assert of_line("every number") == INK
 
 
 def test_those_that_are_offered_differ():
-    shown = colours(["fp32", *FORMATS])
-    assert len(set(shown.values())) == len(shown)
+    shown = ["fp32", *FORMATS]
+    assert len(set(map(colour, shown))) == len(shown)

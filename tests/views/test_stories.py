@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from qdemo.spec.messages import speak
-from qdemo.ui import on_stage
-from qdemo.ui.on_stage import line_html, stage_html
+from qdemo.ui import first_paint
+from qdemo.ui.first_paint import stage_html
 from qdemo.views import stories as kept_stories
 from qdemo.views import telling
 from qdemo.views.colours import colour
 from qdemo.views.stories import QUESTIONS, kept
-from qdemo.views.templates import ASSETS, asset
+from qdemo.views.templates import ASSETS, asset, fill
 
 STORIES = {story.key: story for story in telling.stories()}
 KNOWN = kept()
@@ -161,9 +161,9 @@ def test_what_comes_from_a_file_stays_text(monkeypatch):
         answers={**KNOWN.answers, "smaller": tuple(replace(row, output=evil) for row in rows)},
         processor=evil,
     )
-    for module in (telling, on_stage):
+    for module in (telling, first_paint):
         monkeypatch.setattr(module, "kept", lambda: changed)
-    assert evil not in stage_html() + line_html()
+    assert evil not in stage_html() + fill("stories", stories=telling.stories())
     assert "&lt;img src=x" in stage_html()
 
 

@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterator
 
 from assets.train.text.data import lines, table, tree, wordings
-from assets.train.text.items import normalize
-from qdemo.spec.model_card import asked_file
+from qdemo.spec.model_card import asked_file, normalize
 
 FACTS = ("translate", "capital", "plural", "past", "opposite", "complete")
 

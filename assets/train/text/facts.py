@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from assets.train.text.data import table, tree, wordings
-from assets.train.text.items import Item, Task, normalize
+from assets.train.text.items import Item, Task
+from qdemo.spec.model_card import normalize
 
 LANGUAGES = ("German", "French", "Spanish")
 

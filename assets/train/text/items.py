@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -28,20 +27,6 @@ class Task:
     name: str
     weight: float
     draw: Callable[[Random], Item]
-
-
-def normalize(text: str) -> str:
-    """Return what stays the same however a person types `text`.
-
-    >>> normalize("  what is the  capital of FRANCE")
-    'what is the capital of france'
-    >>> normalize("what is 23+45")
-    'what is 23 + 45'
-    >>> normalize("What is the capital of France?")
-    'what is the capital of france'
-    """
-    apart = re.sub(r"(?<=\d)\s*([+-])\s*(?=\d)", r" \1 ", text.casefold())
-    return " ".join(re.sub(r"[.,!?:;'\"]", " ", apart).split())
 
 
 def is_held_out(key: str) -> bool:

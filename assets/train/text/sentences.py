@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from assets.train.text.data import tree
-from assets.train.text.items import Item, Task, normalize
+from assets.train.text.items import Item, Task
+from qdemo.spec.model_card import normalize
 
 
 def sentence_tasks() -> list[Task]:

@@ -39,15 +39,16 @@ def build(blocks: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=320):
             types = parts.html("", "cast-dtypes", "wraps")
     format.change(_cast, format, [logits, types], **parts.QUICK)
-    model, real = headroom_part.build(blocks)
+    headroom = headroom_part.build(blocks)
     parts.html(parts.link("casting"), "link")
     parts.section(
         say("The figures of the course"), say("Lesson 3, models. A tick: ours are the same.")
     )
     figures = parts.html("", "course-casting")
     blip = parts.html("", "course-blip")
-    named = {"cast": format, "model": model, "to": real}
-    address.connect(blocks, named, [logits, types, default, figures], _first)
+    named = {"cast": format, "model": headroom.model, "to": headroom.format}
+    opened = address.connect(blocks, named, [logits, types, default, figures], _first)
+    headroom_part.connect(headroom, opened)
     beginning.begin(blocks, [blip], _blip_figures)
 
 

@@ -18,10 +18,11 @@ from qdemo.models.availability import get_entry
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.spec.request import InputError, Request
-from qdemo.ui import charts, controls, held, link, on_stage, parts, status, take_away
+from qdemo.ui import charts, controls, held, link, parts, status, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
+from qdemo.views.telling import stories
 from qdemo.views.templates import asset, fill
 
 _LOGGER = logging.getLogger("qdemo")
@@ -54,7 +55,7 @@ def build(blocks: gr.Blocks) -> None:
     """Lay the page out in `blocks` and connect it."""
     report = held.example()
     parts.html(fill("masthead"))
-    parts.html(on_stage.line_html(), "stories")
+    parts.html(fill("stories", stories=stories()), "stories")
     chosen = controls.build(report.model, report.input, list(report.formats[1:]))
     with gr.Row(elem_id="line", equal_height=True):
         line = parts.html(status.line(""), "status")

@@ -12,7 +12,7 @@ import gradio as gr
 from qdemo import lab
 from qdemo.spec.messages import say
 from qdemo.ui import address, beginning, beside_part, matrix_part, parts, training_part
-from qdemo.ui.changed import changed, place, quantized
+from qdemo.ui.changed import Place, changed, place, quantized
 from qdemo.views import lab as lab_html
 from qdemo.views import lab_plots
 from qdemo.views.tables import Table
@@ -104,7 +104,7 @@ def _show(*chosen: Any) -> tuple[Any, ...]:
     try:
         return *_parts(*chosen), json.dumps(chosen[:5]), ""
     except ValueError as error:
-        return *_nothing(7), parts.problem_html(str(error))
+        return *parts.nothing(7), parts.problem_html(str(error))
 
 
 @parts.computing
@@ -115,12 +115,8 @@ def _choose(
     try:
         found = quantized(text, bits, range_, scales, clip)
     except ValueError as error:
-        return *_nothing(7), parts.problem_html(str(error))
-    return gr.skip(), *_of_cell(found, cell), *_nothing(3), ""
-
-
-def _nothing(count: int) -> tuple[Any, ...]:
-    return tuple(gr.skip() for _ in range(count))
+        return *parts.nothing(7), parts.problem_html(str(error))
+    return gr.skip(), *_of_cell(found, place(found, cell)), *parts.nothing(3), ""
 
 
 def _parts(
@@ -131,20 +127,19 @@ def _parts(
     found = quantized(text, bits, range_, scales, clip)
     errors = by_hand.clip_errors(found.w, found.scheme)
     best = by_hand.best_clip(errors)
-    chosen = text, bits, range_, scales, clip
+    chosen, at = (text, bits, range_, scales, clip), place(found, cell)
     return (
-        parts.changed_html(changed(found, chosen, place(found, cell), last, clip == best < 1)),
-        *_of_cell(found, cell),
+        parts.changed_html(changed(found, chosen, at, last, clip == best < 1)),
+        *_of_cell(found, at),
         parts.drawn(lab_plots.clipping(errors, clip, best)),
         lab_html.stacked_html(_table(found, clip)),
     )
 
 
-def _of_cell(found: ByHand, cell: str) -> tuple[Any, ...]:
+def _of_cell(found: ByHand, at: Place) -> tuple[Any, ...]:
     """The grids with a cell chosen, its steps, and the weights that share its scale."""
     from qdemo.lab import by_hand
 
-    at = place(found, cell)
     return (
         lab_html.grids_html(found, at),
         lab_html.steps_html(by_hand.choice(found, *at), found.formula(*at), at),
