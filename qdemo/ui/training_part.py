@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from qdemo.engine import turns
 from qdemo.spec.messages import say
 from qdemo.ui import beginning, parts
 from qdemo.views import lab as lab_html
@@ -60,16 +61,13 @@ def build(blocks: gr.Blocks) -> tuple[gr.Slider, gr.Slider]:
 
 def _connect(start: gr.Button, stop: gr.Button, chosen: list[Any], shown: list[Any]) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    calm = parts.unseen("calm")
-    run = start.click(
-        _train, [*chosen, calm], [*shown, start, stop], concurrency_id="lab", concurrency_limit=8,
-        js="(bits, seed) => [bits, seed, qdemo.calm() ? 'calm' : '']", **quiet,
+    calm, running = parts.unseen("calm"), parts.unseen("train-run")
+    start.click(
+        _train, [*chosen, calm], [*shown, start, stop, running], concurrency_id="lab",
+        concurrency_limit=8, js="(bits, seed) => [bits, seed, qdemo.calm() ? 'calm' : '']", **quiet,
     )  # fmt: skip
-    # First cancelled, then shown as stopped: a lesson under way would write over it.
-    stop.click(None, cancels=[run], queue=False, **quiet).then(
-        lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [start, stop],
-        queue=False, **quiet,
-    )  # fmt: skip
+    # By the number of the run: gradio cancels whatever was begun until it comes to it, the next too.
+    stop.click(turns.stop, running, None, **parts.QUICK)
 
 
 @parts.computing
@@ -89,13 +87,18 @@ def _untrained(bits: float, seed: float) -> tuple[Any, ...]:
 @parts.computing
 def _train(bits: float, seed: float, calm: str) -> Iterator[tuple[Any, ...]]:
     """A picture a lesson; for one who wants less motion, the last alone."""
-    for lesson in _lessons(int(bits), int(seed)):
-        begun = time.monotonic()
-        if calm and not lesson.finished:
-            yield _told(lesson), *parts.nothing(4), *_buttons(lesson)
-            continue
-        yield *_shown(lesson, int(bits), int(seed)), *_buttons(lesson)
-        time.sleep(0 if calm else max(0.0, begun + _LESSON_S - time.monotonic()))
+    with turns.begun() as run:
+        for lesson in _lessons(int(bits), int(seed)):
+            if run.is_stopped:
+                break
+            at = time.monotonic()
+            told = calm and not lesson.finished
+            shown = (
+                (_told(lesson), *parts.nothing(4)) if told else _shown(lesson, int(bits), int(seed))
+            )
+            yield *shown, *_buttons(not lesson.finished), run.number
+            time.sleep(0 if calm else max(0.0, at + _LESSON_S - time.monotonic()))
+        yield *parts.nothing(5), *_buttons(False), ""
 
 
 def _lessons(bits: int, seed: int) -> Iterator[Lesson]:
@@ -105,8 +108,8 @@ def _lessons(bits: int, seed: int) -> Iterator[Lesson]:
     return on_threads(1, lessons(bits, seed))
 
 
-def _buttons(lesson: Lesson) -> tuple[Any, Any]:
-    return gr.update(interactive=lesson.finished), gr.update(interactive=not lesson.finished)
+def _buttons(is_busy: bool) -> tuple[Any, Any]:
+    return gr.update(interactive=not is_busy), gr.update(interactive=is_busy)
 
 
 def _shown(lesson: Lesson, bits: int, seed: int) -> tuple[Any, ...]:
