@@ -49,14 +49,14 @@ window.qdemoFirstPaint = () => {
 
   // --- the page
 
-  const HOLDERS = ["row", "column", "form", "group"];
+  const HOLDERS = ["row", "column", "form"];
 
-  function drawn({id, children = []}, parent = "column") {
+  function drawn({id, children = []}) {
     const part = parts.get(id);
-    if (!part) return children.map(child => drawn(child)).join("");
+    if (!part) return children.map(drawn).join("");
     const {type, props} = part;
     if (!isShown(part) || !(HOLDERS.includes(type) || INSIDE[type])) return "";
-    const inside = HOLDERS.includes(type) ? children.map(child => drawn(child, type)).join("")
+    const inside = HOLDERS.includes(type) ? children.map(drawn).join("")
       : INSIDE[type](props);
     const name = props.elem_id ? `id="${escaped(props.elem_id)}"` : "";
     return `<div ${name} class="${classes(type, props)}" style="${style(type, props)}">${inside}</div>`;
@@ -74,6 +74,18 @@ window.qdemoFirstPaint = () => {
 
   const style = (type, props) =>
     (type === "column" || props.scale != null ? `flex-grow:${props.scale ?? 1};` : "") + within(props.min_width);
+
+  // What the address names was not there when it was read: it is gone to as often as the page grows,
+  // until somebody goes elsewhere.
+  function follow() {
+    const named = document.getElementById(location.hash.slice(1));
+    if (!named) return;
+    const grown = new ResizeObserver(() => named.scrollIntoView());
+    grown.observe(document.body);
+    for (const own of ["wheel", "touchstart", "keydown", "pointerdown"]) {
+      addEventListener(own, () => grown.disconnect(), {once: true});
+    }
+  }
 
   // --- and when gradio's own is there
 
@@ -133,6 +145,6 @@ window.qdemoFirstPaint = () => {
     if (still < 6 && performance.now() - begun < LONGEST) return requestAnimationFrame(look);
     host.remove();
     root.classList.remove("coming");
-    document.getElementById(location.hash.slice(1))?.scrollIntoView();  // which was not there before
+    follow();
   })();
 };

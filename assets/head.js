@@ -7,16 +7,20 @@
   const KEY = "qdemo theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
   const THEMES = ["light", "dark"];
-  let chosen = null;  // for this page, where a browser forbids to keep it: in a frame of another site
+  let chosen = null;  // for this page, where a browser can't keep it
 
   function keep(theme) {
-    chosen = theme;
-    try { localStorage.setItem(KEY, theme); } catch {}
+    try {
+      localStorage.setItem(KEY, theme);
+      chosen = null;
+    } catch { chosen = theme; }
   }
 
-  function kept() {
-    try { return localStorage.getItem(KEY); } catch { return chosen; }
+  function stored() {
+    try { return localStorage.getItem(KEY); } catch { return null; }
   }
+
+  const kept = () => chosen ?? stored();
 
   const asked = () => new URLSearchParams(location.search).get("__theme");
   const isDark = () => [asked(), kept(), system.matches ? "dark" : "light"]
@@ -40,14 +44,10 @@
 
   // Where it can't be kept, the links carry it.
   function carry(link) {
-    if (chosen === null || isStored() || link.origin !== location.origin) return;
+    if (chosen === null || link.origin !== location.origin) return;
     const url = new URL(link.href);
     url.searchParams.set("__theme", chosen);
     link.href = url;
-  }
-
-  function isStored() {
-    try { return localStorage.getItem(KEY) !== null; } catch { return false; }
   }
 
   // --- the sections: the headings that the page has, by the names that they have
@@ -91,9 +91,8 @@
 
   // The address behind the # is the page's own: a jump leaves it as it is.
   function jump(id) {
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const heading = id ? document.getElementById(id) : null;
-    const behavior = calm ? "instant" : "smooth";
+    const behavior = qdemo.calm() ? "instant" : "smooth";
     if (!heading) return scrollTo({top: 0, behavior});
     heading.scrollIntoView({behavior, block: "start"});
     heading.tabIndex = -1;
@@ -147,5 +146,5 @@
     });
   }
 
-  window.qdemoHead = {begin};
+  window.qdemoHead = {begin, isDark};
 }

@@ -87,7 +87,7 @@
   document.addEventListener("change", event => {
     const select = event.target.closest(".layout select");
     if (!select) return;
-    const [left, right] = all(".layout select"), before = chosen.every(Boolean) ? chosen : shownPair;
+    const [left, right] = all(".layout select"), before = shownPair;
     chosen = [left.value, right.value];
     if (left.value === right.value) chosen = select === left ? [left.value, before[0]] : [before[1], right.value];
     arrange();

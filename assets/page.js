@@ -347,7 +347,7 @@ window.qdemo = (() => {
   document.addEventListener("click", event => {
     if (event.target.closest(".recompute")) find("#recompute")?.click();
     // The other pages are left for a while, and come back as they were.
-    const link = event.target.closest("nav a, .nav-holder a");
+    const link = event.target.closest("nav.pages a, nav.next a");
     if (!link || link.hash || link.origin !== location.origin) return;
     const text = recall(`page ${link.pathname}`);
     if (text) link.hash = text;
@@ -364,19 +364,13 @@ window.qdemo = (() => {
     for (const line of document.querySelectorAll(".put-right")) line.classList.remove("put-right");
   }, true);
 
-  // What is read of a cell of the ribbon is shown over it too.
-  document.addEventListener("pointerover", event => {
-    const cell = event.target.closest(".ribbon label");
-    if (cell) cell.title = cell.querySelector("input").ariaLabel;
-  });
-
   new MutationObserver(() => {
     const busy = Boolean(find("#status .busy"));  // what is old can't be taken for the new
     for (const part of document.querySelectorAll("#charts, #take-away")) part.inert = busy;
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    again, brought, calm, compare, encode, moved, opened, page, picked, press, put, read, restored, state,
-    through, throughAgain, write,
+    again, brought, calm, compare, encode, keep, moved, opened, page, picked, press, put, read, recall,
+    restored, state, through, throughAgain, write,
   };
 })();

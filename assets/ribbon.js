@@ -61,7 +61,11 @@ element.addEventListener("change", event => {
 });
 element.addEventListener("keydown", move);
 element.addEventListener("focusin", event => event.target.matches("input") && tell(event.target));
-element.addEventListener("pointerover", event => tell(radioOf(event)));
+element.addEventListener("pointerover", event => {
+  const radio = radioOf(event);
+  if (radio) radio.parentNode.title = radio.ariaLabel;  // over the cell, too
+  tell(radio);
+});
 element.addEventListener("pointerleave", () => tell());
 draw();
 watch("value", draw);

@@ -1,7 +1,6 @@
 // The stage: one idea a screen, for a room. All of it is in the page from the start, in a template, so
 // that it goes on without a server; keys, a clicker or taps lead through it.
 window.qdemoStage = (() => {
-  const NAME = "qdemo stage";
   const MOST = 8;  // rows that a room can read at once
   const LONGEST = 56;  // characters of an answer, as the stories have them
   const KEYS = {
@@ -10,10 +9,6 @@ window.qdemoStage = (() => {
   };
   const guesses = {};  // what was guessed, by the story's key
   let stage = null, at = 0;
-
-  // In a frame of another site a browser may forbid it: then the step is forgotten with the page.
-  const remembered = () => { try { return Number(sessionStorage.getItem(NAME)) || 0; } catch { return 0; } };
-  const remember = () => { try { sessionStorage.setItem(NAME, at); } catch {} };
 
   const steps = () => [...stage.querySelectorAll("section")].filter(
     step => step.dataset.step !== "page" || document.querySelector("#cards .card .output"));
@@ -24,17 +19,10 @@ window.qdemoStage = (() => {
     document.body.append(stage);
     stage.addEventListener("close", left);
     stage.addEventListener("click", clicked);
-    at = remembered();
+    at = Number(qdemo.recall("stage")) || 0;
   }
 
-  // Until gradio has put the theme on the page, as it will; from then on as it is there.
-  function paint() {
-    const body = document.body.classList;
-    const asked = new URLSearchParams(location.search).get("__theme") ?? kept();
-    const dark = asked ? asked === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    stage.classList.toggle("dark", document.querySelector(".gradio-container") ? body.contains("dark") : dark);
-  }
-  const kept = () => { try { return localStorage.getItem("qdemo theme"); } catch { return null; } };
+  const paint = () => stage.classList.toggle("dark", qdemoHead.isDark());
 
   function enter() {
     if (!document.body || !document.querySelector("#stage-template")) return;
@@ -65,7 +53,7 @@ window.qdemoStage = (() => {
     stage.querySelector('[data-go="1"]').disabled = at === all.length - 1;
     if (all[at].dataset.step === "page") show(all[at]);
     if (!stage.contains(document.activeElement) || document.activeElement.disabled) stage.focus();
-    remember();
+    qdemo.keep(at, "stage");
     tell();
   }
 
@@ -172,5 +160,5 @@ window.qdemoStage = (() => {
   new MutationObserver(() => stage && paint()).observe(document.body, {attributeFilter: ["class"]});
   if (new URLSearchParams(location.search).get("stage") === "1") enter();
 
-  return {enter, toggle, where: () => key(steps()[at])};
+  return {toggle, where: () => key(steps()[at])};
 })();

@@ -64,14 +64,4 @@
     close();
   }, true);
   window.addEventListener("resize", () => isOpen() && box.hidePopover());
-
-  // A page is put together after its address was read, from above and from below: what the address
-  // names is gone to as often as the page grows, until somebody goes elsewhere.
-  if (location.hash === "#glossary") addEventListener("DOMContentLoaded", () => {
-    const grown = new ResizeObserver(() => document.querySelector("#glossary")?.scrollIntoView());
-    grown.observe(document.body);
-    for (const own of ["wheel", "touchstart", "keydown", "pointerdown"]) {
-      addEventListener(own, () => grown.disconnect(), {once: true});
-    }
-  });
 })();
