@@ -66,7 +66,7 @@ def _connect(start: gr.Button, stop: gr.Button, chosen: list[Any], shown: list[A
         _train, [*chosen, calm], [*shown, start, stop, running], concurrency_id="lab",
         concurrency_limit=8, js="(bits, seed) => [bits, seed, qdemo.calm() ? 'calm' : '']", **quiet,
     )  # fmt: skip
-    # By the number of the run: gradio cancels whatever was begun until it comes to it, the next too.
+    # By the number of the run: gradio cancels what was begun until it comes to it, the next too.
     stop.click(turns.stop, running, None, **parts.QUICK)
 
 
@@ -92,10 +92,10 @@ def _train(bits: float, seed: float, calm: str) -> Iterator[tuple[Any, ...]]:
             if run.is_stopped:
                 break
             at = time.monotonic()
-            told = calm and not lesson.finished
-            shown = (
-                (_told(lesson), *parts.nothing(4)) if told else _shown(lesson, int(bits), int(seed))
-            )
+            if calm and not lesson.finished:
+                shown: tuple[Any, ...] = (_told(lesson), *parts.nothing(4))
+            else:
+                shown = _shown(lesson, int(bits), int(seed))
             yield *shown, *_buttons(not lesson.finished), run.number
             time.sleep(0 if calm else max(0.0, at + _LESSON_S - time.monotonic()))
         yield *parts.nothing(5), *_buttons(False), ""
