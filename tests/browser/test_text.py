@@ -41,7 +41,7 @@ def test_a_format_that_says_something_else_is_marked_and_told(shared):
         "int8 is 2.85 times smaller than fp32, 5.87 MB instead of 16.70 MB; it would be 3.92 times "
         "if the embeddings were quantized too. One question proves little: of 990 held-out "
         "questions fp32, fp16, bf16 and int8 answer 99.4% exactly (98.6 to 99.8%) and int3 answers "
-        "96.3% exactly (94.8 to 97.3%)."
+        "96.3% exactly (94.8 to 97.3%); ranges are 95% intervals."
     )
 
 
