@@ -28,6 +28,7 @@ window.qdemoStage = (() => {
     if (!document.body || !document.querySelector("#stage-template")) return;
     if (!stage) build();
     if (stage.open) return;
+    for (const shown of document.querySelectorAll(":popover-open")) shown.hidePopover();
     document.documentElement.classList.add("stage");
     paint();
     stage.showModal();  // which makes the page behind it inert
@@ -37,6 +38,7 @@ window.qdemoStage = (() => {
 
   function left() {
     document.documentElement.classList.remove("stage");
+    document.dispatchEvent(new CustomEvent("stage-left", {detail: steps()[at].dataset.story}));
     const query = new URLSearchParams(location.search);
     if (!query.has("stage")) return;
     query.delete("stage");
@@ -84,7 +86,8 @@ window.qdemoStage = (() => {
 
   function show(step) {
     const cards = [...document.querySelectorAll("#cards .card")], label = step.querySelector(".label");
-    step.querySelector(".before").textContent = document.querySelector("#verdict .asked")?.textContent.trim() ?? "";
+    const parts = [...document.querySelector("#verdict .asked")?.children ?? []].map(part => part.textContent.trim());
+    step.querySelector(".before").textContent = parts.join(": ");
     step.querySelector(".rows").replaceChildren(...cards.slice(0, MOST).map(row));
     const note = document.querySelector("#verdict .note")?.textContent.trim();
     const {now, stale, more, busy} = label.dataset;

@@ -70,6 +70,13 @@
     }
   });
 
+  // Who leaves the stage is where the stage was.
+  document.addEventListener("stage-left", ({detail: story}) => {
+    if (!all.includes(story)) return;
+    at = all.indexOf(story);
+    draw();
+  });
+
   // What the page shows, once a comparison is through.
   function shown() {
     if (document.querySelector("#status .busy")) return null;

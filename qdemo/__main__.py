@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +100,7 @@ def _compute_on(device: str | None) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from qdemo.models.pictures import thumbnail
+    from qdemo.models.pictures import thumbnail_by
     from qdemo.spec import document
     from qdemo.views.files import WRITERS, written
 
@@ -126,7 +125,7 @@ def _show(options: argparse.Namespace) -> None:
         except ValueError as error:
             raise ValueError(f"{options.file}: {error}") from None
         _report(report)
-        write(written(report, ending, thumbnail))
+        write(written(report, ending, thumbnail_by(report.input)))
 
 
 def _figures_of_before(text: bytes) -> Sequence[Figure]:
@@ -195,7 +194,7 @@ def _write_over(text: str) -> None:
 
 def _report(report: Report) -> None:
     from qdemo.views.tables import summary
-    from qdemo.views.wording import covers, read_as, too_far
+    from qdemo.views.wording import covers, held_twice, read_as, too_far
 
     if report.results:
         terminal.tell(f"{report.model}: {report.input!r}\n")
@@ -206,7 +205,8 @@ def _report(report: Report) -> None:
     for trial in report.results:
         if trial.span and trial.span.overflow:
             terminal.tell(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
-        for sentence in covers(trial.format, trial.footprint, trial.coverage):
+        twice = held_twice(trial.format, trial.footprint)
+        for sentence in [*twice, *covers(trial.footprint, trial.coverage)]:
             terminal.tell(f"\n{trial.format}: {sentence}")
     for ended in report.failures:
         told = say("{format} failed: {reason}", format=ended.format, reason=ended.reason)
@@ -254,7 +254,7 @@ def _footprint(options: argparse.Namespace) -> None:
                 bytes=tie.float_bytes,
             )
             print(f"\n{one.format}: {told}")
-        for sentence in covers(one.format, replace(one.footprint, split_ties=()), one.coverage):
+        for sentence in covers(one.footprint, one.coverage):
             print(f"\n{one.format}: {sentence}")
 
 

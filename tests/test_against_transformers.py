@@ -281,8 +281,7 @@ def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
 def interval(share, total):
     low, high = score_interval(share, total)
     low, high = math.floor(100 * low), math.ceil(100 * high)  # rounded outward
-    ends = f"at least {low}%" if share == 1 else f"{low} to {high}%"
-    return f"{100 * share:.1f}".removesuffix(".0") + f"%, {ends}"
+    return f"{100 * share:.1f}".removesuffix(".0") + f"% ({low} to {high}%)"
 
 
 def three_digits(value):

@@ -123,6 +123,15 @@ class _Outcome:
     logits: Logits | None
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows: a report, and the picture that it is about, small, as a `data:` address;
+    empty where it is about none."""
+
+    report: Report
+    picture: str = ""
+
+
 class Keeping:
     """The memories of one engine."""
 
@@ -162,17 +171,17 @@ class Keeping:
         """What of a format is the same for each input."""
         return self._per_model.get((model, name))
 
-    def keep_shown(self, number: str, report: Report) -> None:
+    def keep_shown(self, number: str, shown: Shown) -> None:
         """Keep what a page shows under that number, as long as there is room."""
-        held = zlib.compress(pickle.dumps(report), level=1)
+        held = zlib.compress(pickle.dumps(shown), level=1)
         self._results.put(number, held, len(held))
 
-    def shown(self, number: str) -> Report | None:
+    def shown(self, number: str) -> Shown | None:
         """What was kept under that number; None where nothing was, or is no longer."""
         held = self._results.get(number)
         if held is None:
             return None
-        found: Report = pickle.loads(zlib.decompress(held))
+        found: Shown = pickle.loads(zlib.decompress(held))
         return found
 
     def forget(self) -> None:

@@ -86,8 +86,18 @@ def named_picture(name: str) -> Picture:
     return read_picture(gallery()[name], name)
 
 
-def thumbnail(told: str, side: int = 320) -> str:
-    """A picture as a small JPEG in a `data:` address, by what a report says of it (`str(Picture)`).
+def thumbnail(picture: Picture, side: int = 320) -> str:
+    """A picture as a small JPEG in a `data:` address, at most `side` pixels wide and high."""
+    width, height = picture.image.size
+    share = min(1, side / max(width, height))
+    size = max(1, round(width * share)), max(1, round(height * share))
+    small, file = picture.image.resize(size, reducing_gap=2), BytesIO()
+    small.save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def thumbnail_by(told: str) -> str:
+    """The same by what a report says of a picture (`str(Picture)`).
 
     Empty where it is not one that is made here, or where another is made by that name now.
     """
@@ -95,12 +105,7 @@ def thumbnail(told: str, side: int = 320) -> str:
         picture = named_picture(told.partition(",")[0])
     except ValueError:
         return ""
-    if str(picture) != told:
-        return ""
-    small, file = picture.image.copy(), BytesIO()
-    small.thumbnail((side, side))
-    small.save(file, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+    return thumbnail(picture) if str(picture) == told else ""
 
 
 def scene_picture(seed: str | int) -> Picture:

@@ -133,7 +133,8 @@ TERMS = (
     Term("quantized_weights", "quantized weights",
          "Bytes of the integers or codes themselves."),
     Term("scales_held", "scales and zero points",
-         "Bytes of what is kept beside the integers, to make weights of them again."),
+         "Bytes of what is kept beside the integers: the scales that they are multiplied with to "
+         "give the weights again, and the integers that stand for 0."),
     Term("float_weights", "float weights",
          "Bytes of weights that are still floats: embeddings, norms, biases."),
     Term("buffers", "buffers",

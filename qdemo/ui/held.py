@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 
 from qdemo.engine.engine import ENGINE
+from qdemo.engine.keeping import Shown
 from qdemo.spec import document
 from qdemo.spec.messages import say_counted
 from qdemo.spec.report import Report
@@ -46,13 +47,18 @@ class Held:
             return cls()
         return cls(**fields) if all(isinstance(value, str) for value in fields.values()) else cls()
 
-    def keep(self, report: Report) -> None:
-        """Have the server keep the report, as long as it has room."""
-        ENGINE.keeping.keep_shown(self.number, report)
+    def keep(self, report: Report, picture: str = "") -> None:
+        """Have the server keep what is shown, as long as it has room."""
+        ENGINE.keeping.keep_shown(self.number, Shown(report, picture))
+
+    def shown(self) -> Shown | None:
+        """What is shown, where the server still has it."""
+        return Shown(example()) if self.number == EXAMPLE else ENGINE.keeping.shown(self.number)
 
     def report(self) -> Report | None:
-        """The report, where the server still has it."""
-        return example() if self.number == EXAMPLE else ENGINE.keeping.shown(self.number)
+        """The report in it."""
+        shown = self.shown()
+        return None if shown is None else shown.report
 
 
 def of_example() -> Held:

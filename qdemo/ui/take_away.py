@@ -11,9 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from qdemo.models.pictures import thumbnail
+from qdemo.engine.keeping import Shown
 from qdemo.spec.messages import say
-from qdemo.spec.report import Report
 from qdemo.ui import held, parts
 from qdemo.ui.held import Held
 from qdemo.ui.insides import save_bytes_to_cache
@@ -102,17 +101,17 @@ def _write(
 ) -> Updates:
     """The file of what is shown, to be pressed; or that it is no longer held."""
     changes: Updates = {}
-    report = Held.read(text).report()
-    if report is None:
+    found = Held.read(text).shown()
+    if found is None:
         changes = again(Held.read(text))
-        report = Held.read(changes.get(shown)).report()
-    if report is None:
+        found = Held.read(changes.get(shown)).shown()
+    if found is None:
         return {part.lost: parts.lost(), part.later: f"#take-{ending}", part.now: ""}
-    file = _file(part.file.GRADIO_CACHE, ending, report)
+    file = _file(part.file.GRADIO_CACHE, ending, found)
     return changes | {part.file: file, part.now: "#file", part.lost: ""}
 
 
-def _file(cache: str, ending: str, report: Report) -> str:
+def _file(cache: str, ending: str, shown: Shown) -> str:
     """Write it into the cache that gradio empties; the path."""
-    written = files.written(report, ending, thumbnail)
-    return str(save_bytes_to_cache(written.encode(), files.file_name(report, ending), cache))
+    written = files.written(shown.report, ending, shown.picture)
+    return str(save_bytes_to_cache(written.encode(), files.file_name(shown.report, ending), cache))

@@ -14,7 +14,15 @@ from qdemo.views.colours import colour
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.split import Split, split
-from qdemo.views.wording import computed_on, covers, differing_words, joined, too_far, written
+from qdemo.views.wording import (
+    computed_on,
+    covers,
+    differing_words,
+    held_twice,
+    joined,
+    too_far,
+    written,
+)
 
 KL_STEPS = (1e-6, 1e-4, 1e-2, 1.0)
 """Where the colour of a token changes, in nats."""
@@ -130,8 +138,9 @@ def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str,
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:
-    """Why there is no bar of the time, which fp16 it is, and what a format leaves as it was."""
-    return [*_untimed(trial), *_kept_wide(trial, kept_wide)]
+    """Why there is no bar of the time, which fp16 it is, and what is held twice."""
+    twice = held_twice(trial.format, trial.footprint)
+    return [*_untimed(trial), *_kept_wide(trial, kept_wide), *twice]
 
 
 def _untimed(trial: Trial) -> list[str]:
@@ -188,4 +197,4 @@ def _warnings(trial: Trial) -> list[str]:
         )
     if trial.span and trial.span.overflow:
         found.append(too_far(trial.format, trial.span.overflow))
-    return found + covers(trial.format, trial.footprint, trial.coverage)
+    return found + covers(trial.footprint, trial.coverage)

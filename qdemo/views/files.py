@@ -125,12 +125,9 @@ WRITERS: dict[str, Callable[[Report], str]] = {
 """What can be taken away, by the ending of the file's name."""
 
 
-def written(report: Report, ending: str, picture_of: Callable[[str], str]) -> str:
-    """The file of that ending; `picture_of` gives the picture that a report's input names, as a
-    `data:` address, empty where it can't be had."""
-    return (
-        as_page(report, picture_of(report.input)) if ending == "html" else WRITERS[ending](report)
-    )
+def written(report: Report, ending: str, picture: str = "") -> str:
+    """The file of that ending; `picture` is what the page shows of what was asked about."""
+    return as_page(report, picture) if ending == "html" else WRITERS[ending](report)
 
 
 def file_name(report: Report, ending: str) -> str:

@@ -92,19 +92,15 @@ def bounds(low: float, high: float, decimals: int = 0) -> tuple[str, str]:
 
 
 def interval(share: float | None, low: float | None, high: float | None) -> str:
-    """A share of a sample with its 95% interval; of all and of none, the end that is open.
+    """A share of a sample with its 95% interval.
 
-    >>> interval(1.0, 0.566, 1.0), interval(0.8, 0.376, 0.964), interval(0.0, 0.0, 0.434)
-    ('100%, at least 56%', '80%, 37 to 97%', '0%, at most 44%')
+    >>> interval(1.0, 0.566, 1.0), interval(0.8, 0.376, 0.964)
+    ('100% (56 to 100%)', '80% (37 to 97%)')
     """
     if share is None or low is None or high is None:
         return percent(share)
-    found, (lowest, highest) = percent(share), bounds(low, high)
-    if share == 0:
-        return say("{share}, at most {high}%", share=found, high=highest)
-    if share == 1:
-        return say("{share}, at least {low}%", share=found, low=lowest)
-    return say("{share}, {low} to {high}%", share=found, low=lowest, high=highest)
+    lowest, highest = bounds(low, high)
+    return say("{share} ({low} to {high}%)", share=percent(share), low=lowest, high=highest)
 
 
 def times(ratio: float | None) -> str:

@@ -108,20 +108,17 @@ def written(figure: Figure, values: Values, none: str = NONE) -> str:
     return significant(value, figure.digits)
 
 
-def covers(variant: str, held: Footprint, coverage: Coverage | None) -> list[str]:
-    """What a person should know of a format that quantizes little, or saves little: why, and what
-    is held twice.
+def covers(held: Footprint, coverage: Coverage | None) -> list[str]:
+    """What a person should know of a format that quantizes little, or saves little: why.
 
     >>> from qdemo.spec.footprint import Left
     >>> gpt = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
-    >>> covers("int8", Footprint(231, {}, {}), gpt)[1]
+    >>> covers(Footprint(231, {}, {}), gpt)[1]
     'It is no smaller than the bf16 cast, which holds 200 bytes and quantizes nothing.'
     """
-    sentences = [_twice(variant, tie) for tie in held.split_ties]
     if coverage is None or not coverage.quantized:
-        return sentences
-    if coverage.is_low:
-        sentences.append(_low(coverage))
+        return []
+    sentences = [_low(coverage)] if coverage.is_low else []
     if not coverage.saves(held):
         sentences.append(
             say(
@@ -130,6 +127,11 @@ def covers(variant: str, held: Footprint, coverage: Coverage | None) -> list[str
             )
         )
     return sentences
+
+
+def held_twice(variant: str, held: Footprint) -> list[str]:
+    """What a format holds quantized and as it was, because another module shares it."""
+    return [_twice(variant, tie) for tie in held.split_ties]
 
 
 def _twice(variant: str, tie: SplitTie) -> str:

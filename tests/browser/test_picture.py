@@ -1,9 +1,11 @@
 """A picture is chosen, made or brought, and put into words."""
 
 import re
+from base64 import b64decode
+from io import BytesIO
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import expect
 
 from qdemo.models.pictures import Picture, scene_picture
@@ -13,6 +15,7 @@ from tests.browser.steps import (
     cards,
     choose_blip,
     compare,
+    download,
     problem,
     remove_picture,
     take_other_picture,
@@ -58,6 +61,11 @@ def test_a_picture_of_ones_own_works_and_the_link_says_that_it_cannot_carry_it(p
     assert card(page, "fp32")["output"] == "a woman and a dog on the beach"
     expect(page.locator("#link")).to_contain_text("A link can't carry your own picture")
     expect(page.locator("#again")).to_have_count(0)
+    file = download(page, "html", tmp_path).read_text(encoding="utf-8")
+    (data,) = re.findall('class="of-report" src="data:image/jpeg;base64,([^"]*)"', file)
+    seen = Image.open(BytesIO(b64decode(data)))
+    whole = Image.open(DOG).convert("RGB").resize(seen.size)
+    assert ImageStat.Stat(ImageChops.difference(seen, whole)).mean < [12.0] * 3
 
 
 _SLOWER = """() => {

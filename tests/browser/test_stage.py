@@ -190,6 +190,9 @@ def test_escape_leaves_and_where_one_was_stays(shared):
     expect(shared.locator("#stage")).to_be_hidden()
     expect(shared.locator("html")).not_to_have_class("stage")
     assert shared.evaluate("scrollY") == scrolled
+    expect(shared.locator("#stories .story:visible")).to_have_attribute(
+        "data-story", STORIES[1].key
+    )
     shared.keyboard.press("s")
     assert where(shared) == STEPS[4]
     shared.keyboard.press("s")
@@ -211,4 +214,18 @@ def test_the_last_screen_has_what_is_on_the_page(shared):
     rows = shared.locator("#stage .row:visible")
     expect(rows.locator("h3")).to_have_text(shared.locator("#cards .card h3").all_inner_texts())
     expect(shared.locator("#stage .label:visible")).to_contain_text("computed")
+    model, question = (shared.locator(f"#verdict .asked {part}") for part in (".model", "q"))
+    told = f"{model.text_content()}: {question.text_content()}"
+    expect(shared.locator("#stage .before:visible")).to_have_text(told)
     shared.keyboard.press("Escape")
+
+
+def test_what_a_term_means_is_closed_and_the_keys_are_the_stage_s(shared):
+    shared.locator("#verdict button.term").first.click()
+    expect(shared.locator("#term-told")).to_be_visible()
+    shared.keyboard.press("s")
+    expect(shared.locator("#term-told")).to_be_hidden()
+    shared.keyboard.press("Home")
+    assert where(shared) == STEPS[0]
+    shared.keyboard.press("Escape")
+    expect(shared.locator("#stage")).to_be_hidden()

@@ -7,6 +7,7 @@ import pytest
 
 from qdemo.engine import comparing
 from qdemo.engine.engine import ENGINE, Engine
+from qdemo.engine.keeping import Shown
 from qdemo.measure import parameters
 from qdemo.settings import Settings
 from qdemo.spec.document import as_json
@@ -109,7 +110,8 @@ def test_what_a_run_that_was_stopped_has_computed_is_kept():
 def test_a_page_s_report_is_found_by_its_number_alone():
     keeping = ENGINE.keeping
     one, other = (
-        replace(compared([]), input=text) for text in ("Dienstag – 火", "half of one: \ud83d")
+        Shown(replace(compared([]), input=text), picture)
+        for text, picture in (("Dienstag – 火", ""), ("half of one: \ud83d", "data:,"))
     )
     keeping.keep_shown("a number", one)
     keeping.keep_shown("another", other)
@@ -121,14 +123,14 @@ def test_a_page_s_report_is_found_by_its_number_alone():
 
 def test_reports_share_the_room_of_results():
     *_, known = progress(REQUEST)
-    ENGINE.keeping.keep_shown("mine", known)
+    ENGINE.keeping.keep_shown("mine", Shown(known))
     held = ENGINE.keeping._results.n_bytes
     small = Engine(Settings(result_bytes=held))
     *_, known = progress(REQUEST, small)
-    small.keeping.keep_shown("mine", known)
-    small.keeping.keep_shown("another's", known)
+    small.keeping.keep_shown("mine", Shown(known))
+    small.keeping.keep_shown("another's", Shown(known))
     assert small.keeping._results.n_bytes <= held
-    assert small.keeping.shown("another's") == known
+    assert small.keeping.shown("another's") == Shown(known)
 
 
 def test_forgotten_is_forgotten():

@@ -24,6 +24,7 @@ from qdemo.models.pictures import (
     read_picture,
     scene_picture,
     thumbnail,
+    thumbnail_by,
 )
 
 CORNERS = {(0, 0): (255, 0, 0), (1, 0): (0, 255, 0), (0, 1): (0, 0, 255), (1, 1): (255, 255, 0)}
@@ -305,7 +306,8 @@ def test_what_is_kept_of_painted_places_is_bounded_and_drawn_the_same_again():
 @pytest.mark.parametrize("name", ["scene:7", next(iter(gallery()))])
 def test_a_picture_that_is_made_here_has_a_thumbnail(name):
     whole = named_picture(name)
-    kind, _, data = thumbnail(str(whole), 64).partition(",")
+    assert thumbnail_by(str(whole)) == thumbnail(whole)
+    kind, _, data = thumbnail(whole, 64).partition(",")
     small = Image.open(io.BytesIO(base64.b64decode(data)))
     assert kind == "data:image/jpeg;base64"
     assert max(small.size) == 64
@@ -322,4 +324,4 @@ def test_no_other_picture_has_one():
         f"{told[:-1]}x",
         told[1:],
     ):
-        assert thumbnail(other) == ""
+        assert thumbnail_by(other) == ""

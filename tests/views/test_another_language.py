@@ -19,7 +19,7 @@ from qdemo.views import SECTIONS, files, lab, lab_plots, panels, plots, tables, 
 from qdemo.views.cards import cards
 from qdemo.views.lab_spirals import panels_html
 from qdemo.views.verdict import kept_note, verdict
-from qdemo.views.wording import covers, describe
+from qdemo.views.wording import covers, describe, held_twice
 from tests.test_words import Read
 from tests.views.documents import compared, overflowing, without_reference
 
@@ -107,7 +107,10 @@ def test_what_is_said_of_a_report_is_said_in_another_language(report):
     said += [
         text
         for trial in report.results
-        for text in covers(trial.format, trial.footprint, trial.coverage)
+        for text in [
+            *held_twice(trial.format, trial.footprint),
+            *covers(trial.footprint, trial.coverage),
+        ]
     ]
     said += [section.title + section.text for section in SECTIONS]
     assert any("⟦" in text for text in said)

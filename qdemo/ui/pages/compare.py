@@ -15,6 +15,7 @@ from qdemo.engine.asking import ask as asked_for
 from qdemo.engine.engine import ENGINE, is_here
 from qdemo.engine.turns import FullError, Run, Waiting, begun
 from qdemo.models.availability import get_entry
+from qdemo.models.pictures import Picture, thumbnail
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.spec.request import InputError, Request
@@ -121,6 +122,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
     """One comparison, to the last chart."""
     known: Report | None = None
     told: Waiting | Report | None = None
+    picture = ""
     under_way = _UnderWay(page)
     with begun() as run:
         ask = replace(ask, number=run.number)
@@ -129,12 +131,16 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             busy = {**_busy(page, True), page.running: run.number}
             yield {**_problems(page), **busy, page.status: status.line(say("Loading …"), "busy")}
             yield from _brought(page, request, run)
+            picture = _small(request.given)
             for told in ENGINE.told(request, run):
                 if isinstance(told, Waiting):
                     yield {page.status: status.in_line(told, ask.input)}
                     continue
                 known = told
-                yield under_way.end(known, ask) if known.finished else under_way.after(known)
+                if known.finished:
+                    yield under_way.end(known, ask, picture)
+                else:
+                    yield under_way.after(known)
             # On its own, as gradio sends what comes last once more.
             yield {**_busy(page, False), page.status: status.line(status.last_word(run, told))}
         except InputError as error:
@@ -146,7 +152,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             reason = say(
                 "The comparison broke off for a reason that the server's log has. Please try again."
             )
-            through = {} if known is None else under_way.end(known.ended(reason), ask)
+            through = {} if known is None else under_way.end(known.ended(reason), ask, picture)
             yield {**through, **_busy(page, False), page.status: status.line(reason)}
 
 
@@ -188,9 +194,9 @@ class _UnderWay:
             self.page.status: status.line(text, "busy running"),
         }
 
-    def end(self, report: Report, ask: Held) -> Updates:
+    def end(self, report: Report, ask: Held, picture: str) -> Updates:
         """What is on screen from now on, and kept under its number."""
-        ask.keep(report)
+        ask.keep(report, picture)
         return _shown(self.page, report, ask, self._with(report))
 
     def _with(self, report: Report) -> str:
@@ -222,13 +228,20 @@ def _from_kept(page: Page, ask: Held) -> Updates:
 
     It replaces what is on screen, so that a file has what is seen."""
     try:
-        known = ENGINE.from_kept(link.request(ask.address))
+        request = link.request(ask.address)
+        known = ENGINE.from_kept(request)
     except InputError:
         return {}
     if known is None:
         return {}
     with begun() as run:
-        return _UnderWay(page).end(known, replace(ask, number=run.number))
+        numbered = replace(ask, number=run.number)
+        return _UnderWay(page).end(known, numbered, _small(request.given))
+
+
+def _small(given: object) -> str:
+    """What a report's page shows of a picture: of one's own nothing else is kept."""
+    return thumbnail(given) if isinstance(given, Picture) else ""
 
 
 def _problems(page: Page, error: InputError | None = None) -> Updates:
