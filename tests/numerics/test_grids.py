@@ -1,7 +1,6 @@
 """Every grid beside exact arithmetic, ml_dtypes, torch and bitsandbytes."""
 
 import math
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -14,8 +13,7 @@ from qdemo import Scheme, quantize_tensor
 from qdemo.numerics.bits import Bits, from_value
 from qdemo.numerics.grids import Codebook, FloatGrid, IntGrid, grid_of
 from qdemo.spec.formats import FORMATS, GRIDS, Format
-
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+from tests.oracles import oracle
 
 
 def small_float(name, exponent, fraction, **more):
@@ -155,10 +153,8 @@ def test_the_nearest_level_is_taken_and_the_lower_of_two(name):
 
 @pytest.mark.parametrize("text", ["nf4-g64", "nf4-g128", "fp4bnb-g64", "fp4bnb-g128"])
 def test_codebooks_are_bitsandbytes_bit_for_bit(text):
-    with np.load(FIXTURES / "bitsandbytes.npz") as held:
-        weight = torch.from_numpy(held["weight"])
-        theirs = torch.from_numpy(held[text.replace("bnb", "")])
-    ours = quantize_tensor(weight, Scheme.parse(text)).dequantize()
+    theirs = oracle(f"bitsandbytes/{text.replace('bnb', '')}")
+    ours = quantize_tensor(oracle("weight"), Scheme.parse(text)).dequantize()
     assert torch.equal(ours.view(torch.int32), theirs.view(torch.int32))
 
 
