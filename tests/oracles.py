@@ -1,5 +1,5 @@
-"""What other libraries make of two matrices: `weight` (64 × 256, with an outlier and a row of zeros)
-and `activations` (200 × 256, with a dead and a loud column).
+"""What other libraries make of two matrices: `weight` (64 × 256, an outlier and a row of zeros in
+it) and `activations` (200 × 256, with a dead and a loud column).
 
 `fixtures/oracles.npz` has them as LIBRARY/VARIANT, the dequantized matrix, and
 LIBRARY/VARIANT/PART. They were made by:
