@@ -78,8 +78,7 @@ def later(blocks: gr.Blocks) -> Iterator[None]:
     busy for a second."""
     with gr.Column(visible=False) as column:
         yield
-    js = "async () => { await qdemoWhole; return {__type__: 'update', visible: true}; }"
-    blocks.load(None, None, column, js=js, **QUICK)
+    blocks.load(None, None, column, js="qdemoLater", **QUICK)
 
 
 def masthead(title: str, text: str) -> None:
