@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdemo.compress.convert import build
+from qdemo.compress.building import build
 from qdemo.compress.footprint import coverage
 from qdemo.engine import devices
 from qdemo.measure import FIGURES, MEASURES

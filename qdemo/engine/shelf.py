@@ -139,7 +139,7 @@ def sizes(model: str, variants: Iterable[Variant], tied: bool | None = None) -> 
         ValueError: there is no such model, or a format does not fit it.
     """
     libraries()
-    from qdemo.compress.convert import build
+    from qdemo.compress.building import build
     from qdemo.compress.footprint import bits_per_weight, coverage, footprint
     from qdemo.models.loading import skeleton
 

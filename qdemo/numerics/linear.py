@@ -14,6 +14,7 @@ the nearest of their numbers takes the place of round(x / scale).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -76,6 +77,11 @@ def quantize_tensor(
     grid, (steps, zeros) = grid_of(scheme.storage), as_columns(scale, zero_point)
     codes = from_blocks(_all_codes(blocks, grid, steps, zeros), tuple(x.shape), scheme.axis)
     return _held(_pack(codes, grid), scale, zero_point, scheme, x)
+
+
+def with_codes(held: QTensor, codes: Tensor) -> QTensor:
+    """The same scales with other codes, of the shape of the tensor and the grid's dtype."""
+    return replace(held, tensors={**held.tensors, "codes": _pack(codes, held.grid)})
 
 
 def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from qdemo.numerics.blocks import from_blocks, tiles, to_blocks
 from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import LANES, New, Panels
+from qdemo.numerics.transforms import ROLES, Transform, transform_of
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
@@ -25,7 +26,8 @@ class QTensor:
     tensor, or packed into bytes, flat, where they have fewer than 8 bits. "scale", and
     "zero_point" where the scheme is affine, have the shape () per tensor, (C,) per channel, (C, G)
     per group. `shape` is that of the tensor that was quantized; `dtype` is what `dequantize`
-    returns unless it is told otherwise.
+    returns unless it is told otherwise. A weight that was transformed before has the role of its
+    transform beside these (`transforms.ROLES`).
     """
 
     scheme: Scheme
@@ -67,6 +69,19 @@ class QTensor:
     def grid(self) -> Grid:
         """What the codes mean."""
         return grid_of(self.scheme.storage)
+
+    @cached_property
+    def transform(self) -> Transform | None:
+        """What was done to the weight before it was rounded; `dequantize` undoes it."""
+        return transform_of(self.tensors)
+
+    @cached_property
+    def plain(self) -> QTensor:
+        """What was rounded: this without its transform."""
+        if self.transform is None:
+            return self
+        held = {role: tensor for role, tensor in self.tensors.items() if role not in ROLES}
+        return replace(self, tensors=held)
 
     @cached_property
     def panels(self) -> Panels | None:
@@ -170,11 +185,16 @@ class QTensor:
         """This of `n_rows` rows, whose codes are these."""
         tensors = dict(self.tensors)
         if self.scheme.axis == 0:
-            tensors = {role: _take(t, index) for role, t in tensors.items() if role != "codes"}
+            kept = {"codes", *ROLES}
+            taken = {role: _take(t, index) for role, t in tensors.items() if role not in kept}
+            tensors |= taken
         return replace(self, shape=(n_rows, self.shape[1]), tensors={**tensors, "codes": codes})
 
     def _values(self, codes: Tensor, dtype: torch.dtype, new: New) -> Tensor:
         """The values of codes of shape `shape`."""
+        if self.transform is not None:
+            own = self.plain._values(codes, self.scale.dtype, torch.empty)
+            return self.transform.undone(own).to(dtype)
         blocks = blocks_of(codes, self.scheme)
         x = new(tuple(blocks.shape), dtype=dtype, device=self.device)
         scale, zero_point = as_columns(self.scale, self.zero_point)
