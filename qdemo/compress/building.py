@@ -31,9 +31,7 @@ class Quantizing:
     count: int
 
 
-def build(
-    reference: Model, variant: Variant, stats: Mapping[str, Stats] | None = None
-) -> Model:
+def build(reference: Model, variant: Variant, stats: Mapping[str, Stats] | None = None) -> Model:
     """That variant of `reference`, which is untouched; what needs no change is shared with it.
 
     `stats` are of what the Linear layers of `reference` are given, by name, of `collect_stats`:
@@ -79,9 +77,7 @@ def needed(variant: Variant) -> frozenset[str]:
     return frozenset().union(*(needs(step) for step in steps if step.scheme is not None))
 
 
-def _check_stats(
-    reference: nn.Module, plan: Plan, stats: Mapping[str, Stats] | None
-) -> None:
+def _check_stats(reference: nn.Module, plan: Plan, stats: Mapping[str, Stats] | None) -> None:
     """Whether there is what recipes need, before anything is done."""
     for name, recipe in plan.recipes.items():
         module = reference.get_submodule(name)
@@ -123,5 +119,3 @@ def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
     floats = {tensor.dtype for tensor, to_cast in tensors(model) if to_cast}
     computed = {m.compute_dtype for m in model.modules() if isinstance(m, QModule)}
     return floats | computed <= {dtype}
-
-

@@ -184,6 +184,7 @@ def tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
 
 
 def like(tensor: Tensor, value: Tensor) -> Tensor:
+    """`value` as what `tensor` is: a Parameter, or not."""
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(value, requires_grad=tensor.requires_grad)
     return value

@@ -54,8 +54,8 @@ def quantized_linear(
     if weight.transform is not None:
         x, weight = weight.transform.of_inputs(x), weight.plain
     if threshold is not None:
-        out = quantized_linear(outliers.rounded(x, threshold), weight, None).to(x.dtype)
-        return out if bias is None else out + bias
+        mixed = quantized_linear(outliers.rounded(x, threshold), weight, None).to(x.dtype)
+        return mixed if bias is None else mixed + bias
     is_learned = x.requires_grad and torch.is_grad_enabled()
     if x.is_cuda and not bits and not is_learned:
         found = cuda.product(x, weight)
@@ -63,7 +63,7 @@ def quantized_linear(
             return found if bias is None else found + bias
     flat = x.flatten(0, -2) if x.ndim > 1 else x[None]
     if is_learned:
-        out = _Product.apply(flat, weight, bits)  # type: ignore[no-untyped-call]
+        out: Tensor = _Product.apply(flat, weight, bits)  # type: ignore[no-untyped-call]
     else:
         out = _product(flat, weight, bits)
     out = out.view(*x.shape[:-1], weight.shape[0])

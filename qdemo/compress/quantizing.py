@@ -19,7 +19,7 @@ from qdemo.compress.gptq import Columns, compensated, factor
 from qdemo.compress.stats import Stats
 from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.linear import choose_qparams, quantize_tensor, with_codes
-from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of
+from qdemo.numerics.qtensor import QTensor, blocks_of
 from qdemo.numerics.ranges import Rounder, half_quadratic, narrowed
 from qdemo.numerics.transforms import transform_of
 from qdemo.spec.messages import say
@@ -45,9 +45,7 @@ def needs(step: Step) -> frozenset[str]:
 def without_inputs(step: Step) -> Step:
     """The same of a table of embeddings, which no inputs are multiplied with."""
     transform = "rot" if step.recipe.transform == "rot" else None
-    return replace(
-        step, recipe=Recipe(step.recipe.range, transform), activations=Activations()
-    )
+    return replace(step, recipe=Recipe(step.recipe.range, transform), activations=Activations())
 
 
 def quantize_weight(w: Tensor, step: Step, stats: Stats | None = None) -> QTensor:
@@ -108,7 +106,8 @@ def _in_range(w: Tensor, scheme: Scheme, range: str) -> QTensor:
     blocks, shape = blocks_of(w, scheme), scale_shape(w.shape, scheme.axis, scheme.group_size)
     if range == "mse":
         scale, zero_point = choose_qparams(w, scheme)
-        narrow = narrowed(blocks, Rounder.of(scheme), *as_columns(scale, zero_point))
+        zeros = None if zero_point is None else zero_point.reshape(-1, 1)
+        narrow = narrowed(blocks, Rounder.of(scheme), scale.reshape(-1, 1), zeros)
         return quantize_tensor(w, scheme, narrow.reshape(shape), zero_point)
     steps = {} if range == "hqq" else {"steps": 0}
     scale, zeros = half_quadratic(blocks, scheme.qmax, **steps)

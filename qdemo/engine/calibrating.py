@@ -3,11 +3,14 @@
 They are collected in one pass of the model in fp32, layer by layer, padding left out, as few rows
 as the measures need. An embedded model brings inputs out of its own training stream, never of the
 items that it is judged by; every other one gets short texts of ours, or the gallery's pictures.
+
+Methods that look at inputs are fitted to three quarters of them (`fitted`), and layers' output
+errors are measured on the last quarter (`judged`), which no method has seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from qdemo.compress.stats import Collecting, Stats
 from qdemo.models.families import Batch
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
@@ -50,6 +54,41 @@ def _lines(file: Path) -> list[tuple[str, str]]:
 def _gallery() -> Iterator[Pair]:
     for name, caption in captions().items():
         yield named_picture(name), caption
+
+
+def judged(pairs: Sequence[Pair]) -> list[Pair]:
+    """The quarter of them on which output errors are measured, spread evenly over all."""
+    return [pairs[i] for i in _spread(len(pairs), _quarter(pairs))]
+
+
+def fitted(pairs: Sequence[Pair]) -> list[Pair]:
+    """All the others, which methods are fitted to."""
+    left = set(_spread(len(pairs), _quarter(pairs)))
+    return [pair for i, pair in enumerate(pairs) if i not in left]
+
+
+def _quarter(pairs: Sequence[Pair]) -> int:
+    return -(-len(pairs) // 4)
+
+
+def statistics(
+    loaded: Loaded, pairs: Sequence[Pair], hessian: bool = True
+) -> Generator[int, None, dict[str, Stats]]:
+    """Statistics of what each Linear layer of the model is given by all of the pairs, by its name;
+    how many of them are through is told after each few, so that it can be shown, and stopped.
+
+    Raises:
+        ValueError: an input that the model can't take.
+    """
+    model, device = loaded.model, device_of(loaded.model)
+    collecting = Collecting(model, hessian)
+    for start in range(0, len(pairs), _TOGETHER):
+        part = pairs[start : start + _TOGETHER]
+        batch = loaded.family.calibration_batch(part).to(device)
+        with torch.no_grad(), collecting.listening(batch.rows):
+            loaded.family.forward(model, batch)
+        yield start + len(part)
+    return collecting.stats()
 
 
 def rows_for(parameters: int) -> int:

@@ -46,9 +46,11 @@ class Rounder:
 
     @classmethod
     def of(cls, scheme: Scheme) -> Rounder:
-        """That of a scheme's own grid."""
+        """That of a scheme's own grid. GGUF's signed integers reach one further than −qmax, but for
+        those of 8 bits."""
         grid = grid_of(scheme.storage)
-        return cls(grid, grid.qmin, grid.qmax)
+        is_ggml = scheme.scale in ("fp16", "k4", "k6", "k8") and 0 < grid.offset < 128
+        return cls(grid, -grid.offset if is_ggml else grid.qmin, grid.qmax)
 
     def __call__(
         self, x: Tensor, scale: Tensor, zero_point: Tensor | None = None

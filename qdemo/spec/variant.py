@@ -14,7 +14,7 @@ from qdemo.spec.step import Step
 if TYPE_CHECKING:
     from torch import nn
 
-    from qdemo.compress.stats import Stats
+    from qdemo import Stats
 
 Model = TypeVar("Model", bound="nn.Module")
 

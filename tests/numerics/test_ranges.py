@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qdemo import Scheme, choose_qparams, quantize_tensor
 from qdemo.numerics.grids import grid_of
-from qdemo.numerics.qtensor import as_columns, blocks_of
+from qdemo.numerics.qtensor import blocks_of
 from qdemo.numerics.ranges import POWER, SHRINKINGS, Rounder, half_quadratic, narrowed
 from qdemo.spec.formats import GRIDS
 from tests.oracles import oracle
@@ -22,6 +22,11 @@ def test_hqq_is_the_library_s(bits):
     assert torch.equal(q, oracle(f"{name}/codes"))
     assert torch.allclose(scale, oracle(f"{name}/scale"), rtol=1e-6)
     assert torch.allclose(((q - zero) * scale).reshape(w.shape), oracle(name), rtol=0, atol=1e-6)
+
+
+def columns(scale, zero):
+    """Beside the blocks that they are of."""
+    return scale.reshape(-1, 1), None if zero is None else zero.reshape(-1, 1)
 
 
 def mean_error(blocks, scale, zero, qmax):
@@ -88,7 +93,7 @@ def test_the_narrowed_range_is_the_best_of_forty_on_every_grid(
 ):
     scheme = Scheme(grid, not (affine and GRIDS[grid].kind == "integer"), *granularity)
     w = values(kind, (6, 24), seed)
-    blocks, (scale, zero) = blocks_of(w, scheme), as_columns(*choose_qparams(w, scheme))
+    blocks, (scale, zero) = blocks_of(w, scheme), columns(*choose_qparams(w, scheme))
     rounder = Rounder.of(scheme)
     found = narrowed(blocks, rounder, scale, zero)
     assert found.shape == scale.shape
@@ -114,7 +119,7 @@ def test_numbers_are_rounded_as_those_of_a_quantized_tensor():
     for scheme in map(Scheme.parse, ("int4-g8", "int3-g8-affine", "nf4-g8", "fp8_e4m3-g8", "e2m1")):
         w = values("normal", (4, 24), 5)
         scale, zero = choose_qparams(w, scheme)
-        codes, found = Rounder.of(scheme)(blocks_of(w, scheme), *as_columns(scale, zero))
+        codes, found = Rounder.of(scheme)(blocks_of(w, scheme), *columns(scale, zero))
         held = quantize_tensor(w, scheme)
         assert torch.equal(codes.reshape(w.shape).float(), held.data.float())
         assert torch.equal(found.reshape(w.shape), held.dequantize())
