@@ -16,10 +16,11 @@ from qdemo.compress.modules import QModule, QWeight
 from qdemo.compress.quantizing import needs, say_missing
 from qdemo.compress.stats import Stats
 from qdemo.spec.formats import FORMATS
-from qdemo.spec.step import Step
+from qdemo.spec.step import Recipe, Step
 from qdemo.spec.variant import Variant
 
 Model = TypeVar("Model", bound=nn.Module)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,7 @@ def build(reference: Model, variant: Variant, stats: Mapping[str, Stats] | None 
             nothing, nothing is left to quantize, statistics are missing, or a part of the variant
             is not built yet.
     """
-    steps = building(reference, variant, stats)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            built: Model = end.value
-            return built
+    return at_once(building(reference, variant, stats))
 
 
 def building(
@@ -69,6 +64,26 @@ def building(
     if casts := {name: held for name, held in plan.casts.items() if held != variant.compute}:
         _except(built, reference, casts, variant.compute)
     return built
+
+
+def at_once(steps: Generator[object, None, Result]) -> Result:
+    """What they come to, without looking at any of them.
+
+    >>> at_once(building(nn.Sequential(nn.Linear(2, 2)), Variant.parse("int8"))).training
+    True
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def is_found(variant: Variant) -> bool:
+    """Whether some of its numbers are searched for, which takes a while."""
+    steps = [variant.default, *(step for _, step in variant.exceptions)]
+    return any(step.recipe != Recipe() for step in steps)
 
 
 def needed(variant: Variant) -> frozenset[str]:
