@@ -13,8 +13,8 @@ from torch import Tensor
 from qdemo.compress.convert import naming
 from qdemo.numerics.casting import float_format
 from qdemo.spec.messages import say
-from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
-from qdemo.spec.step import Activations, Step
+from qdemo.spec.scheme import COMPUTE_FORMATS, NAME_OF, Scheme
+from qdemo.spec.step import Activations, Recipe, Step
 
 KEY = "qdemo"
 VERSION = 2
@@ -105,10 +105,17 @@ def _as_held(name: str, scheme: str, compute: str) -> Held:
         return Held(*_weights_and_activations(scheme), found.dtype)
 
 
+def held_text(scheme: Scheme, activations: Activations) -> str:
+    """What a file says of a layer. A float zero point is named by what finds it, -hqq."""
+    is_free = scheme.zero_point == "float" and scheme not in NAME_OF
+    return str(Step(scheme, Recipe("hqq" if is_free else "absmax"), activations))
+
+
 def _weights_and_activations(text: str) -> tuple[Scheme, Activations]:
-    if not text.partition("-")[0].endswith("a8"):
+    name, *parts = text.split("-")
+    if not name.endswith("a8") and "hqq" not in parts:
         return Scheme.parse(text), Activations()
     step = Step.parse(text)
-    if step.scheme is None or step.missing:
+    if step.scheme is None or step.recipe not in (Recipe(), Recipe("hqq")):
         raise ValueError(say("{scheme!r} is no scheme", scheme=text))
     return step.scheme, step.activations

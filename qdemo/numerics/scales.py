@@ -219,7 +219,7 @@ class _DoubleQuantized:
         # bitsandbytes looks a value up among 2^16 even ones: beside a tie the farther may be taken.
         known = ((blocks * inverse[:, None] + 1) * (_KNOWN / 2)).round_() / (_KNOWN / 2) - 1
         places = torch.bucketize(known, _edges(scale.device))
-        codes = places.to(torch.uint8).reshape(-1)[: scale.numel()].reshape(scale.shape)
+        codes = places.reshape(-1)[: scale.numel()].to(torch.uint8).reshape(scale.shape)
         return {"scale": codes, "scale_absmax": largest, "scale_mean": mean}
 
     def read(self, held: Mapping[str, Tensor], scheme: Scheme) -> QParams:

@@ -230,10 +230,8 @@ def _check_parts(step: Step) -> None:
 
 def _missing(step: Step) -> Iterator[str]:
     assert step.scheme is not None
-    if step.scheme in NAME_OF:
+    if step.scheme.scale.startswith("k"):
         yield NAME_OF[step.scheme]
-    elif step.scheme.scale != "fp32":
-        yield f"-{step.scheme.scale}"
     yield from (f"-{part}" for part in step.recipe.parts)
     if step.activations.threshold is not None:
         yield "llm.int8"
