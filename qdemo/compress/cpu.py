@@ -187,6 +187,8 @@ def _form(weight: QTensor) -> Form | None:
     """How a weight lies and what it means; None where no loop is for that."""
     if len(weight.shape) != 2 or weight.scheme.axis == 1 or not all(weight.shape):
         return None
+    if (weight.scheme.scale, weight.scheme.zero_point) != ("fp32", "int"):
+        return None
     held, scale, zero = weight.packed, weight.scale, weight.zero_point
     if not (held.is_cpu and held.is_contiguous() and scale.is_cpu) or type(held) is not Tensor:
         return None

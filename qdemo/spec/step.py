@@ -209,6 +209,14 @@ def _check_parts(step: Step) -> None:
         if step.recipe != _NEAREST or found != _FLOAT:
             raise ValueError(say("a cast has no recipe, and leaves activations as they are"))
         return
+    if scheme in NAME_OF and step.recipe.range != "absmax":
+        raise ValueError(
+            say(
+                "{name} defines its scales; leave -{part} out",
+                name=NAME_OF[scheme],
+                part=step.recipe.range,
+            )
+        )
     if scheme not in NAME_OF:
         if (scheme.zero_point == "float") != (step.recipe.range == "hqq"):
             raise ValueError(say("a float zero point is what -hqq finds, and nothing else does"))
@@ -230,10 +238,5 @@ def _check_parts(step: Step) -> None:
 
 def _missing(step: Step) -> Iterator[str]:
     assert step.scheme is not None
-    if step.scheme in NAME_OF:
+    if step.scheme.scale.startswith("k"):
         yield NAME_OF[step.scheme]
-    elif step.scheme.scale != "fp32":
-        yield f"-{step.scheme.scale}"
-    yield from (f"-{part}" for part in step.recipe.parts)
-    if step.activations.threshold is not None:
-        yield "llm.int8"
