@@ -65,7 +65,7 @@ def test_what_is_put_right_is_no_longer_complained_of(page):
     expect(page.locator(".problem")).to_have_count(0)
 
 
-def test_a_ninth_format_is_refused_when_it_is_added(page):
+def test_a_thirteenth_format_is_refused_when_it_is_added(page):
     tick(page, "fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
     page.locator("#more > button").click()
     page.get_by_role("button", name="Add to formats").click()

@@ -129,20 +129,21 @@ def test_what_a_model_was_trained_for_follows_the_model(built):
     assert built.shown_for("google/flan-t5-small")[built.trained]["value"] == ""
 
 
-NINE = ["fp16", "bf16", "int8", "int7", "int6", "int5", "int4", "int3", "int2"]
+THIRTEEN = ["fp16", "bf16", *(f"int{bits}" for bits in range(8, 1, -1)), "mxfp4", "mxfp8",
+            "nvfp4", "q4_0"]  # fmt: skip
 CHOICES = ("nf4", "symmetric", "a group of 64", False, "fp32")
 
 
-def test_a_ninth_format_is_refused_at_once_and_told_at_the_control():
-    kept, told = controls._at_most(NINE)
-    assert kept == NINE[:8]
-    assert "At most 8 formats at a time" in told
-    kept, told = controls._at_most(NINE[:8])
+def test_a_thirteenth_format_is_refused_at_once_and_told_at_the_control():
+    kept, told = controls._at_most(THIRTEEN)
+    assert kept == THIRTEEN[:12]
+    assert "At most 12 formats at a time" in told
+    kept, told = controls._at_most(THIRTEEN[:12])
     assert "value" not in kept
     assert told == ""
-    kept, told = controls._add(NINE[:8], *CHOICES)
+    kept, told = controls._add(THIRTEEN[:12], *CHOICES)
     assert "value" not in kept
-    assert "At most 8 formats at a time" in told
-    kept, told = controls._add(NINE[:7], *CHOICES)
-    assert kept["value"] == [*NINE[:7], "nf4-g64"]
+    assert "At most 12 formats at a time" in told
+    kept, told = controls._add(THIRTEEN[:11], *CHOICES)
+    assert kept["value"] == [*THIRTEEN[:11], "nf4-g64"]
     assert told == ""
