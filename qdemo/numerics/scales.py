@@ -224,7 +224,7 @@ class _DoubleQuantized:
 
     def read(self, held: Mapping[str, Tensor], scheme: Scheme) -> QParams:
         codes, largest = held["scale"], held["scale_absmax"]
-        numbers = _filled(_numbers(codes.device)[codes.reshape(-1).int()])
+        numbers = _filled(known_numbers(codes.device)[codes.reshape(-1).int()])
         apart = (numbers * largest[:, None]).reshape(-1)[: codes.numel()]
         return QParams((apart + held["scale_mean"]).reshape(codes.shape))
 
@@ -250,7 +250,8 @@ def dynamic_map() -> tuple[float, ...]:
 
 
 @cache
-def _numbers(device: torch.device) -> Tensor:
+def known_numbers(device: torch.device) -> Tensor:
+    """Those, fp32."""
     with torch.inference_mode(False):
         return torch.tensor(dynamic_map(), dtype=torch.float32, device=device)
 
@@ -259,7 +260,7 @@ def _numbers(device: torch.device) -> Tensor:
 def _edges(device: torch.device) -> Tensor:
     """Above which value the next number is nearer."""
     with torch.inference_mode(False):
-        numbers = _numbers(device)
+        numbers = known_numbers(device)
         return (numbers[1:] + numbers[:-1]) / 2
 
 

@@ -14,6 +14,7 @@ from qdemo import Scheme, quantize_tensor
 from qdemo.compress import cpu, kernels
 from qdemo.numerics import fast
 from qdemo.numerics.qtensor import QTensor
+from qdemo.spec.step import Step
 from tests.compress.test_kernels import assert_is_the_product
 from tests.loops.machines import MACHINES, become
 
@@ -24,31 +25,39 @@ SCHEMES = (
     "fp8_e4m3", "fp8_e5m2", "fp8_e4m3-g16", "int7", "int7-g8", "int6", "int6-affine", "int5",
     "int5-g24-affine", "int4", "int4-tensor", "int4-g8", "int4-g64", "int4-g8-affine", "int3",
     "int3-g8", "int3-affine", "int2", "int2-g64-affine", "nf4-g64", "nf4-tensor", "nf3-g24", "nf2",
-    "fp4bnb-g16", "e2m1-g32", "int4-tensor-affine",
+    "fp4bnb-g16", "e2m1-g32", "int4-tensor-affine", "mxfp4", "mxfp8", "mxfp8_e5m2", "nvfp4",
+    "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "nf4-g64-dq", "int4-g64-affine-dq", "int8-dq",
+    "int3-tensor-dq", "int4-g64-hqq", "int3-hqq", "int8-g32-dq-hqq",
 )  # fmt: skip
 
 
 def weights(text, n, length, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return quantize_tensor(torch.randn(n, length, generator=generator), Scheme.parse(text))
+    return quantize_tensor(torch.randn(n, length, generator=generator), scheme_of(text))
+
+
+def scheme_of(text):
+    """That of a text which may say how zero points are found."""
+    return Step.parse(text).scheme
 
 
 def fits(text, length):
-    size = Scheme.parse(text).group_size
+    size = scheme_of(text).group_size
     return size is None or length <= size or length % size == 0
 
 
 def exactly(weight):
-    """Its values in fp64, in which scale · (number − zero point) is not rounded."""
-    numbers = weight.grid.decode(
-        weight.numbers(), torch.empty(weight.shape, dtype=torch.float32)
-    ).double()
+    """Its values in fp64, in which scale · (number − zero point) is not rounded; with minima, those
+    that come back, as these are products with them."""
+    if weight.qparams.minimum is not None:
+        return weight.dequantize(torch.float32).double()
+    numbers = weight.grid.decode(weight.numbers(), torch.empty(weight.shape, dtype=torch.float32))
     groups = weight.scale.shape[1] if weight.scale.ndim == 2 else 1
     blocks = numbers.view(weight.shape[0], groups, -1)
     outer = (*blocks.shape[:2], 1) if weight.scale.ndim else ()
     if weight.zero_point is not None:
-        blocks = blocks - weight.zero_point.double().reshape(outer)
-    return (blocks * weight.scale.double().reshape(outer)).view(weight.shape)
+        blocks = blocks - weight.zero_point.float().reshape(outer)
+    return (blocks.double() * weight.scale.double().reshape(outer)).view(weight.shape)
 
 
 def assert_near(y, x, weight):
@@ -74,7 +83,9 @@ def test_every_form_is_the_product(text, here):
 
 
 def test_each_scheme_has_a_loop_for_usual_shapes(here):
-    assert all(cpu.has_loop(weights(text, 40, 576)) for text in SCHEMES if fits(text, 576))
+    for text in SCHEMES:
+        is_there = scheme_of(text).scale != "fp16" or here.kind != "portable"
+        assert not fits(text, 576) or cpu.has_loop(weights(text, 40, 576)) == is_there
 
 
 @given(
@@ -89,7 +100,7 @@ def test_each_scheme_has_a_loop_for_usual_shapes(here):
 )
 @settings(max_examples=150, deadline=None)
 def test_any_shape_and_loudness(text, name, n, groups, rows, dtype, loud, seed):
-    length = (Scheme.parse(text).group_size or 48) * groups
+    length = (scheme_of(text).group_size or 48) * groups
     loud = min(loud, 1e3) if dtype == torch.float16 else loud
     with pytest.MonkeyPatch.context() as patch:
         become(name, patch)

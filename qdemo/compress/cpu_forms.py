@@ -1,0 +1,103 @@
+"""What loops read of a quantized weight, and whether all of it is as they expect: they trust their
+caller."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from qdemo.loops.form import Form, Held, Meaning
+from qdemo.loops.machine import Machine, takes_fp16
+from qdemo.numerics import fast
+from qdemo.numerics.linear import quantize_tensor
+from qdemo.numerics.qtensor import QTensor
+from qdemo.numerics.scales import has_minima, known_numbers
+
+_HELD: dict[str, Held] = {
+    "fp32": "fp32", "fp16": "fp16", "e8m0": "e8m0", "e4m3": "e4m3", "dq": "dq",
+}  # fmt: skip
+"""By the scale format of a scheme."""
+
+_NAMES = {
+    "codes": "codes", "scale": "scales", "zero_point": "zeros", "min": "minima",
+    "tensor_scale": "outer", "scale_absmax": "outer", "scale_mean": "mean",
+}  # fmt: skip
+"""By role, what a loop calls the tensor."""
+
+
+def form_of(weight: QTensor, here: Machine) -> Form | None:
+    """How a weight lies and what it means; None where no loop is for that on such a machine."""
+    if len(weight.shape) != 2 or weight.scheme.axis == 1 or not all(weight.shape):
+        return None
+    held = _HELD.get(weight.scheme.scale)
+    if held is None or (held == "fp16" and not takes_fp16(here.kind)):
+        return None
+    if not _is_whole(weight):
+        return None
+    form = _form(weight, held)
+    if form is None or weight.shape[1] // weight.n_groups % form.multiple:
+        return None
+    return form
+
+
+def read_by_loops(weight: QTensor, form: Form) -> dict[str, Tensor]:
+    """The tensors that a loop reads, by what it calls them."""
+    found = {_NAMES[role]: tensor for role, tensor in weight.tensors.items()}
+    if form.meaning == "table":
+        found["table"] = fast.levels(weight.scheme.storage)
+    if form.scales == "dq":
+        found["known"] = known_numbers(torch.device("cpu"))
+    return found
+
+
+def as_read(name: str, held: Tensor) -> Tensor:
+    """The tensor of that name as loops read it: what belongs to groups as (groups, rows) in memory,
+    as it lies in a weight that is frozen."""
+    held = held.detach()
+    return (held.t() if held.ndim == 2 and name != "codes" else held).contiguous()
+
+
+def _is_whole(weight: QTensor) -> bool:
+    """Whether each tensor has the shape and dtype that quantizing gives, and memory of a CPU."""
+    like = quantize_tensor(torch.empty(weight.shape, device="meta"), weight.scheme).tensors
+    held = weight.tensors
+    return held.keys() == like.keys() and weight.packed.is_contiguous() and all(
+        type(one) is Tensor and one.is_cpu
+        and (one.shape, one.dtype) == (like[role].shape, like[role].dtype)
+        for role, one in held.items()
+    )  # fmt: skip
+
+
+def _form(weight: QTensor, held: Held) -> Form | None:
+    scheme = weight.scheme
+    codes = _codes(weight)
+    if codes is None:
+        return None
+    planes, meaning, offset = codes
+    return Form(
+        planes,
+        meaning,
+        offset,
+        has_zero_points="zero_point" in weight.tensors,
+        scales=held,
+        are_shared=scheme.axis is None,
+        zeros="fp32" if scheme.zero_point == "float" else "uint8",
+        has_minima=has_minima(scheme),
+    )
+
+
+_BYTES: dict[torch.dtype, Meaning] = {
+    torch.int8: "integer", torch.uint8: "integer",
+    torch.float8_e4m3fn: "fp8_e4m3", torch.float8_e5m2: "fp8_e5m2",
+}  # fmt: skip
+
+
+def _codes(weight: QTensor) -> tuple[tuple[int, ...], Meaning, int] | None:
+    """The planes that numbers lie in, what they mean, and what they count from."""
+    grid, panels = weight.grid, weight.panels
+    if panels is None:  # numbers that are a byte each, in rows
+        return (), _BYTES[weight.packed.dtype], 0
+    widths = tuple(plane.width for plane in panels.planes)
+    if grid.bits <= 4:
+        return widths, "table", 0
+    return (widths, "integer", grid.offset) if grid.format.kind == "integer" else None
