@@ -10,17 +10,23 @@ from qdemo.loops.form import Form, Held, Meaning
 from qdemo.loops.machine import Machine, takes_fp16
 from qdemo.numerics import fast
 from qdemo.numerics.linear import quantize_tensor
+from qdemo.numerics.nested import BITS
+from qdemo.numerics.packing import Panels
+from qdemo.numerics.qparams import has_minima
 from qdemo.numerics.qtensor import QTensor
-from qdemo.numerics.scales import has_minima, known_numbers
+from qdemo.numerics.scales import known_numbers
+from qdemo.spec.scheme import SUPER_BLOCK, Scheme
 
 _HELD: dict[str, Held] = {
     "fp32": "fp32", "fp16": "fp16", "e8m0": "e8m0", "e4m3": "e4m3", "dq": "dq",
+    "k4": "nested", "k6": "nested", "k8": "nested",
 }  # fmt: skip
 """By the scale format of a scheme."""
 
 _NAMES = {
     "codes": "codes", "scale": "scales", "zero_point": "zeros", "min": "minima",
     "tensor_scale": "outer", "scale_absmax": "outer", "scale_mean": "mean",
+    "super_scale": "outer", "super_min": "outer_minima",
 }  # fmt: skip
 """By role, what a loop calls the tensor."""
 
@@ -30,7 +36,7 @@ def form_of(weight: QTensor, here: Machine) -> Form | None:
     if len(weight.shape) != 2 or weight.scheme.axis == 1 or not all(weight.shape):
         return None
     held = _HELD.get(weight.scheme.scale)
-    if held is None or (held == "fp16" and not takes_fp16(here.kind)):
+    if held is None or (held in ("fp16", "nested") and not takes_fp16(here.kind)):
         return None
     if not _is_whole(weight):
         return None
@@ -59,7 +65,9 @@ def as_read(name: str, held: Tensor) -> Tensor:
 
 def _is_whole(weight: QTensor) -> bool:
     """Whether each tensor has the shape and dtype that quantizing gives, and memory of a CPU."""
-    like = quantize_tensor(torch.empty(weight.shape, device="meta"), weight.scheme).tensors
+    like = quantize_tensor(
+        torch.empty(weight.shape, dtype=torch.float32, device="meta"), weight.scheme
+    ).tensors
     held = weight.tensors
     return held.keys() == like.keys() and weight.packed.is_contiguous() and all(
         type(one) is Tensor and one.is_cpu
@@ -74,6 +82,7 @@ def _form(weight: QTensor, held: Held) -> Form | None:
     if codes is None:
         return None
     planes, meaning, offset = codes
+    inner = _inner(scheme)
     return Form(
         planes,
         meaning,
@@ -83,7 +92,16 @@ def _form(weight: QTensor, held: Held) -> Form | None:
         are_shared=scheme.axis is None,
         zeros="fp32" if scheme.zero_point == "float" else "uint8",
         has_minima=has_minima(scheme),
+        several=SUPER_BLOCK // (scheme.group_size or 1) if held == "nested" else 1,
+        inner=inner,
+        inner_offset=2 ** (sum(inner) - 1) if inner and scheme.symmetric else 0,
     )
+
+
+def _inner(scheme: Scheme) -> tuple[int, ...]:
+    """The planes of scales that are integers below 8 bits."""
+    bits = BITS.get(scheme.scale, 8)
+    return tuple(plane.width for plane in Panels(bits, 1, 1).planes) if bits < 8 else ()
 
 
 _BYTES: dict[torch.dtype, Meaning] = {

@@ -229,9 +229,6 @@ def _check_parts(step: Step) -> None:
 
 
 def _missing(step: Step) -> Iterator[str]:
-    assert step.scheme is not None
-    if step.scheme.scale.startswith("k"):
-        yield NAME_OF[step.scheme]
     yield from (f"-{part}" for part in step.recipe.parts)
     if step.activations.threshold is not None:
         yield "llm.int8"

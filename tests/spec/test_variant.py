@@ -182,7 +182,6 @@ def test_the_longest_text():
     [
         ("int4-gptq", "-gptq"),
         ("int4-g64-mse", "-mse"),
-        ("q4_k", "q4_k"),
         ("int8a8-sq0.5", "-sq0.5"),
         ("llm.int8", "llm.int8"),
         ("int8+kv8", r"\+kv8"),
