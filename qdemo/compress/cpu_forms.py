@@ -3,6 +3,8 @@ caller."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -65,15 +67,22 @@ def as_read(name: str, held: Tensor) -> Tensor:
 
 def _is_whole(weight: QTensor) -> bool:
     """Whether each tensor has the shape and dtype that quantizing gives, and memory of a CPU."""
-    like = quantize_tensor(
-        torch.empty(weight.shape, dtype=torch.float32, device="meta"), weight.scheme
-    ).tensors
-    held = weight.tensors
-    return held.keys() == like.keys() and weight.packed.is_contiguous() and all(
-        type(one) is Tensor and one.is_cpu
-        and (one.shape, one.dtype) == (like[role].shape, like[role].dtype)
-        for role, one in held.items()
-    )  # fmt: skip
+    wanted, held = _wanted(weight.scheme, weight.shape), weight.tensors
+    return (
+        held.keys() == wanted.keys()
+        and weight.packed.is_contiguous()
+        and all(type(one) is Tensor and one.is_cpu for one in held.values())
+        and all((tuple(one.shape), one.dtype) == wanted[role] for role, one in held.items())
+    )
+
+
+@lru_cache(maxsize=512)
+def _wanted(
+    scheme: Scheme, shape: tuple[int, ...]
+) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Shape and dtype by role, of a weight in fp32 or a half."""
+    like = quantize_tensor(torch.empty(shape, dtype=torch.float32, device="meta"), scheme)
+    return {role: (tuple(one.shape), one.dtype) for role, one in like.tensors.items()}
 
 
 def _form(weight: QTensor, held: Held) -> Form | None:

@@ -15,13 +15,16 @@ from qdemo.numerics.blocks import TILE
 from qdemo.numerics.qparams import QParams
 from qdemo.spec.scheme import Scheme
 
+_TILE = TILE // 4
+"""Values at a time: each has several others beside it."""
+
 
 def searched(blocks: Tensor, scheme: Scheme) -> QParams:
     """What blocks (n_blocks, length) ask for: (n_blocks,) each."""
     if not blocks.numel():
         none = blocks.new_zeros(0, dtype=torch.float32)
         return QParams(none, minimum=None if scheme.symmetric else none)
-    height = max(1, TILE // max(1, blocks.shape[1]))
+    height = max(1, _TILE // max(1, blocks.shape[1]))
     search = _symmetric if scheme.symmetric else _affine
     parts = [search(part.float(), scheme) for part in blocks.split(height)]
     scale, minimum = (torch.cat(every) for every in zip(*parts, strict=True))

