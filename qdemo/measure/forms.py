@@ -115,7 +115,7 @@ def _of_floats(w_hat: Tensor) -> _Form | None:
 
 def _of_codes(q: QTensor) -> _Form | None:
     groups, meaning = _groups(q), _meaning(q)
-    if groups is None or meaning is None or q.dtype not in _DTYPES:
+    if groups is None or meaning is None or q.dtype not in _DTYPES or q.transform is not None:
         return None
     (n, length), (group, steps, scale), (kind, table) = q.shape, groups, meaning
     tensors = {"codes": q.packed, "scales": scale, "zeros": q.zero_point, "table": table}

@@ -242,7 +242,8 @@ def _of_piece(w: Tensor, w_hat: Tensor | QTensor, unit: float) -> WeightError:
     scheme, scale = w_hat.scheme, w_hat.scale
     exact = w_hat.dequantize(scale.dtype, scratch)
     ours, theirs = (blocks_of(x, scheme) for x in (w, exact))
-    is_even = scheme.storage.kind == "integer"
+    # A transformed weight's steps are those of other weights.
+    is_even = scheme.storage.kind == "integer" and w_hat.transform is None
     steps = _steps(scale).reshape(-1, 1) if is_even else None
     return pool(
         _of_blocks(ours[t], theirs[t], w_hat.dtype, None if steps is None else steps[t[0]], unit)

@@ -15,6 +15,7 @@ formats (`scales`) are fp32 until then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -99,6 +100,11 @@ def quantize_tensor(
     codes = from_blocks(q, tuple(x.shape), scheme.axis)
     held = {"codes": _pack(codes, grid_of(scheme.storage)), **tensors}
     return QTensor(scheme, tuple(x.shape), held, x.dtype)
+
+
+def with_codes(held: QTensor, codes: Tensor) -> QTensor:
+    """The same scales with other codes, of the shape of the tensor and the grid's dtype."""
+    return replace(held, tensors={**held.tensors, "codes": _pack(codes, held.grid)})
 
 
 def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:

@@ -15,6 +15,7 @@ from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import LANES, New, Panels
 from qdemo.numerics.qparams import QParams
 from qdemo.numerics.scales import outer_shape, read, take
+from qdemo.numerics.transforms import ROLES, Transform, transform_of
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
@@ -26,8 +27,9 @@ class QTensor:
     `tensors` is what is held, by role. "codes" are those of the scheme's grid: of the shape of the
     tensor, or packed into bytes, flat, where they have fewer than 8 bits. "scale", and
     "zero_point" where the scheme is affine, have the shape () per tensor, (C,) per channel, (C, G)
-    per group; what scales in other formats than fp32 have besides, `scales` tells. `shape` is that
-    of the tensor that was quantized; `dtype` is what `dequantize` returns unless it is told
+    per group; what scales in other formats than fp32 have besides, `scales` tells. A weight that
+    was transformed before has the role of its transform beside these (`transforms.ROLES`). `shape`
+    is that of the tensor that was quantized; `dtype` is what `dequantize` returns unless it is told
     otherwise.
     """
 
@@ -75,6 +77,19 @@ class QTensor:
     def grid(self) -> Grid:
         """What the codes mean."""
         return grid_of(self.scheme.storage)
+
+    @cached_property
+    def transform(self) -> Transform | None:
+        """What was done to the weight before it was rounded; `dequantize` undoes it."""
+        return transform_of(self.tensors)
+
+    @cached_property
+    def plain(self) -> QTensor:
+        """What was rounded: this without its transform."""
+        if self.transform is None:
+            return self
+        held = {role: tensor for role, tensor in self.tensors.items() if role not in ROLES}
+        return replace(self, tensors=held)
 
     @cached_property
     def panels(self) -> Panels | None:
@@ -183,17 +198,23 @@ class QTensor:
         """This of `n_rows` rows, whose codes are these."""
         if self.scheme.scale == "dq":  # whose blocks run on from row to row
             return self._with_plain_scales()._with_rows(index, codes, n_rows)
-        tensors = take(self.tensors, self.scheme, index)
+        beside = {role: t for role, t in self.tensors.items() if role not in ROLES}
+        kept = {role: t for role, t in self.tensors.items() if role in ROLES}
+        tensors = {**take(beside, self.scheme, index), **kept}
         return replace(self, shape=(n_rows, self.shape[1]), tensors={**tensors, "codes": codes})
 
     def _with_plain_scales(self) -> QTensor:
         """The same with its scales in fp32, and zero points as they are."""
         scheme, tensors = replace(self.scheme, scale="fp32"), dict(self.tensors)
-        held = {role: t for role, t in tensors.items() if role in ("codes", "zero_point")}
+        kept = ("codes", "zero_point", *ROLES)
+        held = {role: t for role, t in tensors.items() if role in kept}
         return replace(self, scheme=scheme, tensors={**held, "scale": self.scale})
 
     def _values(self, codes: Tensor, dtype: torch.dtype, new: New) -> Tensor:
         """The values of codes of shape `shape`."""
+        if self.transform is not None:
+            plain = self.plain._values(codes, self.scale.dtype, torch.empty)
+            return self.transform.undone(plain).to(dtype)
         blocks, qparams = blocks_of(codes, self.scheme), self.qparams.columns()
         x = new(tuple(blocks.shape), dtype=dtype, device=self.device)
         for rows, columns in tiles(blocks):
