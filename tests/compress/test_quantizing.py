@@ -276,6 +276,7 @@ def test_tied_weights_are_one_only_where_both_ends_are_found_alike():
                        ("int4-g8-gptq+emb", False), ("int4-g8-awq+emb", False)):  # fmt: skip
         built = Variant.parse(text).build(model, stats)
         assert (built.embed.quantized is built.head.quantized) == tied, text
+        assert str(built.embed.step) == str(without_inputs(Variant.parse(text).default))
         near = quantize_weight(model.embed.weight, without_inputs(Variant.parse(text).default))
         assert torch.equal(built.embed.weight.dequantize(), near.dequantize())
 
