@@ -8,8 +8,8 @@ from tests.parrot import Parrot
 from tests.views.documents import HOSTILE, Hostile, compared, without_reference
 
 LINK = "https://example.org/#model=parrot"
-TWELVE = ("fp16", "bf16", "int8", "int8+emb", "int4", "int3", "int2", "int2-tensor+emb@bf16", "nf4-g8",
-          "mxfp4-rot", "int3-mse", "int2-g8-affine-mse-rot")  # fmt: skip
+TWELVE = ("fp16", "bf16", "int8", "int8+emb", "int4", "int3", "int2", "int2-tensor+emb@bf16",
+          "nf4-g8", "mxfp4-rot", "int3-mse", "int2-g8-affine-mse-rot")  # fmt: skip
 
 
 class Wordy(Parrot):
