@@ -43,7 +43,7 @@ def compare(
 
     Args:
         model: a model's name, as the tool `models` lists it, such as t5-tiny
-        formats: up to twelve formats beside fp32, such as fp16, bf16, int8, int8+emb, int4-g64, int3
+        formats: up to twelve formats beside fp32, such as fp16, bf16, int8, nf4-g64, int4-g64-gptq
         prompt: what a model that reads is asked; leave it out for one that looks at a picture
         picture_name: for a model that looks at a picture, scene:NUMBER, or gallery:NAME
         max_tokens: how many tokens an answer may have, 1 to 128
