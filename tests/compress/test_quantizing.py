@@ -99,6 +99,18 @@ def test_every_method_on_every_grid(stored, method):
     assert set(extra) == ({wanted[name]} if name else set())
 
 
+@pytest.mark.parametrize("name", [name for name in NAMED if "_k" in name])
+def test_gptq_rounds_with_the_scales_of_k_quants(name):
+    x, w = inputs(600, 256, 7), values("normal", (16, 256), 8) * 0.1
+    stats, errors = stats_of(x), {}
+    for method in ("", "-gptq", "-rot", "-awq-gptq"):
+        found = quantize_weight(w, Step.parse(name + method), stats)
+        errors[method] = error(found, w, x)
+        assert found.plain.nbytes == quantize_tensor(w, NAMED[name]).nbytes
+    assert errors["-gptq"] < 0.95 * errors[""]
+    assert errors["-awq-gptq"] < errors[""]
+
+
 @pytest.mark.parametrize("text", ["int4-g16-awq", "int4-g16-rot", "nf4-g16-sq0.5", "mxfp4-rot",
                                   "int8-sq0.5", "nf4-g16-dq-awq", "int3-axis1-rot"])  # fmt: skip
 def test_a_transform_is_undone_wherever_the_weight_is_read(text):
