@@ -115,29 +115,29 @@ class Parts:
         """
         if variant.scheme is None:
             return None
-        found = cls(**_of_step(variant.default), embeddings=variant.embeddings,
-                    compute=variant.compute)  # fmt: skip
+        found = _of_step(variant.default)
+        found = replace(found, embeddings=variant.embeddings, compute=variant.compute)
         says = found.stored in (*GRIDS, *NAMED) and found.scales in SCALES
         return (
             found if says and found.transform in TRANSFORMS and found.variant == variant else None
         )
 
 
-def _of_step(step: Step) -> dict[str, str | bool]:
+def _of_step(step: Step) -> Parts:
     scheme, recipe = step.scheme, step.recipe
     assert scheme is not None
     named = NAME_OF.get(scheme)
     shared = f"g{scheme.group_size}" if scheme.group_size else f"axis{scheme.axis}"
-    return {
-        "stored": named or scheme.grid,
-        "scales": Parts.scales if named else "tensor" if scheme.axis is None else shared,
-        "affine": not named and not scheme.symmetric and recipe.range != "hqq",
-        "double": scheme.scale == "dq",
-        "range": recipe.range,
-        "transform": recipe.transform or "",
-        "gptq": bool(recipe.compensate),
-        "activations": _of_activations(step.activations),
-    }
+    return Parts(
+        stored=named or scheme.grid,
+        scales=Parts.scales if named else "tensor" if scheme.axis is None else shared,
+        affine=not named and not scheme.symmetric and recipe.range != "hqq",
+        double=scheme.scale == "dq",
+        range=recipe.range,
+        transform=recipe.transform or "",
+        gptq=bool(recipe.compensate),
+        activations=_of_activations(step.activations),
+    )
 
 
 def _of_activations(found: Activations) -> str:

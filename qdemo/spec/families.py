@@ -139,7 +139,8 @@ FAMILIES = (
 PARTS = (
     Part("-tensor", "one scale for the whole tensor"),
     Part("-axis1", "one scale for each column"),
-    Part("-g64", "one scale for each 64 weights of a row, or any other number", "group_size, block"),
+    Part("-g64", "one scale for each 64 weights of a row, or so many as it says",
+         "group_size, block"),
     Part("-affine", "a zero point beside the scale, so that uneven ranges are used in full",
          "asymmetric"),
     Part("-dq", "scales are held in 8 bits", "double quantization"),

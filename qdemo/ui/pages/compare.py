@@ -25,6 +25,7 @@ from qdemo.views import panels
 from qdemo.views.cards import Card, cards
 from qdemo.views.telling import stories
 from qdemo.views.templates import asset, fill
+from qdemo.views.wording import making
 
 _LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
@@ -187,7 +188,9 @@ class _UnderWay:
         html = self._with(report)
         through = sum(card.state in ("done", "failed") for card in self.shown)
         count = len(self.shown)
-        text = say("{through} of {count} formats are done.", through=through, count=count)
+        text: str = say("{through} of {count} formats are done.", through=through, count=count)
+        if report.making is not None:
+            text = f"{text} {making(report.making)}"
         return {
             self.page.cards: html,
             self.page.verdict: panels.running_html(report),
