@@ -184,7 +184,7 @@ def _bring(model: str) -> None:
 
 def _show_progress(event: Event) -> None:
     from qdemo.spec.report import Finished, Making, Written
-    from qdemo.views.wording import making
+    from qdemo.views.finding import making
 
     if isinstance(event, Making):
         _write_over(making(event))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import Coverage, Footprint
-from qdemo.spec.setting import Calibration, Machine
+from qdemo.spec.setting import Calibration, InputToken, Machine
 from qdemo.spec.variant import Variant
 
 WHOLE_MODEL = "the whole model"
@@ -20,17 +20,6 @@ WHOLE_MODEL = "the whole model"
 
 Values = Mapping[str, int | float | None]
 """Figures by key."""
-
-
-@dataclass(frozen=True)
-class InputToken:
-    """A token of the input as the model reads it: its `piece` of the vocabulary, the `text` that it
-    stands for where that is known, and its `kind`: "" for an ordinary one, "unknown" for what the
-    vocabulary lacks, "special" for marks such as the end."""
-
-    piece: str
-    text: str | None = None
-    kind: Literal["", "unknown", "special"] = ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
-"""What a comparison ran on: the machine, the ways that products were taken, calibration inputs."""
+"""What a comparison ran on: the machine and the ways that products were taken there, calibration
+inputs, and the input as the model reads it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 WAYS = {
     "avx512": "by vector loops (AVX-512)",
@@ -35,3 +37,14 @@ class Calibration:
     fitted: int
     measured: int
     own: bool
+
+
+@dataclass(frozen=True)
+class InputToken:
+    """A token of the input as the model reads it: its `piece` of the vocabulary, the `text` that it
+    stands for where that is known, and its `kind`: "" for an ordinary one, "unknown" for what the
+    vocabulary lacks, "special" for marks such as the end."""
+
+    piece: str
+    text: str | None = None
+    kind: Literal["", "unknown", "special"] = ""

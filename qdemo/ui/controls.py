@@ -154,14 +154,15 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
             problems["model"] = parts.problem("model")
             more = say("More: length, own formats")
             with gr.Accordion(more, open=False, elem_id="more"):
-                max_tokens = gr.Slider(
-                    1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
-                    elem_id="max_tokens",
-                )  # fmt: skip
-                fresh = gr.Checkbox(
-                    False, label=say("Compute again what was computed before"), elem_id="fresh",
-                    container=False,
-                )  # fmt: skip
+                with gr.Row(elem_id="how-far"):
+                    max_tokens = gr.Slider(
+                        1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
+                        elem_id="max_tokens",
+                    )  # fmt: skip
+                    fresh = gr.Checkbox(
+                        False, label=say("Compute again what was computed before"), elem_id="fresh",
+                        container=False,
+                    )  # fmt: skip
                 composer = own_format.build(model)
             problems["max_tokens"] = parts.problem("max_tokens")  # seen while "More" is closed
         with gr.Column(scale=7, min_width=320):
@@ -212,12 +213,9 @@ def _connect(
         [part.input for part in every], partial(own_format.chosen, composer), every,
         composer.components, **parts.QUICK,
     )  # fmt: skip
-    composer.text.input(
-        partial(own_format.typed, composer),
-        [model, composer.text],
-        composer.components,
-        **parts.QUICK,
-    )
+    typed, said = partial(own_format.typed, composer), [model, composer.text]
+    events = [composer.text.input, composer.text.blur]  # the first of the two may not see a paste
+    gr.on(events, typed, said, composer.components, **parts.QUICK)
     told = [formats, composer.problem, problem]
     gr.on(
         [composer.add.click, composer.text.submit], _add, [formats, composer.text], told, **_QUIET

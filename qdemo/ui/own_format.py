@@ -16,10 +16,10 @@ from qdemo.spec.families import COMPOSED, FAMILIES, family_of, stored
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS, NAMED
-from qdemo.spec.variant import Variant
+from qdemo.spec.variant import LONGEST, Variant
 from qdemo.ui import parts
-from qdemo.views.composer import composed_html
 from qdemo.views.families import bits
+from qdemo.views.finding import composed_html
 from qdemo.views.templates import button, fill
 from qdemo.views.terms import name_of
 
@@ -70,20 +70,21 @@ def read(text: str) -> Variant:
 def build(model: str) -> Composer:
     """Lay the composer out; the caller wires it."""
     first = Parts()
-    parts.html(fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]))
     families = [(say(one.name), one.key) for one in FAMILIES if one.key in COMPOSED]
-    family = gr.Radio(families, value=COMPOSED[0], label=say("Weights in"), elem_id="own-family")
-    with gr.Row(elem_id="own-parts"):
-        made = _controls(first)
-    text = gr.Textbox(
-        first.text,
-        label=say("As text, which you may also type"),
-        elem_id="own-text",
-        max_length=200,
-    )
+    family = gr.Radio(
+        families, value=COMPOSED[0], label=say("A format of your own: weights in"),
+        elem_id="own-family",
+    )  # fmt: skip
+    made = _controls(first)
+    with gr.Row(elem_id="own-result", equal_height=True):
+        text = gr.Textbox(
+            first.text, label=say("As text, which you may also type"), max_length=LONGEST,
+            elem_id="own-text", scale=4, min_width=200,
+        )  # fmt: skip
+        add = gr.Button(say("Add to formats"), size="md", scale=1, min_width=130)
     problem = parts.problem("own")
     told = parts.html(_told(first.variant, model), "own-told")
-    add = gr.Button(say("Add to formats"), size="md")
+    parts.html(fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]))
     return Composer(family, made, text, told, problem, add)
 
 
@@ -98,19 +99,24 @@ def _controls(first: Parts) -> dict[str, Any]:
         "compute": (say("Computing in"), [(name, name) for name in COMPUTE_FORMATS]),
     }
     ticks = {
-        "affine": say("With a zero point (affine)"),
-        "double": say("Scales in 8 bits (double quantization)"),
-        "gptq": say("Make up for errors (GPTQ)"),
-        "embeddings": say("Quantize the embeddings too"),
+        "affine": say("zero point (-affine)"),
+        "double": say("scales in 8 bits (-dq)"),
+        "gptq": say("make up for errors (-gptq)"),
+        "embeddings": say("embeddings too (+emb)"),
     }
-    lists = {
-        name: gr.Dropdown(
-            own, value=getattr(first, name), label=label, min_width=150,
-            visible=name != "activations",
-        )
-        for name, (label, own) in choices.items()
-    }  # fmt: skip
-    boxes = {name: gr.Checkbox(False, label=told, min_width=150) for name, told in ticks.items()}
+    with gr.Row(elem_id="own-parts"):
+        lists = {
+            name: gr.Dropdown(
+                own, value=getattr(first, name), label=label, min_width=140,
+                visible=name != "activations",
+            )
+            for name, (label, own) in choices.items()
+        }  # fmt: skip
+    with gr.Row(elem_id="own-ticks"):
+        boxes = {
+            name: gr.Checkbox(False, label=told, container=False, min_width=0)
+            for name, told in ticks.items()
+        }
     return lists | boxes
 
 
@@ -194,9 +200,9 @@ def _shares() -> _Choices:
 
 def _ranges(offered: Offered) -> _Choices:
     told = {
-        "absmax": say("the largest weight"),
-        "mse": say("search, least error (-mse)"),
-        "hqq": say("HQQ, float zero point (-hqq)"),
+        "absmax": say("largest weight"),
+        "mse": say("search (-mse)"),
+        "hqq": say("HQQ (-hqq)"),
     }
     return [(told[one], one) for one in offered.ranges]
 
@@ -204,7 +210,7 @@ def _ranges(offered: Offered) -> _Choices:
 def _transforms(offered: Offered) -> _Choices:
     told = {
         "": say("nothing"),
-        "awq": say("scale columns up (-awq)"),
+        "awq": say("AWQ (-awq)"),
         "sq0.5": say("SmoothQuant (-sq0.5)"),
         "rot": say("rotate (-rot)"),
     }
@@ -214,7 +220,7 @@ def _transforms(offered: Offered) -> _Choices:
 def _activations(offered: Offered) -> _Choices:
     told = {
         "": say("floats"),
-        "a8": say("8 bits a token (int8a8)"),
-        "llm.int8": say("8 bits, outliers apart (llm.int8)"),
+        "a8": say("8 bits (int8a8)"),
+        "llm.int8": say("llm.int8"),
     }
     return [(told[one], one) for one in offered.activations]

@@ -11,6 +11,7 @@ from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
 from qdemo.spec.request import FEWEST_TIMED
 from qdemo.views.colours import colour
+from qdemo.views.finding import fitted_to
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.split import Split, split
@@ -116,7 +117,7 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         ),
         split=split(report, trial),
         warnings=tuple(_warnings(trial)),
-        notes=tuple(_notes(trial, report.kept_wide)),
+        notes=(*_notes(trial, report.kept_wide), *fitted_to(trial, report.calibration)),
     )
 
 

@@ -9,8 +9,8 @@ from difflib import SequenceMatcher
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import WHY, Coverage, Footprint, SplitTie
 from qdemo.spec.messages import say, say_counted
-from qdemo.spec.report import WHOLE_MODEL, InputToken, Making, Overflow, Report, Trial, Values
-from qdemo.spec.setting import WAYS
+from qdemo.spec.report import WHOLE_MODEL, Overflow, Report, Trial, Values
+from qdemo.spec.setting import WAYS, InputToken
 from qdemo.spec.variant import Variant
 from qdemo.views.formats import computes, describe
 from qdemo.views.numbers import NONE, interval, megabytes, percent, significant, times
@@ -29,18 +29,6 @@ def computed_on(trial: Trial) -> str:
     """The device, and the ways that were taken there, as far as they are known."""
     known = (say(WAYS[way]) for way in trial.ways if way in WAYS)
     return ", ".join([trial.device, *known])
-
-
-def making(at: Making) -> str:
-    """How far a format is that is being made.
-
-    >>> making(Making("int2-gptq", 31, 42)), making(Making("int2-gptq", 96, 192, "inputs"))
-    ('int2-gptq: layer 31 of 42', 'int2-gptq: calibration input 96 of 192')
-    """
-    values = {"format": shortened(at.format, 60), "number": at.number, "count": at.count}
-    if at.what == "inputs":
-        return say("{format}: calibration input {number} of {count}", **values)
-    return say("{format}: layer {number} of {count}", **values)
 
 
 def too_far(variant: str, first: Overflow) -> str:

@@ -95,7 +95,7 @@ def test_the_next_computes_while_the_last_of_it_is_told(parrot):
 def test_who_leaves_stops_the_model(monkeypatch):
     closed = []
 
-    def events(request, stop):
+    def events(request, stop, method_s):
         try:
             yield from compared(Parrot(), [], max_tokens=40)
         finally:

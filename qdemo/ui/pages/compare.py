@@ -23,9 +23,9 @@ from qdemo.ui import charts, controls, held, link, parts, status, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
+from qdemo.views.finding import making
 from qdemo.views.telling import stories
 from qdemo.views.templates import asset, fill
-from qdemo.views.wording import making
 
 _LOGGER = logging.getLogger("qdemo")
 Updates = dict[Any, Any]
@@ -130,7 +130,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
         try:
             request = parse()
             busy = {**_busy(page, True), page.running: run.number}
-            yield {**_problems(page), **busy, page.status: status.line(say("Loading …"), "busy")}
+            yield {**_problems(page), **busy, page.status: status.begun(request)}
             yield from _brought(page, request, run)
             picture = _small(request.given)
             for told in ENGINE.told(request, run):
