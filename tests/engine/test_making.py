@@ -1,4 +1,4 @@
-"""A variant is told while it is made, stopped between layers, and refused where it takes too long."""
+"""A variant is told while it is made, stopped between layers, and refused where it takes long."""
 
 from dataclasses import replace
 

@@ -24,9 +24,8 @@ def choices(updates, composer, name):
 
 def chosen(composer, family, **given):
     values = vars(Parts()) | given
-    return own_format.chosen(
-        composer, "t5-tiny", family, *(values[name] for name in composer.parts)
-    )
+    asked = [values[name] for name in composer.parts]
+    return own_format.chosen(composer, "t5-tiny", family, *asked)
 
 
 def test_it_begins_with_what_its_controls_say(composer):
