@@ -186,8 +186,7 @@ def _speaks(known: Kept) -> Story:
         key="speaks",
         title=say("Two bits speak again"),
         before=say(
-            "int2 broke. -mse searches for a better range, groups of 64 with a zero point fit it "
-            "closer, and with -gptq columns make up for each other's errors."
+            "int2 broke. Now its range is searched for (-mse); then in groups, with GPTQ."
         ),
         question=say("Of {items} held-out questions, how many does it answer right then?",
                      items=known.items),
@@ -195,8 +194,8 @@ def _speaks(known: Kept) -> Story:
         right=2,
         shown=_answered(known, "speaks"),
         after=say(
-            "int2 alone: {plain}%. A narrower range, as many bytes: {search}%. With groups and "
-            "GPTQ, {more} more bytes: {best}%.",
+            "int2 alone: {plain}%. A better range: {search}%. Groups and GPTQ, {more} more bytes: "
+            "{best}%.",
             plain=plain, search=search, best=best, more=more,
         ),
         number=f"{best}%",

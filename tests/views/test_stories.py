@@ -96,7 +96,7 @@ def test_two_bits_speak_again():
     plain, search, best = (_share("int2"), _share("int2-mse"), _share("int2-g64-affine-mse-gptq"))
     assert plain < 5 < 70 < search < 90 < best
     assert f"int2 alone: {plain}%" in STORIES["speaks"].after
-    assert f"as many bytes: {search}%" in STORIES["speaks"].after
+    assert f"A better range: {search}%" in STORIES["speaks"].after
     assert STORIES["speaks"].number == f"{best}%"
 
 
