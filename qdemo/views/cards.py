@@ -139,7 +139,7 @@ def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str,
         told = figure.form == "number" and text not in (NONE, say("exact"), none)
         shown = f"{text} {say(figure.unit)}".strip() if told else text
         found.append((figure.key, say(head), shown))
-    return [one for one in found if one[-1] and not (place == "held" and one[-1] == NONE)]
+    return [one for one in found if one[-1]]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:

@@ -45,6 +45,8 @@ def as_on_card(result):
         "weights' SQNR": f"{significant(result['weight_sqnr_db'])} dB",
         "output error": significant(result["output_error"]),
     }
+    if result["bits_per_weight"] is not None:
+        beside_fp32["bits a weight"] = f"{significant(result['bits_per_weight'], 4)} bits"
     if result["format"] == "fp16":
         assert result["largest_activation"] == result["span"]["largest"]
         beside_fp32["largest activation"] = f"{significant(result['span']['largest'])} of 65,504"
