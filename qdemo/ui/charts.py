@@ -56,7 +56,6 @@ class Charts:
     top_lost: gr.HTML  # where the server no longer has them
     top: gr.HTML
     parameter: gr.Dropdown
-    picked: gr.Textbox  # its place, where it was picked on the map, and which pick that was
     parameter_lost: gr.HTML
 
     @property
@@ -88,8 +87,8 @@ def _values(section: Section, report: Report, parameter: str) -> dict[str, Any]:
 
 def of_parameter(report: Report, place: str) -> tuple[Any, ...]:
     """The histograms, the reading and the table of the errors of the parameter that has that place
-    in the list; what stands behind it is which pick it was."""
-    parameter = report.parameters[int(place.split()[0])]
+    in the list."""
+    parameter = report.parameters[int(place)]
     chosen = [one for one in SECTIONS if one.by_parameter]
     return tuple(value for one in chosen for value in _values(one, report, parameter).values())
 
@@ -120,7 +119,7 @@ def updates(charts: Charts, report: Report) -> dict[Any, Any]:
 def build(report: Report) -> Charts:
     """Lay the charts out with a report to begin with; the caller is inside a Blocks."""
     shown: dict[str, Shown] = {}
-    chosen: tuple[gr.Dropdown, gr.Textbox, gr.HTML] | None = None
+    chosen: tuple[gr.Dropdown, gr.HTML] | None = None
     with gr.Column(elem_id="charts") as whole:
         for section in SECTIONS:
             if section.text:
@@ -159,7 +158,7 @@ def _drawn(section: Section, value: str) -> gr.HTML:
     return parts.html(value, f"{section.key}-drawn", js=js)
 
 
-def _parameter(report: Report) -> tuple[gr.Dropdown, gr.Textbox, gr.HTML]:
+def _parameter(report: Report) -> tuple[gr.Dropdown, gr.HTML]:
     """The layer whose weights are shown, by its name or by its place on the map, which marks it."""
     dropdown = gr.Dropdown(
         _layers(report), value=_WHOLE, label=say("Layer"), elem_id="parameter",
@@ -168,7 +167,7 @@ def _parameter(report: Report) -> tuple[gr.Dropdown, gr.Textbox, gr.HTML]:
     picked = parts.unseen("layer")
     dropdown.change(None, dropdown, None, js=_MARK, **parts.QUICK)
     picked.change(None, picked, dropdown, js="picked => picked.split(' ')[0]", **parts.QUICK)
-    return dropdown, picked, parts.html("", "parameter-lost")
+    return dropdown, parts.html("", "parameter-lost")
 
 
 _MARK = "place => { document.dispatchEvent(new CustomEvent('layer', {detail: place})); }"
@@ -191,13 +190,10 @@ def _tokens(report: Report) -> tuple[gr.HTML, gr.Textbox, gr.HTML, gr.HTML]:
 
 def connect(charts: Charts, held: gr.Textbox) -> None:
     """Have what is chosen shown, of the report that `held` says is on the page."""
-    for chosen, layer in (
-        (charts.parameter.input, charts.parameter), (charts.picked.change, charts.picked)
-    ):  # fmt: skip
-        chosen(
-            partial(_of_parameter, charts), [held, layer],
-            [charts.parameter_lost, *charts.of_parameter], preprocess=False, **parts.QUICK,
-        )  # fmt: skip
+    charts.parameter.change(  # not its input, which comes twice with a mouse
+        partial(_of_parameter, charts), [held, charts.parameter],
+        [charts.parameter_lost, *charts.of_parameter], preprocess=False, **parts.QUICK,
+    )  # fmt: skip
     charts.position.change(
         _top, [held, charts.position], [charts.top_lost, charts.top], **parts.QUICK
     )

@@ -185,8 +185,9 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     )
     add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
     formats.input(_at_most, formats, [formats, problems["formats"]], **_QUIET)
-    chosen.input(lambda: "", None, problems["model"], **_QUIET)
-    chosen.input(controls.shown_for, chosen, controls.columns, **_QUIET)
+    line = problems["model"]
+    shown = [line, *controls.columns]
+    chosen.input(lambda name: {line: "", **controls.shown_for(name)}, chosen, shown, **_QUIET)
     return controls
 
 

@@ -74,11 +74,11 @@ def drawn_html(value: str, name: str, js: str) -> gr.HTML:
 
 @contextmanager
 def later(blocks: gr.Blocks) -> Iterator[None]:
-    """What stands in it comes once the page can be used, which so is sooner."""
+    """What stands in it comes once the page can be used, which so is sooner: charts keep a browser
+    busy for a second."""
     with gr.Column(visible=False) as column:
         yield
-    js = "() => ({__type__: 'update', visible: true})"
-    blocks.load(None, None, column, js=js, **QUICK)
+    blocks.load(None, None, column, js="qdemoLater", **QUICK)
 
 
 def masthead(title: str, text: str) -> None:

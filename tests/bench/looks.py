@@ -8,6 +8,9 @@ from qdemo import lab
 ROUNDS = 9
 QUIET = 250  # ms without a change: the picture is there
 
+ALL_THERE = "html:not(.coming) #weights-chart .main-svg"
+"""The Compare page with its last chart."""
+
 # From the event of the mouse or the keyboard to the last change of what shows the picture.
 _WATCH = """names => {
   const seen = window.seen = {};
@@ -65,7 +68,7 @@ def _casts(page):
 def looks(page, url):
     """What is clicked on each page, with the median of its milliseconds."""
     page.goto(url)
-    page.wait_for_selector("#map-chart .main-svg")
+    page.wait_for_selector(ALL_THERE)
     weights = ("weights-chart", "weights-reading", "weights-table")
     layers = ("decoder.block.0", "lm_head", "encoder.block.1")
     yield "a layer of the error charts", _median(page, _options(page, "Layer", layers), *weights)

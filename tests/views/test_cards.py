@@ -222,7 +222,7 @@ def test_a_matrix_that_is_held_twice_is_told():
     tie = SplitTie("head", "shared.weight", 1_075_200)
     held = replace(int8.footprint, split_ties=(tie,))
     card = cards(second(report, replace(int8, footprint=held)))[1]
-    assert card.warnings == ()  # it is as it should be
+    assert not any("tied" in warning for warning in card.warnings)  # it is as it should be
     assert "head was tied to shared.weight, which stays float (1.08 MB)" in card.notes[-1]
 
 

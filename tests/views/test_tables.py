@@ -69,7 +69,7 @@ def test_the_summary_is_every_format_with_its_figures(report):
         assert all(same(row[column], trial.figures[key]) for column, key in PLAIN.items())
         assert row["memory"] == megabytes(trial.footprint.total)
         assert row["smaller"] == f"{trial.figures['times_smaller']:.2f}×"
-        assert row["same top token"].partition(",")[0] == percent(trial.figures["logit_same_top"])
+        assert row["same top token"].partition(" ")[0] == percent(trial.figures["logit_same_top"])
 
 
 def test_outputs_part_at_a_token_counted_from_one(report):
@@ -101,7 +101,7 @@ def test_logits_are_those_of_the_formats_beside_fp32(report):
     assert [row["format"] for row in table] == [trial.format for trial in report.variants]
     for row, trial in zip(table, report.variants, strict=True):
         assert all(same(row[column], trial.figures[key]) for column, key in LOGITS.items())
-        share, interval = row["same top token"].split(", ")
+        share, interval = row["same top token"].split(" ", 1)
         low, high = wilson(round(5 * trial.figures["logit_same_top"]), 5)
         assert share == percent(trial.figures["logit_same_top"])
         told = [float(end) / 100 for end in re.findall(r"[\d.]+", interval)]

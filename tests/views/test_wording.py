@@ -167,7 +167,7 @@ def test_marked_words(reference, other, marked):
         ("position", {"x": 3}, "3"),
         ("bytes", {"x": 5_867_584}, "5.87 MB"),
         ("times", {"x": 2.849}, "2.85×"),
-        ("share", {"x": 0.8, "low": 0.376, "high": 0.964}, "80%, 37 to 97%"),
+        ("share", {"x": 0.8, "low": 0.376, "high": 0.964}, "80% (37 to 97%)"),
         ("share", {"x": 0.8}, "80%"),
         ("number", {"x": None}, "–"),
         ("number", {}, "–"),
