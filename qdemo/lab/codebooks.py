@@ -85,7 +85,7 @@ def of_layer(name: str) -> list[Snapped]:
 
 def histogram(found: Snapped) -> tuple[list[float], list[float]]:
     """The middle of each bin of the weights in units, and the share of the weights in it."""
-    counts = torch.histc(found.units, BINS, -1, 1)
+    counts = torch.histc(found.units.clamp(-1, 1), BINS, -1, 1)  # the last digit may be beyond
     width = 2 / BINS
     middles = [round(-1 + width * (i + 0.5), 6) for i in range(BINS)]
     return middles, (counts / max(1, found.units.numel())).tolist()

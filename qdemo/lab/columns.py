@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor
 
 from qdemo.compress.gptq import Columns, compensated, factor
 from qdemo.lab.inputs import inputs, known, relative_error
-from qdemo.measure.weights import weight_error
 from qdemo.numerics.linear import quantize_tensor
 from qdemo.spec.scheme import Scheme
 
@@ -94,5 +94,5 @@ def _after(w: Tensor, now: Tensor, plain: Tensor, hessian: Tensor) -> After:
 
 
 def _sqnr(w: Tensor, w_hat: Tensor) -> float | None:
-    error = weight_error(w, w_hat.contiguous())
-    return error.sqnr_db if error.sum_sq_error else None
+    error = (w_hat - w).double().square().sum().item()
+    return 10 * math.log10(w.double().square().sum().item() / error) if error else None
