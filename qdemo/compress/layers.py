@@ -26,12 +26,14 @@ EMBEDDINGS = frozenset(kind for kind, made in QUANTIZED.items() if issubclass(ma
 class Plan:
     """What a variant makes of a model, by name: the `schemes` of the layers that are quantized, the
     `activations` of those that round their input, the `recipes` of those whose numbers are not just
-    rounded, and the format (`casts`) of the modules whose own floats are an exception."""
+    rounded, and the format (`casts`) of the modules whose own floats are an exception. `asked` are
+    the schemes of layers that get another instead, as their rows are too short for it."""
 
     schemes: dict[str, Scheme]
     activations: dict[str, Activations]
     recipes: dict[str, Recipe]
     casts: dict[str, str]
+    asked: dict[str, Scheme]
 
 
 def plan(model: nn.Module, variant: Variant) -> Plan:
@@ -46,12 +48,15 @@ def plan(model: nn.Module, variant: Variant) -> Plan:
     activations: dict[str, Activations] = {}
     recipes: dict[str, Recipe] = {}
     casts: dict[str, str] = {}
+    asked: dict[str, Scheme] = {}
     for name, module in model.named_modules():
         step, by_name = excepted.get(id(module), (variant.default, False))
         if step.cast is not None:
             casts[name] = step.cast
         elif step.scheme is not None and takes(module, variant.embeddings or by_name):
-            schemes[name] = step.scheme
+            schemes[name] = fitted(step.scheme, module)
+            if schemes[name] != step.scheme:
+                asked[name] = step.scheme
             if step.activations.bits:
                 activations[name] = step.activations
             if step.recipe != Recipe():
@@ -62,7 +67,12 @@ def plan(model: nn.Module, variant: Variant) -> Plan:
         )
     if "" in schemes:
         refuse_root(model)
-    return Plan(schemes, activations, recipes, casts)
+    return Plan(schemes, activations, recipes, casts, asked)
+
+
+def fitted(scheme: Scheme, layer: Any) -> Scheme:
+    """The scheme that a layer gets where `scheme` is asked for: see `Scheme.for_rows`."""
+    return scheme.for_rows(int(layer.weight.shape[1]))
 
 
 def takes(module: nn.Module, embeddings: bool) -> bool:
@@ -92,7 +102,7 @@ def take_over(layer: nn.Module, scheme: Scheme) -> QModule:
         ValueError: the scheme does not fit the layer.
     """
     make: Any = QUANTIZED[type(layer)]  # each takes the class that it stands for
-    made: QModule = make(layer, scheme)
+    made: QModule = make(layer, fitted(scheme, layer))
     return made
 
 

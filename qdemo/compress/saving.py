@@ -37,7 +37,7 @@ def save_quantized(model: nn.Module, path: str | Path) -> None:
                 raise ValueError(
                     say("{name} is not frozen; call freeze(model) before saving", name=name)
                 )
-            text = held_text(module.scheme, module.activations)
+            text = held_text(module.scheme, module.recipe, module.activations)
             modules[name] = [text, get_format(module.compute_dtype).name]
     tensors, same_as = _unshared(dict(_named_tensors(model)))
     told = {"version": VERSION, "modules": modules, "same_as": same_as}
@@ -128,6 +128,8 @@ def _swap(model: nn.Module, held: dict[str, Held]) -> None:
         by_scheme[how.scheme].append(escape(name))
     for scheme, names in by_scheme.items():
         quantize(model, scheme, include=names, embeddings=True)
+    for name, how in held.items():
+        model.get_submodule(name).recipe = how.recipe  # type: ignore[assignment]
 
 
 def _check_layer(name: str, module: nn.Module | None) -> None:
@@ -216,7 +218,7 @@ def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
 
 def _check_decoded(owner: str, weight: QWeight, tensors: dict[str, Tensor]) -> None:
     """Whether the largest code of each block is a finite weight."""
-    held = {role: tensors[f"{owner}.{role}"] for role in weight.tensors}
+    held = {role: tensors[f"{owner}.{role}"] for role in weight.tensors if role != "codes"}
     found = read_scales(held, weight.scheme)
     size = found.scale.double().abs()
     largest = size * weight.scheme.qmax

@@ -25,7 +25,7 @@ _BYTES = {
 }  # fmt: skip
 
 _POSITIVE = ("fp32", "e8m0", "e4m3")
-"""In what scales are that are never 0 or below, which errors can be told in steps of."""
+"""In what scales are never 0 or below. Others are looked at: errors are told in steps of them."""
 
 _LENGTH = 4096
 """Of the rows that a tensor of floats is cut into."""
@@ -127,9 +127,11 @@ def _of_codes(q: QTensor) -> _Form | None:
 def _groups(q: QTensor) -> tuple[int, dict[str, int], Tensor] | None:
     """The length of a group, how far on the scale of the next row and group is, and the scales;
     None where there is not one for each row and group, or row, or for all."""
-    if q.scheme.scale not in _POSITIVE or q.scheme.zero_point != "int":
+    if q.scheme.zero_point != "int":
         return None
     scale, zero = q.scale, q.zero_point
+    if q.scheme.scale not in _POSITIVE and not (scale > 0).all():
+        return None
     if len(q.shape) != 2 or q.scheme.axis == 1 or not _is_there(scale, torch.float32):
         return None
     if zero is not None and not (_is_there(zero, torch.uint8) and _lie_alike(zero, scale)):

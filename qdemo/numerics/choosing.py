@@ -4,7 +4,7 @@ Symmetric: scale = absmax / qmax. Affine: the range is widened to hold 0, scale 
 (2^bits − 1); with a float zero point, or a minimum, it need not be, and is as narrow as the values.
 Formats whose scales mean something else choose in their own way: MX takes the power of two
 2^(floor(log2 absmax) − emax), and GGUF's symmetric integers the value of largest size, with its
-sign, as their lowest number.
+sign, as their lowest number; K-quants search (`kquants`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from qdemo.numerics import fast
 from qdemo.numerics.blocks import with_fp64
-from qdemo.numerics.scales import QParams, has_minima
+from qdemo.numerics.kquants import searched
+from qdemo.numerics.nested import BITS
+from qdemo.numerics.qparams import QParams, has_minima
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
@@ -28,6 +30,10 @@ def chosen(blocks: Tensor, scheme: Scheme) -> QParams:
         ValueError: they are no floats of 16 bits or more, a value is NaN or infinite, or a range is
             wider than fp32 can hold.
     """
+    if scheme.scale in BITS:
+        _check_floats(blocks)
+        _extremes(blocks)
+        return searched(blocks, scheme)
     if scheme.zero_point == "float":
         return _float_zero_points(blocks, scheme)
     low, high = ranges(blocks)

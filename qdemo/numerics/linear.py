@@ -25,9 +25,10 @@ from qdemo.numerics.blocks import from_blocks
 from qdemo.numerics.choosing import chosen, ranges
 from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import Panels
+from qdemo.numerics.qparams import QParams
 from qdemo.numerics.qtensor import QTensor, blocks_of
 from qdemo.numerics.rounding import codes_of
-from qdemo.numerics.scales import QParams, hold, outer_shape, read
+from qdemo.numerics.scales import hold, outer_shape, read
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 

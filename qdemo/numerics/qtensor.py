@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import from_blocks, tiles, to_blocks
+from qdemo.numerics.blocks import from_blocks, take_rows, tiles, to_blocks
 from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import LANES, New, Panels
-from qdemo.numerics.scales import QParams, outer_shape, read
+from qdemo.numerics.qparams import QParams
+from qdemo.numerics.scales import outer_shape, read, take
 from qdemo.numerics.transforms import ROLES, Transform, transform_of
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
@@ -161,7 +162,7 @@ class QTensor:
         """
         dtype = dtype or self.dtype
         if not self.rows_are_apart:
-            return _take(self.dequantize(dtype), index)
+            return take_rows(self.dequantize(dtype), index)
         if self.panels is None or isinstance(index, slice):
             return self.take(index).dequantize(dtype)
         codes = self.as_codes(self.panels.unpack(self.packed, rows=index))
@@ -174,7 +175,7 @@ class QTensor:
             IndexError: as `rows`.
         """
         if self.panels is None:
-            codes = _take(self.packed, index)
+            codes = take_rows(self.packed, index)
             return self._with_rows(index, codes, len(codes))
         panels, codes = self.panels.take(self.packed, index)
         return self._with_rows(index, codes, panels.n_rows)
@@ -197,10 +198,9 @@ class QTensor:
         """This of `n_rows` rows, whose codes are these."""
         if self.scheme.scale == "dq":  # whose blocks run on from row to row
             return self._with_plain_scales()._with_rows(index, codes, n_rows)
-        tensors = {role: t for role, t in self.tensors.items() if role != "codes"}
-        if self.scheme.axis == 0:
-            of_rows = {role for role, t in tensors.items() if t.ndim and role not in ROLES}
-            tensors |= {role: _take(tensors[role], index) for role in of_rows}
+        beside = {role: t for role, t in self.tensors.items() if role not in ROLES}
+        kept = {role: t for role, t in self.tensors.items() if role in ROLES}
+        tensors = {**take(beside, self.scheme, index), **kept}
         return replace(self, shape=(n_rows, self.shape[1]), tensors={**tensors, "codes": codes})
 
     def _with_plain_scales(self) -> QTensor:
@@ -240,7 +240,3 @@ def _put_values(x: Tensor, grid: Grid, codes: Tensor, qparams: QParams) -> None:
         wide += qparams.minimum
     if wide is not x:
         x.copy_(wide)
-
-
-def _take(x: Tensor, index: slice | Tensor) -> Tensor:
-    return x[index] if isinstance(index, slice) else x.index_select(0, index.to(x.device))

@@ -12,7 +12,8 @@ from torch import Tensor
 from qdemo.numerics import fast
 from qdemo.numerics.blocks import tiles
 from qdemo.numerics.grids import Grid, IntGrid, grid_of
-from qdemo.numerics.scales import QParams, has_minima
+from qdemo.numerics.nested import BITS
+from qdemo.numerics.qparams import QParams, has_minima
 from qdemo.spec.scheme import Scheme
 
 
@@ -25,7 +26,8 @@ def codes_of(blocks: Tensor, scheme: Scheme, asked: QParams, held: QParams) -> T
     by_ggml = _is_ggml(scheme)
     first = by_ggml or (scheme.scale == "dq" and scheme.storage.kind == "codebook")
     qparams = (asked if first else held).columns()
-    if isinstance(grid, IntGrid) and scheme.zero_point == "int" and not by_ggml:
+    way = _of_ggml if by_ggml else _of_blocks if scheme.scale in BITS else _codes
+    if isinstance(grid, IntGrid) and scheme.zero_point == "int" and way is _codes:
         limits = int(grid.qmin), int(grid.qmax)
         q = fast.integers(blocks, qparams.scale, qparams.zero_point, *limits, grid.dtype)
         if q is not None:
@@ -33,7 +35,7 @@ def codes_of(blocks: Tensor, scheme: Scheme, asked: QParams, held: QParams) -> T
     q = torch.empty(blocks.shape, dtype=grid.dtype, device=blocks.device)
     for rows, columns in tiles(blocks):
         own, here = qparams.rows(rows), blocks[rows, columns]
-        q[rows, columns] = _of_ggml(here, grid, own) if by_ggml else _codes(here, grid, own)
+        q[rows, columns] = way(here, grid, own)
     return q
 
 
@@ -56,6 +58,14 @@ def _codes(blocks: Tensor, grid: Grid, qparams: QParams) -> Tensor:
     else:
         q = grid.round_(y) + zero_point
     return q.clamp_(grid.qmin, grid.qmax).to(grid.dtype)
+
+
+def _of_blocks(blocks: Tensor, grid: Grid, qparams: QParams) -> Tensor:
+    """Of K-quants: the nearest, of integers that reach one further than −qmax."""
+    scale, minimum = qparams.scale, qparams.minimum
+    x = blocks if minimum is None else blocks - minimum
+    y = (x / torch.where(scale == 0, 1, scale)).masked_fill_(scale == 0, 0)
+    return y.round_().clamp_(-grid.offset, 2**grid.bits - 1 - grid.offset).to(grid.dtype)
 
 
 def _of_ggml(blocks: Tensor, grid: Grid, qparams: QParams) -> Tensor:

@@ -8,83 +8,42 @@ asked for as nearly as it can, and reads it again:
 - e8m0, a power of two (Open Compute Project, "Microscaling Formats", 2023);
 - e4m3, beside one fp32 scale of the whole tensor (NVIDIA's NVFP4);
 - fp16, and minima too (GGUF);
+- k4, k6 and k8, integers in units of an fp16 (GGUF's K-quants: `nested`);
 - dq, bytes in blocks of 256 with scales of their own (Dettmers et al., "QLoRA", 2023).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import scale_shape
+from qdemo.numerics.blocks import scale_shape, take_rows
+from qdemo.numerics.insides import is_watched
+from qdemo.numerics.nested import BITS, Nested, super_shape
+from qdemo.numerics.qparams import QParams, as_half
 from qdemo.spec.messages import say
-from qdemo.spec.scheme import Scheme
-
-
-@dataclass(frozen=True, eq=False)
-class QParams:
-    """What codes are decoded with: x̂ = scale · (q − zero_point), or scale · q + minimum.
-
-    All have one shape: () per tensor, (C,) per channel, (C, G) per group. Before it is rounded, a
-    value is multiplied by `per_step` where a format defines that, and else divided by the scale.
-    """
-
-    scale: Tensor
-    zero_point: Tensor | None = None
-    minimum: Tensor | None = None
-    per_step: Tensor | None = None
-
-    def columns(self) -> QParams:
-        """The same as (n_blocks, 1), to stand beside their blocks."""
-        return self._each(lambda x: x.reshape(-1, 1))
-
-    def rows(self, index: slice) -> QParams:
-        """Those of some of the rows."""
-        return self._each(lambda x: x[index])
-
-    def shaped(self, shape: tuple[int, ...], device: torch.device) -> QParams:
-        """The same in that shape, and there."""
-        return self._each(lambda x: x.to(device).reshape(shape))
-
-    def _each(self, function: Callable[[Tensor], Tensor]) -> QParams:
-        others = (self.zero_point, self.minimum, self.per_step)
-        made = (None if x is None else function(x) for x in others)
-        return QParams(function(self.scale), *made)
-
-    @classmethod
-    def given(cls, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> QParams:
-        """Of a scale and a zero point, which a format with minima holds as one."""
-        if zero_point is not None and has_minima(scheme):
-            return cls(scale, minimum=-zero_point * _unit(scale))
-        return cls(scale, zero_point)
-
-    @property
-    def zeros(self) -> Tensor | None:
-        """The number that stands for zero; it is a minimum, seen in steps of the scale. (Where a
-        scale is 0 it can't be: there it is the minimum itself, with its sign turned.)"""
-        if self.minimum is None:
-            return self.zero_point
-        return -self.minimum / _unit(self.scale)
-
-
-def _unit(scale: Tensor) -> Tensor:
-    return torch.where(scale == 0, 1, scale)
+from qdemo.spec.scheme import NAME_OF, NAMED, Scheme
 
 
 class ScaleFormat(Protocol):
-    """A way of holding scales. Roles whose tensors have axes begin with that of the rows."""
+    """A way of holding scales."""
 
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
         """What is held of scales and minima, by role."""
 
     def read(self, held: Mapping[str, Tensor], scheme: Scheme) -> QParams:
         """What it is worth, in fp32 (fp64 where scales are held in that)."""
+
+    def take(
+        self, held: Mapping[str, Tensor], scheme: Scheme, index: slice | Tensor
+    ) -> dict[str, Tensor]:
+        """What is held of some rows, each of which has scales of its own."""
 
 
 def format_of(scheme: Scheme) -> ScaleFormat:
@@ -93,17 +52,16 @@ def format_of(scheme: Scheme) -> ScaleFormat:
     Raises:
         ValueError: no part of it is defined for that grid.
     """
-    found = _FORMATS.get(scheme.scale)
-    if found is None:
+    if scheme.scale in BITS and scheme not in NAME_OF:
         raise ValueError(
             say(
-                "{scheme} keeps scales in {scale}, expected one of {names}",
+                "{scheme} keeps scales in {scale}, which only {names} do",
                 scheme=scheme,
                 scale=scheme.scale,
-                names=", ".join(_FORMATS),
+                names=", ".join(name for name, s in NAMED.items() if s.scale in BITS),
             )
         )
-    return found
+    return _FORMATS[scheme.scale]
 
 
 def outer_shape(shape: tuple[int, ...], scheme: Scheme) -> tuple[int, ...]:
@@ -112,12 +70,9 @@ def outer_shape(shape: tuple[int, ...], scheme: Scheme) -> tuple[int, ...]:
     Raises:
         ValueError: the scheme does not fit it.
     """
+    if format_of(scheme) is _NESTED:
+        return super_shape(shape, scheme)
     return scale_shape(shape, scheme.axis, scheme.group_size)
-
-
-def has_minima(scheme: Scheme) -> bool:
-    """Whether scale · q + minimum is what codes mean."""
-    return scheme.zero_point == "float" and scheme.scale not in ("fp32", "dq")
 
 
 def hold(asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
@@ -135,7 +90,22 @@ def read(held: Mapping[str, Tensor], scheme: Scheme) -> QParams:
     return found if zero_point is None else replace(found, zero_point=zero_point)
 
 
-class _Plain:
+def take(held: Mapping[str, Tensor], scheme: Scheme, index: slice | Tensor) -> dict[str, Tensor]:
+    """What is held beside the codes of some rows of a matrix whose rows are apart."""
+    own = {role: tensor for role, tensor in held.items() if role != "codes"}
+    return format_of(scheme).take(own, scheme, index) if scheme.axis == 0 else own
+
+
+class _ByRow:
+    """Roles whose tensors have axes begin with that of the rows."""
+
+    def take(
+        self, held: Mapping[str, Tensor], scheme: Scheme, index: slice | Tensor
+    ) -> dict[str, Tensor]:
+        return {role: take_rows(one, index) if one.ndim else one for role, one in held.items()}
+
+
+class _Plain(_ByRow):
     """fp32, or fp64 where the tensor was."""
 
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
@@ -145,7 +115,7 @@ class _Plain:
         return QParams(held["scale"])
 
 
-class _PowerOfTwo:
+class _PowerOfTwo(_ByRow):
     """E8M0: the exponent of a power of two, biased by 127, a byte."""
 
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
@@ -163,7 +133,7 @@ _LARGEST, _LEAST = 448.0, 2.0**-6
 """Of the E4M3 scales of blocks that are used: the largest number, and the smallest normal one."""
 
 
-class _TwoLevels:
+class _TwoLevels(_ByRow):
     """E4M3, in units of one fp32 scale of the tensor, which makes the largest of them 448."""
 
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
@@ -182,7 +152,7 @@ class _TwoLevels:
         return QParams(own * unit, per_step=(1 / unit) / own)
 
 
-class _Half:
+class _Half(_ByRow):
     """fp16, of scales and of minima."""
 
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
@@ -194,12 +164,6 @@ class _Half:
         return QParams(held["scale"].float(), minimum=None if minimum is None else minimum.float())
 
 
-def as_half(x: Tensor) -> Tensor:
-    """fp16; what is too large for it becomes the largest."""
-    largest = torch.finfo(torch.float16).max
-    return x.clamp(-largest, largest).half()
-
-
 _TOGETHER = 256
 """Scales that have a largest size in common."""
 
@@ -207,7 +171,7 @@ _KNOWN = 65535
 """Steps between −1 and 1 that have a code."""
 
 
-class _DoubleQuantized:
+class _DoubleQuantized(_ByRow):
     """A byte for what a scale is above the mean of all, in units of the largest of 256 of them."""
 
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
@@ -224,7 +188,7 @@ class _DoubleQuantized:
 
     def read(self, held: Mapping[str, Tensor], scheme: Scheme) -> QParams:
         codes, largest = held["scale"], held["scale_absmax"]
-        numbers = _filled(_numbers(codes.device)[codes.reshape(-1).int()])
+        numbers = _filled(known_numbers(codes.device)[codes.reshape(-1).int()])
         apart = (numbers * largest[:, None]).reshape(-1)[: codes.numel()]
         return QParams((apart + held["scale_mean"]).reshape(codes.shape))
 
@@ -249,19 +213,24 @@ def dynamic_map() -> tuple[float, ...]:
     return tuple(sorted(found))
 
 
+def known_numbers(device: torch.device) -> Tensor:
+    """Those, fp32."""
+    return (_known.__wrapped__ if is_watched() else _known)(device)
+
+
 @cache
-def _numbers(device: torch.device) -> Tensor:
+def _known(device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         return torch.tensor(dynamic_map(), dtype=torch.float32, device=device)
 
 
-@cache
 def _edges(device: torch.device) -> Tensor:
     """Above which value the next number is nearer."""
-    with torch.inference_mode(False):
-        numbers = _numbers(device)
-        return (numbers[1:] + numbers[:-1]) / 2
+    numbers = known_numbers(device)
+    return (numbers[1:] + numbers[:-1]) / 2
 
+
+_NESTED = Nested()
 
 _FORMATS: dict[str, ScaleFormat] = {
     "fp32": _Plain(),
@@ -269,5 +238,6 @@ _FORMATS: dict[str, ScaleFormat] = {
     "e4m3": _TwoLevels(),
     "fp16": _Half(),
     "dq": _DoubleQuantized(),
+    **dict.fromkeys(BITS, _NESTED),
 }
 """By the `scale` of a scheme; a new one is one class."""

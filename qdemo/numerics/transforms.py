@@ -60,7 +60,7 @@ class ColumnScale:
         return w * self.factors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Rotation:
     """Random signs of a seed, and a Hadamard matrix by blocks: orthogonal."""
 

@@ -123,17 +123,11 @@ class Variant:
         Raises:
             ValueError: says which part can't, yet.
         """
-        steps = [self.default, *(step for _, step in self.exceptions)]
-        missing = [part for step in steps for part in step.missing]
-        missing += [f"+{self.kv}"] if self.kv else []
-        if not missing:
-            return
-        part, text = missing[0], str(self)[:60]
-        if part == text:
-            raise ValueError(say("{part!r} is known, but not built yet", part=part))
-        raise ValueError(
-            say("{part} in {text!r} is known, but not built yet", part=part, text=text)
-        )
+        if self.kv:
+            part, text = f"+{self.kv}", str(self)[:60]
+            raise ValueError(
+                say("{part} in {text!r} is known, but not built yet", part=part, text=text)
+            )
 
     def build(self, reference: Model, stats: Mapping[str, Stats] | None = None) -> Model:
         """This variant of `reference`, which is untouched; what needs no change is shared with it.

@@ -14,8 +14,10 @@ from qdemo import (
     save_quantized,
 )
 from qdemo.compress import cuda_launch
+from qdemo.compress import layers as layers_of
 from qdemo.compress.footprint import bits_per_weight
-from qdemo.compress.kernels import quantized_linear
+from qdemo.compress.kernels import quantized_linear, way_of
+from qdemo.loops import machine
 from qdemo.numerics.linear import quantize_tensor
 from qdemo.spec.scheme import Scheme
 from tests.compress.models import Small, ids
@@ -33,6 +35,11 @@ BITS = {
     "q5_0": 5 + 16 / 32,
     "q5_1": 5 + 32 / 32,
     "q8_0": 8 + 16 / 32,
+    "q2_k": 2 + 8 / 16 + 32 / 256,
+    "q3_k": 3 + 6 / 16 + 16 / 256,
+    "q4_k": 4 + 12 / 32 + 32 / 256,
+    "q5_k": 5 + 12 / 32 + 32 / 256,
+    "q6_k": 6 + 8 / 16 + 16 / 256,
     "nf4-g64-dq": 4 + 8 / 64 + (2 * 32 + 32) / WEIGHTS,
     "int4-g64-dq": 4 + 8 / 64 + (2 * 32 + 32) / WEIGHTS,
     "int4-g64-affine-dq": 4 + 8 / 64 + 8 / 64 + (2 * 32 + 32) / WEIGHTS,
@@ -42,6 +49,11 @@ BITS = {
 
 TEXTS = list(BITS)
 SCHEMES = [*map(Scheme.parse, TEXTS), Scheme("int4", False, group_size=64, zero_point="float")]
+
+
+def small(text):
+    """A model whose rows are whole blocks."""
+    return Small(width=256 if text.endswith("_k") else 64)
 
 
 def layers():
@@ -71,10 +83,10 @@ def test_a_float_zero_point_takes_as_much_as_a_scale():
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_a_model_comes_back_bit_for_bit(text, device, tmp_path):
-    model = Variant.parse(f"{text}+emb").build(Small(width=64))
+    model = Variant.parse(f"{text}+emb").build(small(text))
     save_quantized(model, tmp_path / "model.safetensors")
     with torch.device(device):
-        loaded = Small(width=64)
+        loaded = small(text)
     load_quantized(loaded, tmp_path / "model.safetensors")
     assert torch.equal(loaded(ids()), model(ids()))
     assert footprint(loaded).by_kind == footprint(model).by_kind
@@ -97,7 +109,7 @@ def test_float_zero_points_come_back_too(tmp_path):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_tied_weights_are_held_once(text):
-    model = Variant.parse(f"{text}+emb").build(Small(width=64))
+    model = Variant.parse(f"{text}+emb").build(small(text))
     assert model.head.quantized is model.embed.quantized
     rows = model.embed(torch.tensor([3, 19]))
     assert torch.equal(rows, model.embed.weight.dequantize()[[3, 19]])
@@ -118,15 +130,15 @@ def test_a_layer_trains_before_it_is_frozen(text):
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_product_is_that_of_the_dequantized_weight(scheme, dtype):
-    weight = quantize_tensor(torch.randn(33, 128), scheme)
+    weight = quantize_tensor(torch.randn(33, 256), scheme)
     for rows in (1, 3, 17, 40):
-        x = torch.randn(rows, 128).to(dtype)
+        x = torch.randn(rows, 256).to(dtype)
         assert_is_the_product(quantized_linear(x, weight, None), x, weight)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
 def test_a_gpu_goes_the_general_way(scheme):
-    assert not cuda_launch.is_known(quantize_tensor(torch.randn(32, 128), scheme))
+    assert not cuda_launch.is_known(quantize_tensor(torch.randn(32, 256), scheme))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -143,6 +155,34 @@ def test_errors_of_weights_are_those_of_the_values(text):
     assert found.sum_sq_steps >= 0
 
 
+INSTEAD = [("q2_k", "q4_0"), ("q3_k", "q4_0"), ("q4_k", "q5_0"), ("q5_k", "q5_1"), ("q6_k", "q8_0")]
+
+
+@pytest.mark.parametrize(("text", "instead"), INSTEAD)
+def test_rows_that_are_no_super_blocks_get_what_llama_cpp_gives_them(text, instead, tmp_path):
+    reference = nn.Sequential(nn.Linear(192, 64, bias=False), nn.Linear(256, 64, bias=False))
+    planned = layers_of.plan(reference, Variant.parse(text))
+    assert planned.asked == {"0": Scheme.parse(text)}
+    model = Variant.parse(text).build(reference)
+    assert [str(layer.scheme) for layer in model] == [instead, text]
+    held = 192 * BITS[instead] + 256 * BITS[text]
+    assert bits_per_weight(model) == pytest.approx(held / (192 + 256))
+    save_quantized(model, tmp_path / "model.safetensors")
+    loaded = nn.Sequential(nn.Linear(192, 64, bias=False), nn.Linear(256, 64, bias=False))
+    load_quantized(loaded, tmp_path / "model.safetensors")
+    assert [str(layer.scheme) for layer in loaded] == [instead, text]
+    quantize(reference, text)
+    assert [str(layer.scheme) for layer in reference] == [instead, text]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_where_there_are_loops_they_are_taken(text):
+    weight = quantize_tensor(torch.randn(32, 512), Scheme.parse(text))
+    here = machine.machine()
+    if here is not None and here.kind != "portable":
+        assert way_of(weight) == here.kind
+
+
 @pytest.mark.parametrize(
     ("text", "role", "value"),
     [
@@ -153,6 +193,8 @@ def test_errors_of_weights_are_those_of_the_values(text):
         ("q4_1", "min", torch.inf),
         ("nf4-g64-dq", "scale_mean", torch.nan),
         ("nf4-g64-dq", "scale_absmax", torch.inf),
+        ("q4_k", "super_scale", torch.nan),
+        ("q2_k", "super_min", torch.inf),
     ],
 )
 def test_scales_that_can_t_be_computed_with_are_refused(text, role, value, tmp_path):

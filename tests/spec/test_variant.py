@@ -179,18 +179,10 @@ def test_the_longest_text():
         Variant(exceptions=tuple((f"a{i}", Step(Scheme("int8"))) for i in range(900)))
 
 
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("q4_k", "q4_k"),
-        ("int8+kv8", r"\+kv8"),
-        ("bf16~a=q4_k-awq", "q4_k"),
-    ],
-)
+@pytest.mark.parametrize(("text", "part"), [("int8+kv8", r"\+kv8"), ("bf16+kv4", r"\+kv4")])
 def test_what_is_not_built_yet_is_read_and_named(text, part):
     variant = Variant.parse(text)
-    where = "" if part == text else " in '.*'"
-    with pytest.raises(ValueError, match=f"{part}'?{where} is known, but not built yet"):
+    with pytest.raises(ValueError, match=f"{part} in '.*' is known, but not built yet"):
         variant.check_built()
 
 
