@@ -36,3 +36,6 @@ ABOVE = "the matrix above"
 
 RANGED = ("int2", "int3", "int4", "nf3", "nf4", "e2m1")
 """Grids for which a range is searched."""
+
+LONG = LAYERS[1:3]
+"""Those of `LAYERS` whose rows have 256 weights and more."""

@@ -242,3 +242,31 @@ def walk(found: Numbers, nearest: Numbers, at: int) -> go.Figure:
         yaxis={"tickformat": ".0%", "rangemode": "tozero"},
         shapes=[_upright(at, MARKS[2], "dot")],
     )
+
+
+def super_block(
+    format: str, w: Sequence[Numbers], values: Sequence[Numbers], levels: Sequence[Numbers]
+) -> go.Figure:
+    """The weights of each block, and the levels that its scale and its minimum give it."""
+    blocks = range(1, len(w) + 1)
+    ladder = {
+        "name": say("levels"), "mode": "markers", "hoverinfo": "skip",
+        "x": [block for block, own in zip(blocks, levels, strict=True) for _ in own],
+        "y": [short(level) for own in levels for level in own],
+        "marker": {"color": of_line(format), "size": 26, "symbol": "line-ew",
+                   "line": {"width": 2, "color": of_line(format)}},
+    }  # fmt: skip
+    dots = {
+        "name": say("weights"), "mode": "markers",
+        "x": [block for block, own in zip(blocks, w, strict=True) for _ in own],
+        "y": [short(one) for own in w for one in own],
+        "customdata": [short(one) for own in values for one in own],
+        "marker": {"color": MARKS[0], "size": 6, "symbol": "circle"},
+        "hovertemplate": say("{w} becomes {level}", w="%{y}", level="%{customdata}"),
+    }  # fmt: skip
+    return styled(
+        [ladder, dots],
+        (say("Each block has levels of its own"), say("block"), say("weight")),
+        height=420,
+        xaxis={"dtick": 1, "range": [0.5, len(w) + 0.5]},
+    )

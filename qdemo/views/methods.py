@@ -137,3 +137,12 @@ def power_of_two(exponent: float) -> str:
     '2⁻³'
     """
     return "2" + f"{exponent:.0f}".translate(_RAISED)
+
+
+def super_table(rows: Sequence[Sequence[str]]) -> Table:
+    """Of each block of a super-block its scale and minimum: asked for, as integers, and held."""
+    head = (
+        say("block"), say("scale wanted"), say("s"), say("d · s"), say("minimum wanted"), say("m"),
+        say("dmin · m"), say("RMS error"),
+    )  # fmt: skip
+    return Table(say("The eight blocks of the super-block"), head, tuple(map(tuple, rows)))

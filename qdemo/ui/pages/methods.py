@@ -19,6 +19,7 @@ from qdemo.ui import (
     method_part,
     parts,
     ranges_part,
+    super_block_part,
 )
 from qdemo.ui.method_part import Part
 
@@ -43,6 +44,7 @@ def build(blocks: gr.Blocks) -> None:
         inputs_part.smoothing(),
         inputs_part.outliers(),
         columns_part.rotation(),
+        super_block_part.super_block(),
     ]
     _not_built()
     parts.html(parts.link("methods"), "link")
