@@ -38,10 +38,22 @@ def columns() -> Part:
     )
     with gr.Row():
         column = gr.Slider(
-            0, _MOST, COLUMN, step=1, label=say("Columns rounded"), elem_id="gptq-column"
+            0,
+            _MOST,
+            COLUMN,
+            step=1,
+            label=say("Columns rounded"),
+            elem_id="gptq-column",
+            min_width=240,
         )
         alike = gr.Slider(
-            0, 0.95, ALIKE, step=0.05, label=say("Correlation of the inputs"), elem_id="gptq-alike"
+            0,
+            0.95,
+            ALIKE,
+            step=0.05,
+            label=say("Correlation of the inputs"),
+            elem_id="gptq-alike",
+            min_width=240,
         )
         bits = method_part.bits(3, "gptq-bits")
     numbers = parts.html("", "gptq-numbers")
@@ -112,7 +124,13 @@ def rotation() -> Part:
             chart = parts.plot(None, "rotation-chart")
         with gr.Column(scale=5, min_width=320):
             times = gr.Slider(
-                1, 20, 8, step=1, label=say("The largest weight, times"), elem_id="rotation-times"
+                1,
+                20,
+                8,
+                step=1,
+                label=say("The largest weight, times"),
+                elem_id="rotation-times",
+                min_width=240,
             )
             bits = method_part.bits(4, "rotation-bits")
             table = parts.html("", "rotation-table", "wraps")

@@ -36,7 +36,7 @@ def smoothing() -> Part:
         method = gr.Radio(
             _methods(), value="awq", label=say("Method"), elem_id="smoothing-method", min_width=320
         )
-        alpha = gr.Slider(0, 0.95, 0.5, step=0.05, label=say("α"), elem_id="alpha")
+        alpha = gr.Slider(0, 0.95, 0.5, step=0.05, label=say("α"), elem_id="alpha", min_width=240)
         loud = _loudness("smoothing-loud")
         bits = method_part.bits(3, "smoothing-bits")
     with gr.Row():
@@ -56,7 +56,9 @@ def _methods() -> list[tuple[str, str]]:
 
 
 def _loudness(name: str) -> gr.Slider:
-    return gr.Slider(1, 50, LOUD, step=1, label=say("Inputs of column 3, times"), elem_id=name)
+    return gr.Slider(
+        1, 50, LOUD, step=1, label=say("Inputs of column 3, times"), elem_id=name, min_width=240
+    )
 
 
 def _smoothing(w: Tensor, method: str, alpha: float, loud: float, bits: float) -> tuple[Any, ...]:
@@ -114,7 +116,7 @@ def outliers() -> Part:
     )
     with gr.Row():
         threshold = gr.Slider(
-            0.5, 20, 6, step=0.5, label=say("Threshold"), elem_id="outlier-threshold"
+            0.5, 20, 6, step=0.5, label=say("Threshold"), elem_id="outlier-threshold", min_width=240
         )
         loud = _loudness("outlier-loud")
     with gr.Row():

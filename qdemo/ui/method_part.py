@@ -84,4 +84,4 @@ def grids(names: Sequence[str], value: str, label: str, name: str) -> gr.Radio:
 
 def bits(value: int, name: str, most: int = 4) -> gr.Slider:
     """A choice of few bits."""
-    return gr.Slider(2, most, value, step=1, label=say("Bits"), elem_id=name)
+    return gr.Slider(2, most, value, step=1, label=say("Bits"), elem_id=name, min_width=240)

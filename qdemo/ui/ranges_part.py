@@ -40,7 +40,13 @@ def search() -> Part:
         with gr.Column(scale=5, min_width=320):
             grid = method_part.grids(lab.RANGED, "int2", say("Grid"), "search-grid")
             row = gr.Slider(
-                1, _MOST_ROWS, ROW, step=1, label=say("Row of the matrix"), elem_id="search-row"
+                1,
+                _MOST_ROWS,
+                ROW,
+                step=1,
+                label=say("Row of the matrix"),
+                elem_id="search-row",
+                min_width=240,
             )
             numbers = parts.html("", "search-numbers")
             line = parts.html("", "search-line")

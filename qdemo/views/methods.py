@@ -57,18 +57,29 @@ def matrix(
 
 
 def signed(value: float, digits: int) -> str:
-    """With its sign, to so many digits; nothing is nothing.
+    """With its sign, to so many digits after the point, or as a power of ten where these are below
+    0; nothing is nothing.
 
-    >>> signed(0.125, 2), signed(-0.0, 2), signed(-3.0, 1)
-    ('+0.12', '0', '−3.0')
+    >>> signed(0.125, 2), signed(-0.0, 2), signed(-3.0, 1), signed(-2e9, -1)
+    ('+0.12', '0', '−3.0', '−2e+09')
     """
-    return f"{value:+.{digits}f}".replace("-", "−") if value else "0"
+    if not value:
+        return "0"
+    shown = f"{value:+.{digits}f}" if digits >= 0 else f"{value:+.0e}"
+    return shown.replace("-", "−", 1) if value < 0 else shown
 
 
 def digits_of(rows: Rows) -> int:
-    """After the point, so that the largest of these numbers has three."""
+    """After the point, so that the largest of these numbers has three; −1 where that would be too
+    long to be read.
+
+    >>> digits_of([[1.5, -20.0]]), digits_of([[0.03]]), digits_of([[1e9]]), digits_of([[0.0]])
+    (2, 4, -1, 2)
+    """
     largest = max((abs(value) for row in rows for value in row), default=0.0)
-    return next((digits for digits in range(2, 7) if largest * 10**digits >= 100), 7)
+    if largest >= 10_000 or 0 < largest < 1e-4:
+        return -1
+    return next((digits for digits in range(2, 7) if largest * 10**digits >= 100), 2)
 
 
 def numbers_html(*matrices: Shown) -> str:
