@@ -36,10 +36,11 @@ def super_block() -> Part:
     with gr.Row():
         layer = gr.Dropdown(
             [(f"t5-tiny: {name}", name) for name in lab.LONG], value=lab.LONG[0],
-            label=say("Weights"), elem_id="super-layer", filterable=False, min_width=320,
+            label=say("A weight of {model}", model="t5-tiny"), elem_id="super-layer",
+            filterable=False, min_width=320,
         )  # fmt: skip
         row = gr.Slider(
-            1, _ROWS, 1, step=1, label=say("Row of the matrix"), elem_id="super-row", min_width=320
+            1, _ROWS, 1, step=1, label=say("Row of it"), elem_id="super-row", min_width=320
         )
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
