@@ -214,6 +214,8 @@ def swap(
             made = swaps[id(module)] = layers.take_over(module, scheme)
         made.activations = activations.get(name, made.activations)
         made.recipe = recipes.get(name, made.recipe)
+        if isinstance(made, QEmbedding) and made.recipe != Recipe():
+            made.recipe = without_inputs(made.step).recipe
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children() skips a second use
             if id(child) in swaps:

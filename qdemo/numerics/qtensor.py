@@ -186,9 +186,6 @@ class QTensor:
         if not self.rows_are_apart or height >= self.shape[0]:
             yield slice(None), self
             return
-        if self.scheme.scale == "dq":
-            yield from self._with_plain_scales().pieces(height)
-            return
         height = height if self.panels is None else max(1, height // LANES) * LANES
         for start in range(0, self.shape[0], height):
             here = slice(start, start + height)
@@ -196,19 +193,11 @@ class QTensor:
 
     def _with_rows(self, index: slice | Tensor, codes: Tensor, n_rows: int) -> QTensor:
         """This of `n_rows` rows, whose codes are these."""
-        if self.scheme.scale == "dq":  # whose blocks run on from row to row
-            return self._with_plain_scales()._with_rows(index, codes, n_rows)
         beside = {role: t for role, t in self.tensors.items() if role not in ROLES}
         kept = {role: t for role, t in self.tensors.items() if role in ROLES}
-        tensors = {**take(beside, self.scheme, index), **kept}
-        return replace(self, shape=(n_rows, self.shape[1]), tensors={**tensors, "codes": codes})
-
-    def _with_plain_scales(self) -> QTensor:
-        """The same with its scales in fp32, and zero points as they are."""
-        scheme, tensors = replace(self.scheme, scale="fp32"), dict(self.tensors)
-        kept = ("codes", "zero_point", *ROLES)
-        held = {role: t for role, t in tensors.items() if role in kept}
-        return replace(self, scheme=scheme, tensors={**held, "scale": self.scale})
+        scheme, tensors = take(beside, self.scheme, index)
+        tensors |= {**kept, "codes": codes}
+        return replace(self, scheme=scheme, shape=(n_rows, self.shape[1]), tensors=tensors)
 
     def _values(self, codes: Tensor, dtype: torch.dtype, new: New) -> Tensor:
         """The values of codes of shape `shape`."""

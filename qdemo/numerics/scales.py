@@ -90,10 +90,16 @@ def read(held: Mapping[str, Tensor], scheme: Scheme) -> QParams:
     return found if zero_point is None else replace(found, zero_point=zero_point)
 
 
-def take(held: Mapping[str, Tensor], scheme: Scheme, index: slice | Tensor) -> dict[str, Tensor]:
-    """What is held beside the codes of some rows of a matrix whose rows are apart."""
+def take(
+    held: Mapping[str, Tensor], scheme: Scheme, index: slice | Tensor
+) -> tuple[Scheme, dict[str, Tensor]]:
+    """What is held beside the codes of some rows of a matrix whose rows are apart, and in which
+    scheme: blocks of bytes run on from row to row, so the scales of some rows are fp32 then."""
     own = {role: tensor for role, tensor in held.items() if role != "codes"}
-    return format_of(scheme).take(own, scheme, index) if scheme.axis == 0 else own
+    if scheme.axis != 0:
+        return scheme, own
+    found = format_of(scheme).take(own, scheme, index)
+    return (replace(scheme, scale="fp32") if scheme.scale == "dq" else scheme), found
 
 
 class _ByRow:
@@ -191,6 +197,19 @@ class _DoubleQuantized(_ByRow):
         numbers = _filled(known_numbers(codes.device)[codes.reshape(-1).int()])
         apart = (numbers * largest[:, None]).reshape(-1)[: codes.numel()]
         return QParams((apart + held["scale_mean"]).reshape(codes.shape))
+
+    def take(
+        self, held: Mapping[str, Tensor], scheme: Scheme, index: slice | Tensor
+    ) -> dict[str, Tensor]:
+        every = held["scale"] if held["scale"].ndim == 2 else held["scale"][:, None]
+        device, (rows, groups) = every.device, every.shape
+        codes = take_rows(every, index)
+        first = take_rows(torch.arange(rows, device=device), index) * groups
+        places = (first[:, None] + torch.arange(groups, device=device)) // _TOGETHER
+        scale = known_numbers(device)[codes.int()] * held["scale_absmax"][places]
+        scale = (scale + held["scale_mean"]).reshape(len(codes), *held["scale"].shape[1:])
+        others = {role: held[role] for role in held if not role.startswith("scale")}
+        return super().take(others, scheme, index) | {"scale": scale}
 
 
 def _filled(x: Tensor) -> Tensor:

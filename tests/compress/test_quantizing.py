@@ -99,6 +99,18 @@ def test_every_method_on_every_grid(stored, method):
     assert set(extra) == ({wanted[name]} if name else set())
 
 
+@pytest.mark.parametrize("name", [name for name in NAMED if "_k" in name])
+def test_gptq_rounds_with_the_scales_of_k_quants(name):
+    x, w = inputs(600, 256, 7), values("normal", (16, 256), 8) * 0.1
+    stats, errors = stats_of(x), {}
+    for method in ("", "-gptq", "-rot", "-awq-gptq"):
+        found = quantize_weight(w, Step.parse(name + method), stats)
+        errors[method] = error(found, w, x)
+        assert found.plain.nbytes == quantize_tensor(w, NAMED[name]).nbytes
+    assert errors["-gptq"] < 0.95 * errors[""]
+    assert errors["-awq-gptq"] < errors[""]
+
+
 @pytest.mark.parametrize("text", ["int4-g16-awq", "int4-g16-rot", "nf4-g16-sq0.5", "mxfp4-rot",
                                   "int8-sq0.5", "nf4-g16-dq-awq", "int3-axis1-rot"])  # fmt: skip
 def test_a_transform_is_undone_wherever_the_weight_is_read(text):
@@ -134,11 +146,17 @@ def test_smoothquant_s_scales_are_torchao_s():
     assert torch.allclose(1 / held, wanted, rtol=1e-5)
 
 
-def test_awq_s_scales_are_torchao_s_for_the_ratio_that_it_took():
-    """Which ratio is best depends on how its weights were rounded in between."""
-    x, wanted = oracle("activations"), oracle("torchao/awq-int4-g64/scale")
-    found = [_of_ratio(x.abs().mean(0), i / 20) for i in range(20)]
-    assert any(torch.allclose(scale, wanted, rtol=1e-5) for scale in found)
+def by_torchao(w):
+    """Its symmetric int4 in groups of 64: scale = absmax / 7.5, levels −8 … 7."""
+    blocks = w.reshape(-1, 64)
+    scale = (blocks.abs().amax(1, keepdim=True) / 7.5).clamp(min=1e-9)
+    return ((blocks / scale).round().clamp(-8, 7) * scale).reshape(w.shape)
+
+
+def test_awq_s_scales_are_torchao_s_where_weights_are_rounded_as_there():
+    w, x = oracle("weight"), oracle("activations")
+    found = activation_aware(w, stats_of(x), by_torchao)
+    assert torch.allclose(found, oracle("torchao/awq-int4-g64/scale"), rtol=1e-5)
 
 
 def test_awq_takes_the_ratio_with_the_least_output_error():
@@ -276,6 +294,7 @@ def test_tied_weights_are_one_only_where_both_ends_are_found_alike():
                        ("int4-g8-gptq+emb", False), ("int4-g8-awq+emb", False)):  # fmt: skip
         built = Variant.parse(text).build(model, stats)
         assert (built.embed.quantized is built.head.quantized) == tied, text
+        assert str(built.embed.step) == str(without_inputs(Variant.parse(text).default))
         near = quantize_weight(model.embed.weight, without_inputs(Variant.parse(text).default))
         assert torch.equal(built.embed.weight.dequantize(), near.dequantize())
 

@@ -13,7 +13,7 @@ from qdemo import (
     quantize,
     save_quantized,
 )
-from qdemo.compress import cuda_launch
+from qdemo.compress import cpu, cuda_launch
 from qdemo.compress import layers as layers_of
 from qdemo.compress.footprint import bits_per_weight
 from qdemo.compress.kernels import quantized_linear, way_of
@@ -153,6 +153,15 @@ def test_errors_of_weights_are_those_of_the_values(text):
     assert found.sum_sq_error == pytest.approx(error.square().sum().item(), rel=1e-9)
     assert found.max_abs == pytest.approx(error.abs().max().item())
     assert found.sum_sq_steps >= 0
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_loops_read_what_a_layer_holds_and_no_copy_of_it(text):
+    weight = Variant.parse(text).build(layers())[0].qweight
+    if way_of(weight) == "general":
+        pytest.skip("this machine has no loop for it")
+    assert cpu.times(torch.randn(1, WIDTH), weight) is not None
+    assert cpu._WEIGHTS[weight].lies_as(weight)
 
 
 INSTEAD = [("q2_k", "q4_0"), ("q3_k", "q4_0"), ("q4_k", "q5_0"), ("q5_k", "q5_1"), ("q6_k", "q8_0")]

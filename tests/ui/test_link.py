@@ -95,7 +95,7 @@ def test_the_results_of_another_question_come_again_beside_it(restored):
         ({"model": "nobody/nothing"}, "model"),
         ({"formats": "int9"}, "formats"),
         ({"formats": ""}, "formats"),
-        ({"formats": "int8,int4-g64-gptq"}, "formats"),
+        ({"formats": "int8,int4-g64%2Bkv8"}, "formats"),
         ({"input": " "}, "prompt"),
         ({"max_tokens": "many"}, "max_tokens"),
         ({"model": "blip-tiny", "input": "/etc/passwd"}, "picture"),
