@@ -38,7 +38,7 @@ def smoothing() -> Part:
         )
         alpha = gr.Slider(0, 0.95, 0.5, step=0.05, label=say("α"), elem_id="alpha", min_width=240)
         loud = _loudness("smoothing-loud")
-        bits = method_part.bits(3, "smoothing-bits")
+        bits = method_part.bits(3, "smoothing-bits", say("Bits of AWQ"))
     with gr.Row():
         of_inputs = parts.plot(None, "smoothed-inputs")
         of_weights = parts.plot(None, "smoothed-weights")

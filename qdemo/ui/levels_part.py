@@ -47,7 +47,8 @@ def codebook() -> Part:
             snap = parts.plot(None, "snapping-chart")
         with gr.Column(scale=4, min_width=320):
             table = parts.html("", "codebook-table", "wraps")
-    return Part({"weights": weights, "grid": grid}, (over, snap, table), _codebook)
+    named, shown = {"weights": weights, "grid": grid}, (over, snap, table)
+    return Part(named, shown, _codebook, lambda chosen, _: chosen == lab.ABOVE)
 
 
 def _codebook(w: Tensor, weights: str, grid: str) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -12,20 +12,19 @@ from qdemo.spec.messages import say
 from qdemo.ui import parts
 from qdemo.ui.address import Named
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 Show = Callable[..., tuple[Any, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """Its controls by the names that an address has for them, the components that it fills, and
-    what fills them: a function of the matrix and of the values of the controls."""
+    what fills them: a function of the matrix and of the values of the controls. For these values
+    another matrix changes something if it `follows` it: charts that stay are not drawn anew."""
 
     named: Named
     shown: tuple[Any, ...]
     show: Show
+    follows: Callable[..., bool] = lambda *values: True
 
     @property
     def begins(self) -> list[Any]:
@@ -36,19 +35,22 @@ class Part:
 def connect(found: Sequence[Part], text: gr.Textbox, problem: gr.HTML) -> None:
     """Have each follow its own controls, and all of them the matrix, in one answer."""
     for part in found:
-        _follow([part], text, problem, [control.change for control in part.named.values()])
-    _follow(found, text, problem, [text.change])
+        if part.named:
+            when = [control.change for control in part.named.values()]
+            _answer(when, [part], text, problem, is_own=True)
+    _answer([text.change], found, text, problem, is_own=False)
 
 
-def _follow(found: Sequence[Part], text: gr.Textbox, problem: gr.HTML, when: list[Any]) -> None:
-    if not when:
-        return
+def _answer(
+    when: Sequence[Any], found: Sequence[Part], text: gr.Textbox, problem: gr.HTML, is_own: bool
+) -> None:
+    """Fill those parts at these events, which are of their own controls, or of the matrix."""
     controls = [control for part in found for control in part.named.values()]
     shown = [one for part in found for one in part.shown]
 
     def answer(matrix: str, *values: Any) -> tuple[Any, ...]:
         try:
-            return *filled(found, matrix, values), ""
+            return *filled(found, matrix, values, is_own), ""
         except ValueError as error:
             return *parts.nothing(len(shown)), parts.problem_html(str(error))
 
@@ -56,24 +58,21 @@ def _follow(found: Sequence[Part], text: gr.Textbox, problem: gr.HTML, when: lis
 
 
 @parts.computing
-def filled(found: Sequence[Part], matrix: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    """What all of them show.
+def filled(
+    found: Sequence[Part], matrix: str, values: Sequence[Any], is_whole: bool = True
+) -> tuple[Any, ...]:
+    """What all of them show; unless it `is_whole`, what another matrix changes.
 
     Raises:
         ValueError: the text is no matrix, or something can't be computed of it.
     """
     from qdemo.lab.matrices import read
 
-    return of_matrix(found, read(matrix), values)
-
-
-def of_matrix(found: Sequence[Part], w: Tensor, values: Sequence[Any]) -> tuple[Any, ...]:
-    """The same of a matrix (rows, columns)."""
-    shown: list[Any] = []
-    rest = list(values)
+    w, rest, shown = read(matrix), list(values), list[Any]()
     for part in found:
         own, rest = rest[: len(part.named)], rest[len(part.named) :]
-        shown += part.show(w, *own)
+        is_asked = is_whole or part.follows(*own)
+        shown += part.show(w, *own) if is_asked else parts.nothing(len(part.shown))
     return tuple(shown)
 
 
@@ -82,6 +81,6 @@ def grids(names: Sequence[str], value: str, label: str, name: str) -> gr.Radio:
     return gr.Radio(list(names), value=value, label=label, elem_id=name, min_width=320)
 
 
-def bits(value: int, name: str, most: int = 4) -> gr.Slider:
+def bits(value: int, name: str, label: str = "") -> gr.Slider:
     """A choice of few bits."""
-    return gr.Slider(2, most, value, step=1, label=say("Bits"), elem_id=name, min_width=240)
+    return gr.Slider(2, 4, value, step=1, label=label or say("Bits"), elem_id=name, min_width=240)

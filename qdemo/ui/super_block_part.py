@@ -48,7 +48,8 @@ def super_block() -> Part:
         with gr.Column(scale=6, min_width=320):
             table = parts.html("", "super-table")
     held = parts.html("", "super-bytes")
-    return Part({"super_layer": layer, "super_row": row}, (chart, table, held), _super_block)
+    named, shown = {"super_layer": layer, "super_row": row}, (chart, table, held)
+    return Part(named, shown, _super_block, lambda *values: False)
 
 
 def _super_block(_: Tensor, layer: str, row: float) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ it can't."""
 import gradio as gr
 import pytest
 
+from qdemo import lab
 from qdemo.ui import columns_part, inputs_part, levels_part, method_part, ranges_part
 from qdemo.ui.super_block_part import super_block
 
@@ -76,6 +77,22 @@ def test_all_parts_come_in_one_answer(found):
     shown = method_part.filled(every, "1 2\n3 4", values)
     alone = [one for part in every for one in filled(part, "1 2\n3 4", part.begins)]
     assert [read(one) for one in shown] == [read(one) for one in alone]
+
+
+def test_another_matrix_fills_what_shows_it_and_leaves_the_rest(found):
+    every = list(found.values())
+    values = [value for part in every for value in part.begins]
+    shown = method_part.filled(every, "1 2\n3 4", values, False)
+    kept = [
+        part.elem_id
+        for part, one in zip([one for part in every for one in part.shown], shown, strict=True)
+        if isinstance(one, dict)
+    ]
+    names = {"codebook": found["codebook"], "super-block": found["super-block"]}
+    assert kept == [one.elem_id for part in names.values() for one in part.shown]
+    values[0] = lab.ABOVE
+    again = method_part.filled(every, "1 2\n3 4", values, False)
+    assert all(isinstance(one, str) or one.plot for one in again[:3])
 
 
 @pytest.mark.parametrize(
