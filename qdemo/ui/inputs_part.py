@@ -39,13 +39,14 @@ def smoothing() -> Part:
         alpha = gr.Slider(0, 0.95, 0.5, step=0.05, label=say("α"), elem_id="alpha", min_width=240)
         loud = _loudness("smoothing-loud")
         bits = method_part.bits(3, "smoothing-bits", say("Bits of AWQ"))
-    with gr.Row():
-        of_inputs = parts.plot(None, "smoothed-inputs")
-        of_weights = parts.plot(None, "smoothed-weights")
-        curve = parts.plot(None, "alpha-chart")
-    line = parts.html("", "smoothing-line")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=6, min_width=320):
+            sizes = parts.plot(None, "smoothing-chart")
+        with gr.Column(scale=5, min_width=320):
+            curve = parts.plot(None, "alpha-chart")
+            line = parts.html("", "smoothing-line")
     named = {"method": method, "alpha": alpha, "loud": loud, "awq_bits": bits}
-    return Part(named, (of_inputs, of_weights, curve, line), _smoothing)
+    return Part(named, (sizes, curve, line), _smoothing)
 
 
 def _methods() -> list[tuple[str, str]]:
@@ -68,22 +69,13 @@ def _smoothing(w: Tensor, method: str, alpha: float, loud: float, bits: float) -
     now = found.at(alpha)
     title, plain = say("Error over α"), (say("without it"), found.plain)
     every = [one.alpha for one in found.every], [one.error for one in found.every]
+    of_inputs = found.inputs.tolist(), now.inputs.tolist()
+    of_weights = found.weights.tolist(), now.weights.tolist()
     return (
-        parts.drawn(
-            method_bars.sizes(
-                say("Inputs: max |x| of each column"), "max |x|",
-                found.inputs.tolist(), now.inputs.tolist(),
-            )
-        ),
-        parts.drawn(
-            method_bars.sizes(
-                say("Weights: max |w| of each column"), "max |w|",
-                found.weights.tolist(), now.weights.tolist(),
-            )
-        ),
+        parts.drawn(method_bars.sizes(of_inputs, of_weights)),
         parts.drawn(method_bars.over(title, ("α", every[0]), every[1], plain, alpha)),
         methods.said_html(_told(found, now)),
-    )  # fmt: skip
+    )
 
 
 def _told(found: Smoothing, now: Smoothed) -> str:

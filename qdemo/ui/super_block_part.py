@@ -27,7 +27,8 @@ def super_block() -> Part:
     parts.section(
         say("K-quants"),
         say(
-            "Scales of scales: Q4_K takes a super-block of 256 weights of a row, in 8 blocks of "
+            "Scales have scales, too: double quantization holds those of nf4 in 0.127 instead of "
+            "0.5 bits a weight. Q4_K takes a super-block of 256 weights of a row, in 8 blocks of "
             "32. Each block has a scale s and a minimum m, which are integers of 6 bits in units "
             "of the fp16 pair d and dmin: ŵ = d · s · q − dmin · m (llama.cpp, ggml-quants.c). "
             "These are found by a weighted search. Here it is one of t5-tiny's own."

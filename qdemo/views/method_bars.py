@@ -10,20 +10,28 @@ import plotly.graph_objects as go
 from qdemo.spec.messages import say
 from qdemo.views.colours import INK, MARKS
 from qdemo.views.numbers import short
-from qdemo.views.plots import DASHES, NO_NAME, styled
+from qdemo.views.plots import DASHES, NO_NAME, axis, styled
 
 Numbers = Sequence[float]
 
 _SHORT = {"l": 60, "r": 20, "t": 44, "b": 56}
 
 
-def sizes(title: str, what: str, before: Numbers, after: Numbers) -> go.Figure:
-    """The largest size in each column, before and after; `what` is the name of the size."""
+Pair = tuple[Numbers, Numbers]
+"""Before and after."""
+
+
+def sizes(inputs: Pair, weights: Pair) -> go.Figure:
+    """The largest size in each column: of the inputs above, of the weights below. One figure, as
+    two take a browser twice as long."""
+    below = [bars | {"yaxis": "y2", "showlegend": False} for bars in _pairs(*weights)]
     return styled(
-        _pairs(before, after),
-        (title, say("column"), what),
-        height=320,
-        xaxis={"dtick": 1},
+        [*_pairs(*inputs), *below],
+        (say("The largest size in each column"), say("column"), "max |x|"),
+        height=420,
+        xaxis={"dtick": 1, "anchor": "y2"},
+        yaxis={"domain": [0.56, 1], "nticks": 5},
+        yaxis2=axis("max |w|") | {"domain": [0, 0.44], "nticks": 5},
         bargap=0.3,
         barmode="group",
     )

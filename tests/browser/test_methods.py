@@ -102,7 +102,7 @@ def test_columns_are_rounded_one_after_the_other(methods):
     [
         ("hqq-bits", "hqq-chart"),
         ("gptq-alike", "gptq-chart"),
-        ("alpha", "smoothed-inputs"),
+        ("alpha", "smoothing-chart"),
         ("smoothing-loud", "alpha-chart"),
         ("outlier-loud", "threshold-chart"),
         ("rotation-times", "rotation-chart"),

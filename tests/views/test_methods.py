@@ -46,8 +46,8 @@ FIGURES = {
         ("Each block has levels of its own", "block", "weight"),
     ),
     "sizes": (
-        lambda: method_bars.sizes("Inputs", "max |x|", [1.0, 20.0], [2.0, 9.0]),
-        ("Inputs", "column", "max |x|"),
+        lambda: method_bars.sizes(([1.0, 20.0], [2.0, 9.0]), ([0.5, 0.1], [0.2, 0.3])),
+        ("The largest size in each column", "column", "max |x|"),
     ),
     "row": (
         lambda: method_bars.row([1.0, -20.0], [2.0, 9.0]),
@@ -108,6 +108,15 @@ def test_outliers_are_set_apart_and_reach_the_threshold():
     assert (list(kept.x), list(floats.x)) == ([1], [2])
     assert kept.marker.color == MARKS[0] != floats.marker.color
     assert figure.layout.shapes[0].y0 == 6
+
+
+def test_inputs_stand_above_weights():
+    figure = FIGURES["sizes"][0]()
+    assert [(bars.name, bars.yaxis) for bars in figure.data] == [
+        ("before", None), ("after", None), ("before", "y2"), ("after", "y2"),
+    ]  # fmt: skip
+    assert figure.layout.yaxis2.title.text == "max |w|"
+    assert figure.layout.yaxis.domain[0] > figure.layout.yaxis2.domain[1]
 
 
 def cells(html):
