@@ -4,10 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 _WHERE = {
-    "qdemo.compress.convert": ("build", "cast", "cast_counts", "freeze", "quantize"),
+    "qdemo.compress.building": ("build",),
+    "qdemo.compress.convert": ("cast", "cast_counts", "freeze", "quantize"),
     "qdemo.compress.footprint": ("footprint",),
     "qdemo.compress.modules": ("QEmbedding", "QLinear"),
     "qdemo.compress.saving": ("load_quantized", "save_quantized"),
+    "qdemo.compress.stats": ("Stats", "collect_stats"),
     "qdemo.engine.engine": ("compare",),
     "qdemo.measure.logits": ("LogitDifference", "logit_difference"),
     "qdemo.measure.models": ("model_weight_errors",),
@@ -35,6 +37,7 @@ __all__ = [
     "QLinear",
     "QTensor",
     "Scheme",
+    "Stats",
     "Variant",
     "WeightError",
     "build",
@@ -42,6 +45,7 @@ __all__ = [
     "cast_counts",
     "cast_tensor",
     "choose_qparams",
+    "collect_stats",
     "compare",
     "count_cast",
     "first_divergence",
@@ -60,10 +64,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:  # so that editors and mypy know the names
-    from qdemo.compress.convert import build, cast, cast_counts, freeze, quantize
+    from qdemo.compress.building import build
+    from qdemo.compress.convert import cast, cast_counts, freeze, quantize
     from qdemo.compress.footprint import footprint
     from qdemo.compress.modules import QEmbedding, QLinear
     from qdemo.compress.saving import load_quantized, save_quantized
+    from qdemo.compress.stats import Stats, collect_stats
     from qdemo.engine.engine import compare
     from qdemo.measure.logits import LogitDifference, logit_difference
     from qdemo.measure.models import model_weight_errors

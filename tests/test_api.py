@@ -242,7 +242,7 @@ LOOKS = {"model": "blip-tiny", "formats": ["int8"]}
         (GOOD | {"model": "nobody/nothing"}, "model: unknown model 'nobody/nothing'; the models"),
         (GOOD | {"model": "google/flan-t5-small"}, "model: google/flan-t5-small is not on this"),
         (GOOD | {"formats": ["int9"]}, "formats: unknown format 'int9'; expected one of fp32,"),
-        (GOOD | {"formats": ["int4-g64-gptq"]}, "formats: -gptq in 'int4-g64-gptq' is known, but"),
+        (GOOD | {"formats": ["int4-g64+kv8"]}, "formats: +kv8 in 'int4-g64+kv8' is known, but"),
         (GOOD | {"formats": ["i" * 4001]}, "formats: a format of 4,001 characters; at most 4,000"),
         (GOOD | {"formats": []}, "formats: choose at least one"),
         (GOOD | {"prompt": " \n"}, "prompt: the prompt is empty"),
@@ -290,7 +290,7 @@ def test_a_wrong_type_is_told_in_a_sentence_about_the_field(client, field, value
     [
         (("nobody/nothing", ["int8"]), "model: unknown model"),
         (("t5-tiny", ["int9"]), "formats: unknown format"),
-        (("t5-tiny", ["int4-g64-gptq"]), "formats: -gptq in 'int4-g64-gptq' is known, but not"),
+        (("t5-tiny", ["int4-g64+kv8"]), "formats: +kv8 in 'int4-g64+kv8' is known, but not"),
         (("t5-tiny", []), "formats: choose"),
         (("t5-tiny", ["int4-g80"]), "group_size 80 does not divide the row length 192"),
         ((3, ["int8"]), "model: expected text, got 3"),

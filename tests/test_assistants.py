@@ -101,7 +101,7 @@ def test_a_picture_is_described(ask):
             "model: unknown model 'nobody/nothing'; the models are t5-tiny",
         ),
         ({"formats": ["int9"]}, "formats: "),
-        ({"formats": ["int4-g64-gptq"]}, "formats: -gptq in 'int4-g64-gptq' is known, but not"),
+        ({"formats": ["int4-g64+kv8"]}, "formats: +kv8 in 'int4-g64+kv8' is known, but not"),
         ({"prompt": " "}, "prompt: "),
         ({"max_tokens": 0}, "max_tokens: "),
         ({"prompt": "", "picture_name": "/etc/passwd"}, "prompt: "),

@@ -120,7 +120,7 @@ def test_models_lists_the_catalogue(capsys):
     assert ["google/flan-t5-xxl", "text2text", "11,135,332,352", "44,541.3"] in cells(out)
 
 
-GPTQ = "-gptq in 'int4-g64-gptq' is known, but not built yet"
+KV8 = "+kv8 in 'int4-g64+kv8' is known, but not built yet"
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ GPTQ = "-gptq in 'int4-g64-gptq' is known, but not built yet"
         (["compare", "blip-tiny", "--input", "no.png"], "there is no file no.png"),
         (["compare", "blip-tiny", "--input", "README.md"], "README.md is no picture"),
         (["footprint", "google/flan-t5-small", "--formats", "int9"], "unknown format 'int9'"),
-        (["footprint", "t5-tiny", "--formats", "int4-g64-gptq"], GPTQ),
-        (["compare", "t5-tiny", "--input", "x", "--formats", "int8", "int4-g64-gptq"], GPTQ),
+        (["footprint", "t5-tiny", "--formats", "int4-g64+kv8"], KV8),
+        (["compare", "t5-tiny", "--input", "x", "--formats", "int8", "int4-g64+kv8"], KV8),
         (["compare", "t5-tiny", "--input", "x", "--formats", "int8~lm_head"], "'~lm_head' is no"),
         (["show", "no.json"], "can't read no.json: No such file or directory"),
         (["show", "tests"], "can't read tests: Is a directory"),

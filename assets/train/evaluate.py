@@ -10,12 +10,17 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
 from torch import nn
 
 import qdemo
+from qdemo.compress.building import needed
+from qdemo.engine.calibrating import statistics_of
+from qdemo.models.availability import get_entry
+from qdemo.models.loading import load
 from qdemo.spec.model_card import accuracy_file
 from qdemo.spec.proportion import wilson
 from qdemo.views.numbers import bounds
@@ -88,6 +93,18 @@ def default_formats(model: nn.Module) -> tuple[str, ...]:
     return ("fp32", "fp16", "bf16", "int8", f"int4-g{group}", "int4", "int3", "int2")
 
 
+def variant_of(name: str, model: nn.Module, format: str) -> nn.Module:
+    """Build the model of that name in a format; methods see the calibration inputs that are theirs,
+    which come out of the training stream."""
+    variant = qdemo.Variant.parse(format)
+    return variant.build(model, _statistics(name) if needed(variant) else None)
+
+
+@cache
+def _statistics(name: str) -> dict[str, qdemo.Stats]:
+    return statistics_of(load(get_entry(name)))
+
+
 def evaluate(subject: Subject, model: nn.Module, limit: int | None = None) -> dict[str, Score]:
     """Score `model` on the subject's items, task by task; `limit` takes the first of each."""
     return {task: _score(subject, model, items[:limit]) for task, items in subject.items().items()}
@@ -149,7 +166,7 @@ def main() -> None:
         model = subject.load()
         formats = options.formats or default_formats(model)
         every = (*formats, *ALSO) if options.write else formats
-        built = ((f, qdemo.Variant.parse(f).build(model)) for f in every)  # one alive at a time
+        built = ((f, variant_of(subject.name, model, f)) for f in every)  # one alive at a time
         scores = {f: evaluate(subject, variant, options.limit) for f, variant in built}
         if options.write:
             write(subject.name, scores)

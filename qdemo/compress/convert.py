@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from qdemo.compress import layers, mixed
-from qdemo.compress.modules import QModule, QWeight
+from qdemo.compress import layers
+from qdemo.compress.modules import QEmbedding, QModule, QWeight
+from qdemo.compress.quantizing import needs, quantize_weight, without_inputs
+from qdemo.compress.stats import Stats
 from qdemo.numerics.casting import CastCount, count_cast, float_format
 from qdemo.numerics.insides import memory_of
-from qdemo.spec.formats import FORMATS, Format, get_format
+from qdemo.spec.formats import Format, get_format
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
-from qdemo.spec.step import Activations
-from qdemo.spec.variant import Variant
+from qdemo.spec.step import Activations, Recipe, Step
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -76,7 +77,7 @@ def rebuild(
         alias = alias_of(tensor), type(tensor)
         if alias not in seen:
             wanted = dtype if dtype is not None and to_cast else tensor.dtype
-            seen[alias] = _like(tensor, tensor.detach().to(device, wanted, copy=copies))
+            seen[alias] = like(tensor, tensor.detach().to(device, wanted, copy=copies))
         memo[id(tensor)] = seen[alias]
     rebuilt = copy.deepcopy(model, memo)  # deepcopy takes the tensors that the memo has for it
     for module in rebuilt.modules():
@@ -127,7 +128,7 @@ def quantize(
                 exclude=exclude,
             )
         )
-    _swap(model, dict.fromkeys(chosen, scheme))
+    swap(model, dict.fromkeys(chosen, scheme))
 
 
 def freeze(model: nn.Module) -> None:
@@ -139,69 +140,38 @@ def freeze(model: nn.Module) -> None:
     Raises:
         ValueError: a weight is NaN or infinite; the layers before it are frozen by then.
     """
+    for _ in freezing(model):
+        pass
+
+
+def freezing(model: nn.Module, stats: Mapping[str, Stats] = MappingProxyType({})) -> Iterator[str]:
+    """The same layer by layer: the name of each is given before its turn comes. `stats` are of the
+    layers' inputs, by name, for recipes that need them.
+
+    Raises:
+        ValueError: as `freeze`; or there are no statistics of a layer that needs them.
+    """
     shared: dict[object, QWeight] = {}
     for name, module in model.named_modules():
         if not isinstance(module, QModule) or module.frozen:
             continue
-        key = alias_of(module.weight), module.scheme
+        yield name
+        step, own = _found_by(module, stats.get(name))
+        key = alias_of(module.weight), step or module.scheme, id(own)
         if key not in shared:
             with naming(name):
-                shared[key] = QWeight(module.qweight)
+                shared[key] = QWeight(
+                    module.qweight if step is None else quantize_weight(module.weight, step, own)
+                )
         module.freeze(shared[key])
 
 
-def build(reference: Model, variant: Variant) -> Model:
-    """That variant of `reference`, which is untouched; what needs no change is shared with it.
-
-    Raises:
-        ValueError: a layer does not fit its scheme, a weight is NaN or infinite, an exception finds
-            nothing, nothing is left to quantize, or a part of the variant is not built yet.
-    """
-    variant.check_built()
-    plan, compute = layers.plan(reference, variant), FORMATS[variant.compute]
-    if plan.schemes:
-        built = rebuild(reference)
-        _swap(built, plan.schemes, plan.activations)
-        freeze(built)
-        built = built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
-    else:
-        built = cast(reference, compute)
-    if casts := {name: held for name, held in plan.casts.items() if held != variant.compute}:
-        _except(built, reference, casts, variant.compute)
-    return built
-
-
-def _except(model: nn.Module, reference: nn.Module, casts: Mapping[str, str], compute: str) -> None:
-    """Give the modules of those names the floats of `reference`, each in its format, in place.
-
-    They can't be cast back from `model`, whose values are rounded by now. What is tied within one
-    format stays one Parameter; an end that is no exception keeps its own.
-    """
-    made: dict[object, Tensor] = {}
-    for name, format in casts.items():
-        module, dtype = model.get_submodule(name), FORMATS[format].dtype
-        for key, tensor in _own_floats(reference.get_submodule(name)):
-            alias = alias_of(tensor), type(tensor), format
-            if alias not in made:
-                made[alias] = _like(tensor, tensor.detach().to(dtype))
-            setattr(module, key, made[alias])
-    mixed.join(model, casts, compute)
-
-
-def _own_floats(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(module, QWeight):
-        return
-    for named in (module.named_parameters, module.named_buffers):
-        for key, tensor in named(recurse=False, remove_duplicate=False):
-            if tensor.is_floating_point():
-                yield key, tensor
-
-
-def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
-    """Whether all that is float in it has that dtype, and all that is quantized computes in it."""
-    floats = {tensor.dtype for tensor, to_cast in tensors(model) if to_cast}
-    computed = {m.compute_dtype for m in model.modules() if isinstance(m, QModule)}
-    return floats | computed <= {dtype}
+def _found_by(module: QModule, stats: Stats | None) -> tuple[Step | None, Stats | None]:
+    """The step of a module whose numbers are not just rounded, and the statistics that it needs."""
+    if module.recipe == Recipe():
+        return None, None
+    step = without_inputs(module.step) if isinstance(module, QEmbedding) else module.step
+    return step, stats if needs(step) else None
 
 
 def tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
@@ -213,7 +183,8 @@ def tensors(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
             yield buffer, buffer.is_floating_point() and not isinstance(module, QWeight)
 
 
-def _like(tensor: Tensor, value: Tensor) -> Tensor:
+def like(tensor: Tensor, value: Tensor) -> Tensor:
+    """`value` as what `tensor` is: a Parameter, or not."""
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(value, requires_grad=tensor.requires_grad)
     return value
@@ -229,10 +200,11 @@ def _patterns(patterns: str | Sequence[str] | None) -> list[str]:
     return [patterns] if isinstance(patterns, str) else list(patterns or [])
 
 
-def _swap(
+def swap(
     model: nn.Module,
     schemes: Mapping[str, Scheme],
     activations: Mapping[str, Activations] = MappingProxyType({}),
+    recipes: Mapping[str, Recipe] = MappingProxyType({}),
 ) -> None:
     """Swap the layers of those names, in place; none where one does not fit its scheme."""
     swaps: dict[int, QModule] = {}
@@ -241,6 +213,9 @@ def _swap(
         with naming(name):
             made = swaps[id(module)] = layers.take_over(module, scheme)
         made.activations = activations.get(name, made.activations)
+        made.recipe = recipes.get(name, made.recipe)
+        if isinstance(made, QEmbedding) and made.recipe != Recipe():
+            made.recipe = without_inputs(made.step).recipe
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children() skips a second use
             if id(child) in swaps:

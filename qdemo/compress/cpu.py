@@ -9,18 +9,17 @@ each time. Whatever no loop is for is left to torch's general ways.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import replace
 from functools import cache, cached_property
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from qdemo.compress.cpu_forms import as_read, form_of, read_by_loops
 from qdemo.loops import floats, machine, product
-from qdemo.loops.codes import Form, Meaning
+from qdemo.loops.form import ADDRESSES, Form
 from qdemo.loops.machine import FLOATS, LANES, takes_fp16
-from qdemo.numerics import fast
-from qdemo.numerics.blocks import scale_shape, scratch
+from qdemo.numerics.blocks import scratch
 from qdemo.numerics.insides import is_plain
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.formats import FORMATS
@@ -58,7 +57,8 @@ def times(x: Tensor, weight: QTensor, bits: int | None = None) -> Tensor | None:
 
 def has_loop(weight: QTensor) -> bool:
     """Whether there is a loop for that weight on this machine."""
-    return machine.machine() is not None and _form(weight) is not None
+    here = machine.machine()
+    return here is not None and form_of(weight, here) is not None
 
 
 def prepare() -> None:
@@ -99,11 +99,12 @@ class _Weight:
     @classmethod
     def of(cls, weight: QTensor) -> _Weight | None:
         """That of a weight; None where there is no loop for it."""
-        form = _form(weight) if machine.machine() is not None else None
+        here = machine.machine()
+        form = None if here is None else form_of(weight, here)
         return None if form is None else cls(weight, form)
 
     def __init__(self, weight: QTensor, form: Form) -> None:
-        """Everything that is read is checked here and in `_form`, but for the activations."""
+        """Everything that is read was checked by `form_of`, but for the activations."""
         self.form = form
         self.n, self.length = weight.shape
         self.floats = {
@@ -111,14 +112,12 @@ class _Weight:
             for i, name in enumerate(FLOATS)
             if name != "fp16" or takes_fp16(_here().kind)
         }
-        self._held = [one for one in _held(weight) if one is not None]
+        self._held = list(weight.tensors.values())
         self._lay = [one.data_ptr() for one in self._held]
-        table = fast.levels(weight.scheme.storage) if form.meaning == "table" else None
         # Not the tensors themselves, whose memory may be exchanged for another.
-        outer = _by_group(weight.scale), _by_group(weight.zero_point)
-        self._read = weight.packed.detach(), *outer, table
-        self._numbers = (self.n, self.length, self.length // weight.n_groups,
-                         *(0 if x is None else x.data_ptr() for x in self._read), 0)  # fmt: skip
+        self._read = {name: as_read(name, one) for name, one in read_by_loops(weight, form).items()}
+        addresses = (self._read[at].data_ptr() if at in self._read else 0 for at in ADDRESSES)
+        self._numbers = (self.n, self.length, self.length // weight.n_groups, *addresses)
         chunk = product.chunk(self.n, torch.get_num_threads(), _here(), form)
         self._work = machine.work(self.n, chunk, self._numbers)
         self._product = machine.kernel(product.product, form)
@@ -128,8 +127,8 @@ class _Weight:
     def lies_as(self, weight: QTensor) -> bool:
         """Whether what is read is the memory of `weight` itself, and no copy."""
         return all(
-            one is None or (own is not None and one.data_ptr() == own.data_ptr())
-            for one, own in zip(_held(weight), self._read, strict=False)
+            one.data_ptr() == self._read[name].data_ptr()
+            for name, one in read_by_loops(weight, self.form).items()
         )
 
     def takes(self, x: Tensor, bits: int | None) -> bool:
@@ -181,64 +180,3 @@ class _Weight:
 
 
 _WEIGHTS: WeakKeyDictionary[QTensor, _Weight | None] = WeakKeyDictionary()
-
-
-def _form(weight: QTensor) -> Form | None:
-    """How a weight lies and what it means; None where no loop is for that."""
-    if len(weight.shape) != 2 or weight.scheme.axis == 1 or not all(weight.shape):
-        return None
-    held, scale, zero = weight.packed, weight.scale, weight.zero_point
-    if not (held.is_cpu and held.is_contiguous() and scale.is_cpu) or type(held) is not Tensor:
-        return None
-    scheme = weight.scheme
-    outer = scale_shape(weight.shape, scheme.axis, scheme.group_size)
-    if (scale.dtype, tuple(scale.shape)) != (torch.float32, outer):
-        return None
-    if zero is not None and (zero.dtype, zero.shape, zero.is_cpu) != (
-        torch.uint8, scale.shape, True,
-    ):  # fmt: skip
-        return None
-    form = _bytes(weight) if weight.panels is None else _panels(weight)
-    if form is None or weight.shape[1] // weight.n_groups % form.multiple:
-        return None
-    return replace(form, are_shared=scale.ndim == 0)
-
-
-def _bytes(weight: QTensor) -> Form | None:
-    """That of numbers that are a byte each, in rows."""
-    held, has_zero_points = weight.packed, weight.zero_point is not None
-    integers = torch.uint8 if has_zero_points else torch.int8
-    meanings: dict[torch.dtype, Meaning] = {
-        integers: "integer", torch.float8_e4m3fn: "fp8_e4m3", torch.float8_e5m2: "fp8_e5m2",
-    }  # fmt: skip
-    if tuple(held.shape) != weight.shape or held.dtype not in meanings:
-        return None
-    return Form((), meanings[held.dtype], has_zero_points=has_zero_points)
-
-
-def _panels(weight: QTensor) -> Form | None:
-    """That of numbers below 8 bits, in panels."""
-    panels, grid = weight.panels, weight.grid
-    assert panels is not None
-    held = weight.packed
-    if held.dtype != torch.uint8 or tuple(held.shape) != (panels.n_bytes,):
-        return None
-    widths = tuple(plane.width for plane in panels.planes)
-    has_zero_points = weight.zero_point is not None
-    if grid.bits <= 4:
-        return Form(widths, "table", has_zero_points=has_zero_points)
-    if grid.format.kind != "integer":
-        return None
-    return Form(widths, "integer", grid.offset, has_zero_points)
-
-
-def _held(weight: QTensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    return weight.packed, weight.scale, weight.zero_point
-
-
-def _by_group(scales: Tensor | None) -> Tensor | None:
-    """Scales or zero points one beside the other, those of groups as (groups, rows) in memory, as
-    those of a weight lie that is frozen."""
-    if scales is None:
-        return None
-    return (scales.detach().t() if scales.ndim == 2 else scales.detach()).contiguous()

@@ -36,6 +36,9 @@ def is_known(weight: QTensor) -> bool:
     """Whether it is a matrix with scales of its rows or their groups, and nothing else."""
     if len(weight.shape) != 2 or not prod(weight.shape) or weight.scheme.axis not in (0, None):
         return False
+    scheme = weight.scheme
+    if (scheme.scale, scheme.zero_point) != ("fp32", "int"):  # no kernel is for those yet
+        return False
     return weight.tensors.keys() <= _ROLES and weight.scale.dtype == torch.float32
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qdemo.compress import cuda, slices
+from qdemo.compress import cuda, outliers, slices
 from qdemo.loops import machine
 from qdemo.loops.host import MAKING
 from qdemo.numerics.blocks import scratch, tile_size
@@ -37,14 +37,25 @@ _BLOCK = 1 << 20  # weights that are floats, or sums that are integers, at a tim
 
 
 def quantized_linear(
-    x: Tensor, weight: QTensor, bias: Tensor | None, bits: int | None = None
+    x: Tensor,
+    weight: QTensor,
+    bias: Tensor | None,
+    bits: int | None = None,
+    threshold: float | None = None,
 ) -> Tensor:
     """x · dequantize(weight)ᵀ + bias, within the rounding of the dtype of `x`.
 
     `x` is (..., in_features), `weight` (out_features, in_features), the result
     (..., out_features). With `bits` of 8, each row of `x` is rounded to int8 before, with a scale
-    of its own. The gradient reaches `x` and `bias`, and passes that rounding.
+    of its own; where there is a `threshold`, but for columns with as large an entry. What was done
+    to the weight is done to `x` first. The gradient reaches `x` and `bias`, and passes that
+    rounding.
     """
+    if weight.transform is not None:
+        x, weight = weight.transform.of_inputs(x), weight.plain
+    if threshold is not None:
+        mixed = quantized_linear(outliers.rounded(x, threshold), weight, None).to(x.dtype)
+        return mixed if bias is None else mixed + bias
     is_learned = x.requires_grad and torch.is_grad_enabled()
     if x.is_cuda and not bits and not is_learned:
         found = cuda.product(x, weight)
@@ -63,7 +74,7 @@ def way_of(weight: QTensor) -> str:
     """How activations are multiplied with that weight on a CPU: by loops for which kind of CPU, or
     by torch's "general" way."""
     loops, here = _loops(), machine.machine()
-    return here.kind if loops and here and loops.has_loop(weight) else "general"
+    return here.kind if loops and here and loops.has_loop(weight.plain) else "general"
 
 
 @cache

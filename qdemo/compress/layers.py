@@ -12,7 +12,7 @@ from torch import nn
 from qdemo.compress.modules import QEmbedding, QLinear, QModule
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
-from qdemo.spec.step import Activations, Step
+from qdemo.spec.step import Activations, Recipe, Step
 from qdemo.spec.variant import Variant
 
 QUANTIZED: dict[type[nn.Module], type[QModule]] = {nn.Linear: QLinear, nn.Embedding: QEmbedding}
@@ -25,12 +25,15 @@ EMBEDDINGS = frozenset(kind for kind, made in QUANTIZED.items() if issubclass(ma
 @dataclass(frozen=True)
 class Plan:
     """What a variant makes of a model, by name: the `schemes` of the layers that are quantized, the
-    `activations` of those that round their input, and the format (`casts`) of the modules whose own
-    floats are an exception."""
+    `activations` of those that round their input, the `recipes` of those whose numbers are not just
+    rounded, and the format (`casts`) of the modules whose own floats are an exception. `asked` are
+    the schemes of layers that get another instead, as their rows are too short for it."""
 
     schemes: dict[str, Scheme]
     activations: dict[str, Activations]
+    recipes: dict[str, Recipe]
     casts: dict[str, str]
+    asked: dict[str, Scheme]
 
 
 def plan(model: nn.Module, variant: Variant) -> Plan:
@@ -43,22 +46,33 @@ def plan(model: nn.Module, variant: Variant) -> Plan:
     excepted = _excepted(model, variant)
     schemes: dict[str, Scheme] = {}
     activations: dict[str, Activations] = {}
+    recipes: dict[str, Recipe] = {}
     casts: dict[str, str] = {}
+    asked: dict[str, Scheme] = {}
     for name, module in model.named_modules():
         step, by_name = excepted.get(id(module), (variant.default, False))
         if step.cast is not None:
             casts[name] = step.cast
         elif step.scheme is not None and takes(module, variant.embeddings or by_name):
-            schemes[name] = step.scheme
+            schemes[name] = fitted(step.scheme, module)
+            if schemes[name] != step.scheme:
+                asked[name] = step.scheme
             if step.activations.bits:
                 activations[name] = step.activations
+            if step.recipe != Recipe():
+                recipes[name] = step.recipe
     if variant.scheme is not None and not schemes:
         raise ValueError(
             say("nothing to quantize: {format} leaves no layer", format=str(variant)[:60])
         )
     if "" in schemes:
         refuse_root(model)
-    return Plan(schemes, activations, casts)
+    return Plan(schemes, activations, recipes, casts, asked)
+
+
+def fitted(scheme: Scheme, layer: Any) -> Scheme:
+    """The scheme that a layer gets where `scheme` is asked for: see `Scheme.for_rows`."""
+    return scheme.for_rows(int(layer.weight.shape[1]))
 
 
 def takes(module: nn.Module, embeddings: bool) -> bool:
@@ -88,7 +102,7 @@ def take_over(layer: nn.Module, scheme: Scheme) -> QModule:
         ValueError: the scheme does not fit the layer.
     """
     make: Any = QUANTIZED[type(layer)]  # each takes the class that it stands for
-    made: QModule = make(layer, scheme)
+    made: QModule = make(layer, fitted(scheme, layer))
     return made
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from qdemo.compress import outliers
 from qdemo.compress.kernels import BY_TOKEN, quantized_linear
 from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.insides import aligned
@@ -21,7 +22,7 @@ from qdemo.numerics.linear import fake_quantize, quantize_tensor
 from qdemo.numerics.qtensor import QTensor
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
-from qdemo.spec.step import Activations, Step
+from qdemo.spec.step import Activations, Recipe, Step
 
 
 class QWeight(nn.Module):
@@ -77,7 +78,8 @@ class QModule(nn.Module):
 
     `compute_dtype` is what a frozen one computes in, and returns, whatever its input has.
     `tied_with` names the float weights that this one was tied to before it was quantized alone.
-    `activations` is what the input of a layer that multiplies becomes.
+    `activations` is what the input of a layer that multiplies becomes, and `recipe` how its numbers
+    are found when it is frozen: what needs no more than the weight, or is told by `freeze`.
     """
 
     scheme: Scheme
@@ -87,6 +89,12 @@ class QModule(nn.Module):
     quantized: QWeight  # once frozen
     tied_with: tuple[str, ...] = ()
     activations: Activations = Activations()
+    recipe: Recipe = Recipe()
+
+    @property
+    def step(self) -> Step:
+        """What becomes of the layer."""
+        return Step(self.scheme, self.recipe, self.activations)
 
     @property
     def frozen(self) -> bool:
@@ -111,7 +119,7 @@ class QModule(nn.Module):
         """Shape, scheme and state, for print(model)."""
         rows, columns = self.weight_shape
         state = "frozen" if self.frozen else "trainable"
-        return f"{rows} x {columns}, {Step(self.scheme, activations=self.activations)}, {state}"
+        return f"{rows} x {columns}, {self.step}, {state}"
 
     def _hold(self, module: nn.Module, scheme: Scheme) -> None:
         """Take over the weight of `module`, and its hooks.
@@ -158,11 +166,14 @@ class QLinear(QModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
-        bits = self.activations.bits
+        bits, threshold = self.activations.bits, self.activations.threshold
         if self.frozen:
             x = x if x.dtype == self.compute_dtype else x.to(self.compute_dtype)
-            return quantized_linear(x, self.qweight, self.bias, bits)
-        x = fake_quantize(x.flatten(0, -2), BY_TOKEN).view(x.shape) if bits else x
+            return quantized_linear(x, self.qweight, self.bias, bits, threshold)
+        if threshold is not None:
+            x = outliers.rounded(x, threshold).to(x.dtype)
+        elif bits:
+            x = fake_quantize(x.flatten(0, -2), BY_TOKEN).view(x.shape)
         return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,8 +13,8 @@ from torch import Tensor
 from qdemo.compress.convert import naming
 from qdemo.numerics.casting import float_format
 from qdemo.spec.messages import say
-from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
-from qdemo.spec.step import Activations, Step
+from qdemo.spec.scheme import COMPUTE_FORMATS, NAME_OF, Scheme
+from qdemo.spec.step import Activations, Recipe, Step, field_of
 
 KEY = "qdemo"
 VERSION = 2
@@ -23,9 +23,11 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Held:
-    """How a file holds the weight of one layer, and what it makes of its input."""
+    """How a file holds the weight of one layer, how that was found, and what the layer makes of its
+    input."""
 
     scheme: Scheme
+    recipe: Recipe
     activations: Activations
     compute: torch.dtype
 
@@ -102,13 +104,22 @@ def _as_held(name: str, scheme: str, compute: str) -> Held:
         found = float_format(compute)
         if found.bits < 16:
             raise ValueError(say("torch computes nothing in {format}", format=found))
-        return Held(*_weights_and_activations(scheme), found.dtype)
+        return Held(*_step(scheme), found.dtype)
 
 
-def _weights_and_activations(text: str) -> tuple[Scheme, Activations]:
-    if not text.partition("-")[0].endswith("a8"):
-        return Scheme.parse(text), Activations()
+def held_text(scheme: Scheme, recipe: Recipe, activations: Activations) -> str:
+    """What a file says of a layer. A float zero point is named by what finds it, -hqq."""
+    is_free = scheme.zero_point == "float" and scheme not in NAME_OF
+    if is_free and recipe.range != "hqq":
+        recipe = replace(recipe, range="hqq")
+    return str(Step(scheme, recipe, activations))
+
+
+def _step(text: str) -> tuple[Scheme, Recipe, Activations]:
+    name, *parts = text.split("-")
+    if not (name.endswith("a8") or name == "llm.int8" or any(map(field_of, parts))):
+        return Scheme.parse(text), Recipe(), Activations()
     step = Step.parse(text)
-    if step.scheme is None or step.missing:
+    if step.scheme is None:
         raise ValueError(say("{scheme!r} is no scheme", scheme=text))
-    return step.scheme, step.activations
+    return step.scheme, step.recipe, step.activations

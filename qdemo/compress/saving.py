@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from qdemo.compress import mixed, saved_before
 from qdemo.compress.convert import alias_of, freeze, quantize, rebuild
 from qdemo.compress.modules import QModule, QWeight
-from qdemo.compress.saved_file import KEY, VERSION, Held, read
+from qdemo.compress.saved_file import KEY, VERSION, Held, held_text, read
 from qdemo.numerics.blocks import tiles
 from qdemo.numerics.qtensor import QTensor
+from qdemo.numerics.scales import read as read_scales
 from qdemo.spec.formats import get_format
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
-from qdemo.spec.step import Step
 
 
 def save_quantized(model: nn.Module, path: str | Path) -> None:
@@ -37,8 +37,8 @@ def save_quantized(model: nn.Module, path: str | Path) -> None:
                 raise ValueError(
                     say("{name} is not frozen; call freeze(model) before saving", name=name)
                 )
-            step = Step(module.scheme, activations=module.activations)
-            modules[name] = [str(step), get_format(module.compute_dtype).name]
+            text = held_text(module.scheme, module.recipe, module.activations)
+            modules[name] = [text, get_format(module.compute_dtype).name]
     tensors, same_as = _unshared(dict(_named_tensors(model)))
     told = {"version": VERSION, "modules": modules, "same_as": same_as}
     about = json.dumps(told | {"casts": mixed.casts_of(model)})
@@ -128,6 +128,8 @@ def _swap(model: nn.Module, held: dict[str, Held]) -> None:
         by_scheme[how.scheme].append(escape(name))
     for scheme, names in by_scheme.items():
         quantize(model, scheme, include=names, embeddings=True)
+    for name, how in held.items():
+        model.get_submodule(name).recipe = how.recipe  # type: ignore[assignment]
 
 
 def _check_layer(name: str, module: nn.Module | None) -> None:
@@ -153,14 +155,16 @@ def _check_tensors(
     if missing := wanted.keys() - tensors.keys():
         raise ValueError(say("the file holds no {name}, which the model needs", name=min(missing)))
     for key, like in wanted.items():
-        owner, _, role = key.rpartition(".")
-        _check_tensor(key, tensors[key], like, is_scale=role == "scale" and owner in weights)
+        owner = key.rpartition(".")[0]
+        _check_tensor(key, tensors[key], like, is_held=owner in weights)
         if owner in weights:
             _check_values(key, tensors[key], weights[owner].scheme)
+    for owner, weight in weights.items():
+        _check_decoded(owner, weight, tensors)
 
 
-def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> None:
-    """Floats may be those of another cast; scales are in fp32 or wider."""
+def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_held: bool) -> None:
+    """Floats may be those of another cast; those of a quantized weight only wider than fp32."""
     if tensor.shape != like.shape:
         raise ValueError(
             say(
@@ -170,8 +174,8 @@ def _check_tensor(key: str, tensor: Tensor, like: Tensor, is_scale: bool) -> Non
                 expected=tuple(like.shape),
             )
         )
-    least = 4 if is_scale else 2
-    if like.is_floating_point() and like.dtype.itemsize >= 2:
+    least = 4 if is_held else 2
+    if like.is_floating_point() and like.dtype.itemsize >= least:
         fits = tensor.is_floating_point() and tensor.dtype.itemsize >= least
     else:
         fits = tensor.dtype == like.dtype
@@ -200,17 +204,30 @@ _LARGEST = (1 + 2**-20) * torch.finfo(torch.float32).max  # that a scale was rou
 def _check_values(key: str, tensor: Tensor, scheme: Scheme) -> None:
     """Whether this part of a quantized weight can be computed with."""
     role = key.rpartition(".")[2]
-    if role == "scale":
+    if role == "scale" and scheme.scale == "fp32":
         if not ((tensor > 0) & torch.isfinite(tensor)).all():
             raise ValueError(say("{key} is not positive and finite everywhere", key=key))
-        if (tensor.double() * scheme.qmax > _LARGEST).any():
-            raise ValueError(say("{key} makes weights infinite", key=key))
-    if role == "zero_point" and (tensor > scheme.qmax).any():
-        raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
-    if role not in ("scale", "zero_point") and tensor.is_floating_point():
+    elif role == "zero_point" and scheme.zero_point == "int":
+        if (tensor > scheme.qmax).any():
+            raise ValueError(f"{key} goes beyond {scheme.qmax:g}")
+    elif tensor.is_floating_point():
         flat = tensor.reshape(1, -1)
         if not all(torch.isfinite(flat[tile].float()).all() for tile in tiles(flat)):
             raise ValueError(say("{key} is not finite everywhere", key=key))
+
+
+def _check_decoded(owner: str, weight: QWeight, tensors: dict[str, Tensor]) -> None:
+    """Whether the largest code of each block is a finite weight."""
+    held = {role: tensors[f"{owner}.{role}"] for role in weight.tensors if role != "codes"}
+    found = read_scales(held, weight.scheme)
+    size = found.scale.double().abs()
+    largest = size * weight.scheme.qmax
+    if found.zero_point is not None and weight.scheme.zero_point == "float":
+        largest += size * found.zero_point.double().abs()
+    if found.minimum is not None:
+        largest += found.minimum.double().abs()
+    if not (largest <= _LARGEST).all():
+        raise ValueError(say("{key} makes weights infinite", key=f"{owner}.scale"))
 
 
 def _placed(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

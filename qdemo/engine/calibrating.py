@@ -3,11 +3,14 @@
 They are collected in one pass of the model in fp32, layer by layer, padding left out, as few rows
 as the measures need. An embedded model brings inputs out of its own training stream, never of the
 items that it is judged by; every other one gets short texts of ours, or the gallery's pictures.
+
+Methods that look at inputs are fitted to three quarters of them (`fitted`), and layers' output
+errors are measured on the others, which no method has seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,9 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from qdemo.compress.building import at_once
+from qdemo.compress.stats import Collecting, Stats
 from qdemo.models.families import Batch
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
+from qdemo.models.memory import free_bytes
 from qdemo.models.pictures import captions, named_picture
 
 FILE = "calibration.tsv"
@@ -52,6 +58,58 @@ def _gallery() -> Iterator[Pair]:
         yield named_picture(name), caption
 
 
+def fitted(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those that methods are fitted to: all but the quarter, spread evenly, that is left to
+    measuring.
+
+    >>> fitted([("a", "A"), ("b", "B"), ("c", "C"), ("d", "D")])
+    [('b', 'B'), ('c', 'C'), ('d', 'D')]
+    """
+    left = set(_spread(len(pairs), quarter(pairs)))
+    return [pair for i, pair in enumerate(pairs) if i not in left]
+
+
+def quarter(pairs: Sequence[Pair]) -> int:
+    """How many are left to measuring: `collect` is given that as the most that it may look at, and
+    takes none of the others."""
+    return -(-len(pairs) // 4)
+
+
+def statistics(
+    loaded: Loaded, pairs: Sequence[Pair], hessian: bool = True
+) -> Generator[int, None, dict[str, Stats]]:
+    """Statistics of what each Linear layer of the model is given by all of the pairs, by its name;
+    how many of them are through is told after each few, so that it can be shown, and stopped.
+
+    Raises:
+        ValueError: an input that the model can't take.
+    """
+    model, device = loaded.model, device_of(loaded.model)
+    collecting = Collecting(model, hessian)
+    for start in range(0, len(pairs), _TOGETHER):
+        part = pairs[start : start + _TOGETHER]
+        batch = loaded.family.calibration_batch(part).to(device)
+        with torch.no_grad(), collecting.listening(batch.rows):
+            loaded.family.forward(model, batch)
+        yield start + len(part)
+    return collecting.stats()
+
+
+def statistics_of(loaded: Loaded, hessian: bool = True) -> dict[str, Stats]:
+    """Those of the model's own calibration inputs that methods are fitted to, all at once.
+
+    Raises:
+        ValueError: as `statistics`.
+        MemoryError: there is no room for them.
+    """
+    layers = [m for m in loaded.model.modules() if type(m) is nn.Linear]
+    needed = 4 * sum(layer.in_features**2 for layer in layers) if hessian else 0
+    free = free_bytes() if device_of(loaded.model).type == "cpu" else None
+    if free is not None and needed > free:
+        raise MemoryError
+    return at_once(statistics(loaded, fitted(pairs(loaded)), hessian))
+
+
 def rows_for(parameters: int) -> int:
     """How many rows are collected of each layer of a model of that size. From one choice of rows to
     another a model's output error differs by 1 to 3% with 24, by 0.4 to 0.9% with 256.
@@ -64,15 +122,19 @@ def rows_for(parameters: int) -> int:
 
 
 @torch.inference_mode()
-def collect(loaded: Loaded, pairs: Sequence[Pair], rows: int) -> dict[str, Tensor]:
+def collect(
+    loaded: Loaded, pairs: Sequence[Pair], rows: int, most: int | None = None
+) -> dict[str, Tensor]:
     """Rows (n, in_features) that each Linear layer of the model is given, by its name; n is `rows`
-    at most. They are spread evenly over pairs that are spread evenly over all. No pairs, no rows.
+    at most. They are spread evenly over pairs, `most` of them, that are spread evenly over all. No
+    pairs, no rows.
 
     Raises:
         ValueError: an input that the model can't take.
     """
     model, device = loaded.model, device_of(loaded.model)
-    chosen = [pairs[i] for i in _spread(len(pairs), max(_TOGETHER, rows // 4))]
+    count = min(max(_TOGETHER, rows // 4), len(pairs) if most is None else most)
+    chosen = [pairs[i] for i in _spread(len(pairs), count)]
     found: dict[str, list[Tensor]] = {}
     for start in range(0, len(chosen), _TOGETHER):
         part = chosen[start : start + _TOGETHER]
@@ -85,7 +147,8 @@ def collect(loaded: Loaded, pairs: Sequence[Pair], rows: int) -> dict[str, Tenso
 @cache
 def _spread(length: int, count: int) -> list[int]:
     """Up to `count` of the places below `length`, evenly over all of them and in step with nothing:
-    every ninth row would find the same few of the 37 patches of each picture again and again.
+    every ninth row would find the same few of the 37 patches of each picture again and again. Fewer
+    are always some of more.
 
     >>> _spread(20, 5), _spread(3, 4)
     ([0, 5, 10, 13, 18], [0, 1, 2])

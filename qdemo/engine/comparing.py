@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdemo.compress.convert import build
+from qdemo.compress.building import build
 from qdemo.compress.footprint import coverage
 from qdemo.engine import devices
 from qdemo.measure import FIGURES, MEASURES
@@ -71,18 +72,21 @@ def compare(
     max_tokens: int = 64,
     known: Known | None = None,
     inputs: Callable[[], Inputs] = dict,
+    made: Callable[[Variant], nn.Module] | None = None,
 ) -> Generator[Event]:
     """Run the reference, then each variant, one alive at a time; closing the generator stops it.
 
     The reference runs whether it is named or not. Without it there is nothing to compare with:
-    when it fails, nothing else is run. What is `known` is not run again.
+    when it fails, nothing else is run. What is `known` is not run again. `made` gives the variants;
+    without it they are built, as far as that needs no statistics of layers' inputs.
 
     Raises:
         ValueError: `max_tokens` is below 1.
     """
     if max_tokens < 1:
         raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
-    comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs)
+    made = made or partial(build, loaded.model)
+    comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs, made)
     report = _planned(comparison, variants)
     yield Started(report)
     for name in report.formats:
@@ -156,6 +160,7 @@ class _Comparison:
     max_tokens: int
     known: Known
     inputs: Callable[[], Inputs]
+    made: Callable[[Variant], nn.Module]
     reference: Ran | None = None
 
     @property
@@ -178,7 +183,7 @@ class _Comparison:
         """Run a format, and measure what it did."""
         variant = Variant.parse(name)
         is_reference = self.reference is None
-        model = self.loaded.model if is_reference else build(self.loaded.model, variant)
+        model = self.loaded.model if is_reference else self.made(variant)
         ran, trial = yield from self._ran(variant, model)
         measured = self._measured(name, ran)
         trial = replace(trial, figures=measured.figures, by_position=measured.by_position,

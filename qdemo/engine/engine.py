@@ -97,7 +97,7 @@ class Engine(Shelf):
             loaded = loaded.on(self.device)
         yield from compare(
             loaded, prompt, request.variants, request.max_tokens, known,
-            lambda: self._inputs(loaded),
+            lambda: self._inputs(loaded), partial(self.made, loaded),
         )  # fmt: skip
 
     def given(self, request: Request) -> tuple[Loaded, Prompt]:

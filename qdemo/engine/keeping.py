@@ -7,11 +7,11 @@ import os
 import pickle
 import threading
 import zlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet
 
 from cachetools import LRUCache
 
@@ -23,7 +23,9 @@ from qdemo.spec.request import Request
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
+    from qdemo.compress.stats import Stats
     from qdemo.measure.measure import Found, Inputs
 
     Logits = NDArray[np.float32]
@@ -132,6 +134,14 @@ class Shown:
     picture: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A variant whose numbers took long to find, of that very model."""
+
+    of: ReferenceType[nn.Module]
+    model: nn.Module
+
+
 class Keeping:
     """The memories of one engine."""
 
@@ -139,12 +149,16 @@ class Keeping:
         """Begin empty."""
         self.models: Memory[str, object] = Memory(settings.model_bytes)
         self.inputs: Memory[str, Inputs] = Memory(settings.model_bytes // 8)
+        self.stats: Memory[str, Mapping[str, Stats]] = Memory(settings.model_bytes // 4)
+        self.made: Memory[tuple[str, str], Made] = Memory(settings.model_bytes // 4)
         self._results: Memory[tuple[Asked, str] | str, bytes] = Memory(settings.result_bytes)
         self._per_model: Memory[tuple[str, str], Found] = Memory(settings.result_bytes)
 
     @property
     def _all(self) -> tuple[Memory[object, object], ...]:
-        return self.models, self.inputs, self._results, self._per_model  # type: ignore[return-value]
+        return (  # type: ignore[return-value]
+            self.models, self.inputs, self.stats, self.made, self._results, self._per_model,
+        )  # fmt: skip
 
     def result(self, request: Request, name: str) -> tuple[Trial, Logits | None] | None:
         """What was kept of that format, unless all is to be computed."""
@@ -183,6 +197,13 @@ class Keeping:
             return None
         found: Shown = pickle.loads(zlib.decompress(held))
         return found
+
+    def forget_made(self) -> bool:
+        """Let go of what can be made again of a model; False where there was nothing."""
+        had = bool(len(self.stats) or len(self.made))
+        self.stats.clear()
+        self.made.clear()
+        return had
 
     def forget(self) -> None:
         """Let go of everything."""

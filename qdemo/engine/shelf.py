@@ -4,15 +4,16 @@ what a model would hold in each format, which is found without its weights."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from qdemo.engine import devices, heap
 from qdemo.engine.first import libraries
-from qdemo.engine.keeping import Keeping
+from qdemo.engine.keeping import Keeping, Made
 from qdemo.models.availability import UnavailableError, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.settings import Settings
@@ -21,7 +22,9 @@ from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
+    from qdemo.compress.stats import Stats
     from qdemo.measure.measure import Inputs
     from qdemo.models.loading import Loaded
 
@@ -86,7 +89,7 @@ class Shelf:
             try:
                 return check_memory(entry, parameters, device)
             except UnavailableError:
-                if not self.keeping.models.forget_oldest():
+                if not (self.keeping.forget_made() or self.keeping.models.forget_oldest()):
                     raise
                 heap.collect()
 
@@ -100,11 +103,47 @@ class Shelf:
         if found is None:
             rows = calibrating.rows_for(loaded.parameters)
             try:
-                found = calibrating.collect(loaded, calibrating.pairs(loaded), rows)
+                pairs = calibrating.pairs(loaded)
+                found = calibrating.collect(loaded, pairs, rows, calibrating.quarter(pairs))
             except ValueError as error:
                 _LOGGER.warning("%s has no calibration inputs: %s", name, error)
                 found = {}
             self.keeping.inputs.put(name, found, sum(x.nbytes for x in found.values()))
+        return found
+
+    def made(self, loaded: Loaded, variant: Variant) -> nn.Module:
+        """That variant of a model. One whose numbers take long to find is kept.
+
+        Raises:
+            ValueError: as `build`; or the model can't take its calibration inputs.
+            MemoryError: there is no room for what has to be known of the layers' inputs.
+        """
+        from qdemo.compress.building import build, is_found, needed
+        from qdemo.compress.footprint import footprint
+
+        if not is_found(variant):
+            plain: nn.Module = build(loaded.model, variant)
+            return plain
+        key = loaded.entry.name, str(variant)
+        kept = self.keeping.made.get(key)
+        if kept is not None and kept.of() is loaded.model:
+            return kept.model
+        wanted = needed(variant)
+        stats = self._stats(loaded, "hessian" in wanted) if wanted else {}
+        built: nn.Module = build(loaded.model, variant, stats)
+        self.keeping.made.put(key, Made(ref(loaded.model), built), footprint(built).total)
+        return built
+
+    def _stats(self, loaded: Loaded, hessian: bool) -> Mapping[str, Stats]:
+        """What is known of the layers' inputs, collected when it is first needed."""
+        from qdemo.compress.stats import n_bytes
+        from qdemo.engine import calibrating
+
+        name = loaded.entry.name
+        found = self.keeping.stats.get(name)
+        if found is None or (hessian and any(one.hessian is None for one in found.values())):
+            found = calibrating.statistics_of(loaded, hessian)
+            self.keeping.stats.put(name, found, n_bytes(found))
         return found
 
 
@@ -139,7 +178,7 @@ def sizes(model: str, variants: Iterable[Variant], tied: bool | None = None) -> 
         ValueError: there is no such model, or a format does not fit it.
     """
     libraries()
-    from qdemo.compress.convert import build
+    from qdemo.compress.building import build
     from qdemo.compress.footprint import bits_per_weight, coverage, footprint
     from qdemo.models.loading import skeleton
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from qdemo.compress.convert import build, cast
+from qdemo.compress.building import build
+from qdemo.compress.convert import cast
 from qdemo.compress.footprint import Footprint, footprint
 from qdemo.lab import dots
 from qdemo.lab.dummy import DEFAULT_DTYPE, Cast, casts

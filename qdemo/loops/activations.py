@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qdemo.loops.codes import widened
 from qdemo.loops.emit import (
     F16,
     F32,
@@ -25,6 +24,7 @@ from qdemo.loops.emit import (
     vector,
 )
 from qdemo.loops.machine import FIRST_OWN, LANES, takes_fp16
+from qdemo.loops.scales import widened
 
 SMALLEST_NORMAL = 2.0**-126
 

@@ -13,53 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from qdemo.loops.emit import F16, F32, I8, I16, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.emit import F32, I8, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.form import ADDRESSES, Form
 from qdemo.loops.machine import LANES
-
-STEP = 8
-"""Numbers of a row that are taken at once out of a panel; rows and groups are multiples of it."""
+from qdemo.loops.scales import FP8, Beside, from_fp8
 
 AHEAD = 2048
 """How many bytes before they are needed weights are fetched, where a CPU does not foresee them, as
 those of four panels side by side."""
-
-Scales = Literal["fp32", "fp16", "e8m0", "nested"]
-Meaning = Literal["table", "integer", "fp8_e4m3", "fp8_e5m2"]
-
-
-@dataclass(frozen=True)
-class Form:
-    """How weights lie and what they mean: all that a loop over them depends on.
-
-    `planes` are the widths of the planes of a panel, lowest bits first; none where a number is a
-    byte of a row. Integers count from `offset`; bytes have their sign. `scales` are fp32, fp16,
-    powers of two (e8m0), or `nested`: a signed byte for each group, in units of an fp32 for
-    `several` groups. Where they `are_shared` there is one scale, and zero point, for all.
-    """
-
-    planes: tuple[int, ...]
-    meaning: Meaning
-    offset: int = 0
-    has_zero_points: bool = False
-    scales: Scales = "fp32"
-    several: int = 1
-    are_shared: bool = False
-
-    @property
-    def multiple(self) -> int:
-        """What the length of a row, and of a group, has to be a multiple of."""
-        return STEP if self.planes else LANES
 
 
 @dataclass(frozen=True)
 class Weights:
     """A matrix that a loop reads: numbers and addresses, as values of the function being written.
 
-    `n` rows of `length` numbers in groups of `group`. `scales` and `zeros` (uint8) lie as
-    (groups, rows), `outer`, the scales of nested ones, as (groups / several, rows). `table` is of
-    sixteen fp32 values.
+    `n` rows of `length` numbers in groups of `group`, and where all of it lies: see
+    `form.ADDRESSES`.
     """
 
     e: Emitter
@@ -67,59 +37,25 @@ class Weights:
     n: Value
     length: Value
     group: Value
-    codes: Value
-    scales: Value
-    zeros: Value
-    table: Value
-    outer: Value
+    at: dict[str, Value]
+    beside: Beside
 
     @classmethod
     def given(cls, e: Emitter, form: Form, arguments: Value, first: int) -> Weights:
         """Those of which the work's numbers tell from place `first` on: `NUMBERS` of them."""
         n, length, group = (e.argument(arguments, first + i) for i in range(3))
-        addresses = (e.pointer(arguments, first + i) for i in range(3, NUMBERS))
-        return cls(e, form, n, length, group, *addresses)
+        at = {name: e.pointer(arguments, first + 3 + i) for i, name in enumerate(ADDRESSES)}
+        beside = Beside(e, form, n, e.b.udiv(length, group), at)
+        return cls(e, form, n, length, group, at, beside)
 
-    def scale(self, group: Value, row: Value, lanes: int) -> Value:
-        """Scales of rows from `row` on, as fp32."""
-        if self.form.are_shared and lanes > 1:
-            return self.e.splat(self.scale(group, row, 1), lanes)
-        e, b = self.e, self.e.b
-        place = self._place(group, row)
-        match self.form.scales:
-            case "fp32":
-                return e.load(self.scales, vector(F32, lanes), place, align=4)
-            case "fp16":
-                return widened(e, e.load(self.scales, vector(F16, lanes), place, align=2))
-            case "e8m0":
-                power = b.zext(e.load(self.scales, vector(I8, lanes), place), vector(I32, lanes))
-                bits = b.shl(power, of(power.type, 23))
-                is_least = b.icmp_signed("==", power, of(power.type, 0))  # 2^−127, a subnormal
-                bits = b.select(is_least, of(bits.type, 1 << 22), bits)
-                return b.bitcast(bits, vector(F32, lanes))
-            case "nested":
-                own = b.sext(e.load(self.scales, vector(I8, lanes), place), vector(I32, lanes))
-                outer = self._place(b.udiv(group, i64(self.form.several)), row)
-                unit = e.load(self.outer, vector(F32, lanes), outer, align=4)
-                return b.fmul(b.sitofp(own, unit.type), unit)
-
-    def zero(self, group: Value, row: Value, lanes: int) -> Value | None:
-        """Zero points of rows from `row` on, as fp32; None where there are none."""
-        if not self.form.has_zero_points:
-            return None
-        if self.form.are_shared and lanes > 1:
-            return self.e.splat(self.zero(group, row, 1), lanes)
-        own = self.e.load(self.zeros, vector(I8, lanes), self._place(group, row))
-        return self.e.b.uitofp(own, vector(F32, lanes))
-
-    def _place(self, group: Value, row: Value) -> Value:
-        """Of what belongs to a group of rows, in the order (groups, rows)."""
-        b = self.e.b
-        return i64(0) if self.form.are_shared else b.add(b.mul(group, self.n), row)
+    @property
+    def codes(self) -> Value:
+        """Where the codes lie."""
+        return self.at["codes"]
 
     def levels(self, lanes: int) -> Value | None:
         """What `decoded` needs besides, loaded once."""
-        return self.e.table(self.table, lanes) if self.form.meaning == "table" else None
+        return self.e.table(self.at["table"], lanes) if self.form.meaning == "table" else None
 
     def step(self, panel: Panel, k: Value, levels: Value | None) -> Callable[[int], Value]:
         """What gives number k + i of the rows of a panel, i < STEP, as fp32 in its lanes; written
@@ -184,13 +120,9 @@ class Weights:
         held = e.load(e.at(row, k), vector(I8))
         if self.form.meaning in FP8:
             return from_fp8(e, held, self.form.meaning)
-        is_unsigned = self.form.has_zero_points
+        is_unsigned = self.form.has_zero_points or self.form.has_minima
         wide = b.zext(held, vector(I32)) if is_unsigned else b.sext(held, vector(I32))
         return b.sitofp(wide, vector(F32))
-
-
-NUMBERS = 8
-"""How many numbers tell of weights: see `Weights`, from `n` on."""
 
 
 @dataclass(frozen=True)
@@ -218,38 +150,3 @@ class Panel:
         """One lane of it."""
         places = tuple(e.at(place, lane) for place in self.planes)
         return Panel(places, 1, self.stride)
-
-
-def widened(e: Emitter, value: Value) -> Value:
-    """fp32 of bf16, given as its bits, or of fp16."""
-    lanes = getattr(value.type, "count", 1)
-    b = e.b
-    if getattr(value.type, "element", value.type) == F16:
-        return b.fpext(value, vector(F32, lanes))
-    wide = b.zext(value, vector(I32, lanes))
-    return b.bitcast(b.shl(wide, of(wide.type, 16)), vector(F32, lanes))
-
-
-def narrowed(e: Emitter, value: Value) -> Value:
-    """The bits of the bf16 nearest to finite fp32 values, half to even."""
-    b = e.b
-    lanes = getattr(value.type, "count", 1)
-    bits = b.bitcast(value, vector(I32, lanes))
-    odd = b.and_(b.lshr(bits, of(bits.type, 16)), of(bits.type, 1))
-    rounded = b.add(b.add(bits, odd), of(bits.type, 0x7FFF))
-    return b.trunc(b.lshr(rounded, of(bits.type, 16)), vector(I16, lanes))
-
-
-FP8 = {"fp8_e4m3": (20, 120), "fp8_e5m2": (21, 112)}
-"""How far their bits are from those of fp32 once there is room for all of them, and by which power
-of two that is too small then."""
-
-
-def from_fp8(e: Emitter, held: Value, meaning: str) -> Value:
-    """fp32 of a vector of bytes, which are finite numbers."""
-    b, (shift, power) = e.b, FP8[meaning]
-    wide = b.sext(held, vector(I32))
-    sign = b.and_(wide, of(wide.type, -(1 << 31)))
-    size = b.shl(b.and_(wide, of(wide.type, 127)), of(wide.type, shift))
-    low = b.bitcast(b.or_(sign, size), vector(F32))
-    return b.fmul(low, of(low.type, 2.0**power))

@@ -134,6 +134,21 @@ class Emitter:
             found = self.b.insert_element(found, one, of(I32, lane))
         return found
 
+    def gather(self, place: Value, indexes: Value) -> Value:
+        """The fp32 values at these indexes, int32 from 0 on, of an array that lies at `place`."""
+        if not isinstance(indexes.type, ir.VectorType):
+            return self.load(place, F32, self.b.zext(indexes, I64), align=4)
+        found = ir.Constant(vector(F32), ir.Undefined)
+        if self.kind == "avx512":
+            every, scale = of(vector(ir.IntType(1)), 1), of(I32, 4)
+            name = "llvm.x86.avx512.mask.gather.dps.512"
+            return self.call(name, found.type, found, place, indexes, every, scale)
+        for lane in range(LANES):
+            index = self.b.zext(self.b.extract_element(indexes, of(I32, lane)), I64)
+            one = self.load(place, F32, index, align=4)
+            found = self.b.insert_element(found, one, of(I32, lane))
+        return found
+
     def _two_tables_of_eight(self, table: Value, codes: Value) -> Value:
         b, found = self.b, []
         halves = [self.lanes(table, range(8)), self.lanes(table, range(8, 16))]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from qdemo.loops.codes import STEP, Form, Panel, Weights, narrowed
+from qdemo.loops.codes import Panel, Weights
 from qdemo.loops.compiling import compiled
 from qdemo.loops.emit import POINTER, Emitter, Value, i64
+from qdemo.loops.form import STEP, Form
 from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
+from qdemo.loops.scales import narrowed
 
 
 def floats(here: Machine, form: Form, as_bf16: bool = False) -> Kernel:
     """The kernel: it is called with memory for the values, the first row and the number of rows, of
     weights that the work tells of, whose items are rows from that first one on.
 
-    The values, scale · (number − zero point), are fp32 or bf16: those of bytes row by row, those of
-    panels (length, rows), as they come out of them.
+    The values, scale · (number − zero point) or scale · number + minimum, are fp32 or bf16: those
+    of bytes row by row, those of panels (length, rows), as they come out of them.
     """
     write = _panels if form.planes else _rows
 
@@ -44,9 +46,19 @@ class _Target:
         """Store a vector there, in the unit of values."""
         self.e.store(narrowed(self.e, value) if self.as_bf16 else value, self.out, place, align=2)
 
-    def value(self, number: Value, zero: Value | None, scale: Value) -> Value:
-        """scale · (number − zero point)."""
-        return self.b.fmul(number if zero is None else self.b.fsub(number, zero), scale)
+    def unit(self, g: Value, row: Value, lanes: int, wide: int) -> Callable[[Value], Value]:
+        """What makes numbers of a group values: of 16 rows, or `wide` ones of a row."""
+        beside = self.w.beside
+        held = (beside.scale(g, row, lanes), beside.zero(g, row, lanes),
+                beside.minimum(g, row, lanes))  # fmt: skip
+        scale, zero, minimum = (None if x is None else self.e.splat(x, wide) for x in held)
+
+        def value(number: Value) -> Value:
+            if minimum is not None:
+                return self.e.multiply_add(number, scale, minimum)
+            return self.b.fmul(number if zero is None else self.b.fsub(number, zero), scale)
+
+        return value
 
 
 def _rows(to: _Target, first: Value, last: Value) -> None:
@@ -57,12 +69,11 @@ def _rows(to: _Target, first: Value, last: Value) -> None:
         target = b.mul(b.sub(n, to.start), w.length)
 
         def group(g: Value, _: list[Value]) -> None:
-            scale = e.splat(w.scale(g, n, 1))
-            zero = e.splat(w.zero(g, n, 1)) if w.form.has_zero_points else None
+            value = to.unit(g, n, 1, LANES)
             begin = b.mul(g, w.group)
 
             def some(k: Value, _: list[Value]) -> None:
-                to.put(to.value(w.in_row(source, k), zero, scale), b.add(target, k))
+                to.put(value(w.in_row(source, k)), b.add(target, k))
 
             e.loop(begin, b.add(begin, w.group), LANES, some)
 
@@ -79,13 +90,13 @@ def _panels(to: _Target, first: Value, last: Value) -> None:
         levels, target = w.levels(lanes), b.sub(n, to.start)
 
         def group(g: Value, _: list[Value]) -> None:
-            scale, zero, begin = w.scale(g, n, lanes), w.zero(g, n, lanes), b.mul(g, w.group)
+            value, begin = to.unit(g, n, lanes, 1), b.mul(g, w.group)
 
             def some(k: Value, _: list[Value]) -> None:
                 number = w.step(panel, k, levels)
                 for i in range(STEP):
                     place = b.mul(b.add(k, i64(i)), to.rows)
-                    to.put(to.value(number(i), zero, scale), b.add(place, target))
+                    to.put(value(number(i)), b.add(place, target))
 
             e.loop(begin, b.add(begin, w.group), STEP, some)
 

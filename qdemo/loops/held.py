@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from qdemo.loops.cells import BEYOND, KINDS, NUMBERS, PART, PIECE
-from qdemo.loops.codes import FP8, from_fp8, narrowed, widened
 from qdemo.loops.emit import (
     F16,
     F32,
@@ -24,6 +23,7 @@ from qdemo.loops.emit import (
     vector,
 )
 from qdemo.loops.machine import FLOATS, LANES, takes_fp16
+from qdemo.loops.scales import FP8, from_fp8, narrowed, widened
 from qdemo.loops.unpack import BLOCK, Packed
 
 _WIDTHS = {"bf16": 2, "fp16": 2, "fp32": 4}

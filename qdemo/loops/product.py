@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qdemo.loops.activations import as_bytes, as_fp32
-from qdemo.loops.codes import AHEAD, STEP, Form, Panel, Weights
+from qdemo.loops.codes import AHEAD, Panel, Weights
 from qdemo.loops.compiling import compiled
 from qdemo.loops.emit import F32, F64, I8, I32, Emitter, Value, i64, of, vector
+from qdemo.loops.form import STEP, Form
 from qdemo.loops.machine import FIRST_OWN, LANES, Kernel, Machine
-from qdemo.loops.tiled import ONE, Product, Sums, Tile, Way, widest
+from qdemo.loops.tiled import ONE, Product, Sums, Tile, Unit, Way, widest
 
 
 def product(here: Machine, form: Form, bits: int | None = None) -> Kernel:
@@ -72,11 +73,11 @@ class _InPanels(Product):
         xs, levels = self.x_rows(m, tile.rows), self.w.levels(lanes)
 
         def sums(g: Value) -> Sums:
-            zeros = [self.w.zero(g, first, lanes) for first in firsts]
+            units = [self.unit(g, first, lanes) for first in firsts]
 
             def some(k: Value, step: int) -> list[Value]:
-                numbers = [self._numbers(panel, k, levels, zero)
-                           for panel, zero in zip(panels, zeros, strict=True)]  # fmt: skip
+                numbers = [self._numbers(panel, k, levels, unit)
+                           for panel, unit in zip(panels, units, strict=True)]  # fmt: skip
                 values = (self._values(x, k, lanes) for x in xs)
                 return [self.sum_of(list(zip(own, value, strict=True)))
                         for value in values for own in numbers]  # fmt: skip
@@ -84,19 +85,16 @@ class _InPanels(Product):
             return some
 
         def scales(g: Value) -> list[Value]:
-            return [self.w.scale(g, first, lanes) for first in firsts]
+            return [self.scale(g, first, lanes) for first in firsts]
 
         found = self.over_groups(sums, scales, count, lanes, [STEP])
         for r in range(tile.rows):
             for p, first in enumerate(firsts):
                 self.put(self.in_fp32(found[r * len(panels) + p]), self.row(m, r), first)
 
-    def _numbers(
-        self, panel: Panel, k: Value, levels: Value | None, zero: Value | None
-    ) -> list[Value]:
+    def _numbers(self, panel: Panel, k: Value, levels: Value | None, unit: Unit) -> list[Value]:
         number = self.w.step(panel, k, levels)
-        found = [number(i) for i in range(STEP)]
-        return found if zero is None else [self.b.fsub(one, zero) for one in found]
+        return [unit(number(i)) for i in range(STEP)]
 
     def _values(self, x: Value, k: Value, lanes: int) -> list[Value]:
         places = (self.b.add(k, i64(i)) for i in range(STEP))
@@ -119,7 +117,7 @@ class _InRows(Product):
         count = tile.weights * tile.rows
 
         def scales(g: Value) -> list[Value]:
-            return [self.e.splat(self.w.scale(g, row, 1), LANES // 2) for row in rows]
+            return [self.e.splat(self.scale(g, row, 1), LANES // 2) for row in rows]
 
         sums = self._sums(rows, places, m, tile)
         found = self.over_groups(sums, scales, count, LANES // 2, self.steps())
@@ -130,7 +128,7 @@ class _InRows(Product):
 
     def steps(self) -> Sequence[int | Value]:
         """Products that are added up at a time, those of two lanes together."""
-        return 4 * LANES, LANES
+        return (4 * LANES if self.w.form.scales == "fp32" else 2 * LANES), LANES
 
     def halved(self, value: Value) -> Value:
         """Half of the lanes beside the other: as fp64 they need twice the registers."""
@@ -150,24 +148,20 @@ class _InRows(Product):
         xs = self.x_rows(m, tile.rows)
 
         def sums(g: Value) -> Sums:
-            zeros = [self.w.zero(g, row, 1) for row in rows]
+            units = [self.unit(g, row, 1) for row in rows]
 
             def some(k: Value, step: int) -> list[Value]:
                 self._fetch(places, k, tile)
                 parts = [self.b.add(k, i64(i)) for i in range(0, step, LANES)]
                 values = [[self.e.load(x, vector(F32), at, align=4) for at in parts] for x in xs]
-                numbers = [[self._number(place, at, zero) for at in parts]
-                           for place, zero in zip(places, zeros, strict=True)]  # fmt: skip
+                numbers = [[unit(self.w.in_row(place, at)) for at in parts]
+                           for place, unit in zip(places, units, strict=True)]  # fmt: skip
                 return [self.halved(self.sum_of(list(zip(own, value, strict=True))))
                         for value in values for own in numbers]  # fmt: skip
 
             return some
 
         return sums
-
-    def _number(self, place: Value, k: Value, zero: Value | None) -> Value:
-        number = self.w.in_row(place, k)
-        return number if zero is None else self.b.fsub(number, self.e.splat(zero))
 
     def _fetch(self, places: list[Value], k: Value, tile: Tile) -> None:
         """Bring what comes later nearer: a CPU foresees eight rows side by side, and not two."""

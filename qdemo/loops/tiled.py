@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qdemo.loops.codes import Weights, narrowed
+from qdemo.loops.codes import Weights
 from qdemo.loops.emit import F16, F32, F64, I32, I64, POINTER, Value, i64, of, vector
 from qdemo.loops.machine import Kind, takes_fp16
+from qdemo.loops.scales import narrowed
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Tile:
 
 Sums = Callable[[Value, Any], list[Value]]
 """Writes sums of products of a group: from one place on, of so many."""
+
+Unit = Callable[[Value], Value]
+"""Makes numbers what is multiplied with x."""
 
 Tiled = Callable[[Value, Value, Tile], None]
 """Writes the product of a tile: of rows of weights from one on, and rows of x from one on."""
@@ -130,6 +134,28 @@ class Product:
     def each(self, one: Callable[[Value], None], step: int = 1) -> None:
         """Write `one` for all rows of x, so many at a time."""
         self.e.loop(i64(0), self.rows, step, lambda m, _: one(m))
+
+    def unit(self, g: Value, row: Value, lanes: int) -> Unit:
+        """What makes numbers of group g of rows from `row` on what is multiplied: told from their
+        zero point, or values, where they have a minimum."""
+        e, b, w = self.e, self.b, self.w.beside
+        zero, minimum = w.zero(g, row, lanes), w.minimum(g, row, lanes)
+        own = None if minimum is None else w.scale(g, row, lanes)
+
+        def made(number: Value) -> Value:
+            wide = getattr(number.type, "count", 1) if lanes == 1 else 1
+            if minimum is not None:  # the product is exact, so this is the value as it is told of
+                by, more = (e.splat(one, wide) for one in (own, minimum))
+                return e.multiply_add(number, by, more)
+            return number if zero is None else b.fsub(number, e.splat(zero, wide))
+
+        return made
+
+    def scale(self, g: Value, row: Value, lanes: int) -> Value:
+        """What sums of that are multiplied with."""
+        if self.w.form.has_minima:
+            return of(vector(F32, lanes), 1.0)
+        return self.w.beside.scale(g, row, lanes)
 
     def over_groups(
         self,

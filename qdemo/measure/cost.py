@@ -7,7 +7,8 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from qdemo.compress.convert import build, rebuild
+from qdemo.compress.building import build
+from qdemo.compress.convert import rebuild
 from qdemo.compress.footprint import bits_per_weight, footprint
 from qdemo.measure.measure import Found, Measure, Ran
 from qdemo.measure.step import bandwidth

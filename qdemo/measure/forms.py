@@ -24,6 +24,9 @@ _BYTES = {
     torch.float8_e4m3fn: "fp8_e4m3", torch.float8_e5m2: "fp8_e5m2",
 }  # fmt: skip
 
+_POSITIVE = ("fp32", "e8m0", "e4m3")
+"""In what scales are never 0 or below. Others are looked at: errors are told in steps of them."""
+
 _LENGTH = 4096
 """Of the rows that a tensor of floats is cut into."""
 
@@ -112,31 +115,35 @@ def _of_floats(w_hat: Tensor) -> _Form | None:
 
 def _of_codes(q: QTensor) -> _Form | None:
     groups, meaning = _groups(q), _meaning(q)
-    if groups is None or meaning is None or q.dtype not in _DTYPES:
+    if groups is None or meaning is None or q.dtype not in _DTYPES or q.transform is not None:
         return None
-    (n, length), (group, steps), (kind, table) = q.shape, groups, meaning
-    tensors = {"codes": q.packed, "scales": q.scale, "zeros": q.zero_point, "table": table}
+    (n, length), (group, steps, scale), (kind, table) = q.shape, groups, meaning
+    tensors = {"codes": q.packed, "scales": scale, "zeros": q.zero_point, "table": table}
     read = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     packing = (q.grid.bits, q.grid.offset) if q.panels else (0, 0)
     return _Form(n, length, kind, read, group, steps, _DTYPES[q.dtype], *packing)
 
 
-def _groups(q: QTensor) -> tuple[int, dict[str, int]] | None:
-    """The length of a group, and how far on the scale of the next row and group is; None where
-    there is not one for each row and group, or row, or for all."""
+def _groups(q: QTensor) -> tuple[int, dict[str, int], Tensor] | None:
+    """The length of a group, how far on the scale of the next row and group is, and the scales;
+    None where there is not one for each row and group, or row, or for all."""
+    if q.scheme.zero_point != "int":
+        return None
     scale, zero = q.scale, q.zero_point
+    if q.scheme.scale not in _POSITIVE and not (scale > 0).all():
+        return None
     if len(q.shape) != 2 or q.scheme.axis == 1 or not _is_there(scale, torch.float32):
         return None
     if zero is not None and not (_is_there(zero, torch.uint8) and _lie_alike(zero, scale)):
         return None
     n, length = q.shape
     if scale.shape == ():
-        return length, {}
+        return length, {}, scale
     per_row = scale.shape[1] if scale.ndim == 2 else 1
     if scale.ndim > 2 or scale.shape[0] != n or not per_row or length % per_row:
         return None
     next_row, next_group = (*scale.stride(), 0)[:2]
-    return length // per_row, {"next_row": next_row, "next_group": next_group}
+    return length // per_row, {"next_row": next_row, "next_group": next_group}, scale
 
 
 def _lie_alike(a: Tensor, b: Tensor) -> bool:

@@ -242,12 +242,19 @@ def _of_piece(w: Tensor, w_hat: Tensor | QTensor, unit: float) -> WeightError:
     scheme, scale = w_hat.scheme, w_hat.scale
     exact = w_hat.dequantize(scale.dtype, scratch)
     ours, theirs = (blocks_of(x, scheme) for x in (w, exact))
-    is_even = scheme.storage.kind == "integer"
-    steps = scale.reshape(-1, 1).double() if is_even else None
+    # A transformed weight's steps are those of other weights.
+    is_even = scheme.storage.kind == "integer" and w_hat.transform is None
+    steps = _steps(scale).reshape(-1, 1) if is_even else None
     return pool(
         _of_blocks(ours[t], theirs[t], w_hat.dtype, None if steps is None else steps[t[0]], unit)
         for t in tiles(ours)
     )
+
+
+def _steps(scale: Tensor) -> Tensor:
+    """What a step is worth, fp64; where a block has a single value its errors are none in steps."""
+    size = scale.double().abs()
+    return torch.where(size == 0, torch.inf, size)
 
 
 def _of_blocks(

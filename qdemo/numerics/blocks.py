@@ -133,6 +133,15 @@ def _ragged(group_size: int, length: int) -> str:
     )
 
 
+def take_rows(x: Tensor, index: slice | Tensor) -> Tensor:
+    """x[index].
+
+    Raises:
+        IndexError: a row does not exist; they are not counted from the end.
+    """
+    return x[index] if isinstance(index, slice) else x.index_select(0, index.to(x.device))
+
+
 def has_fp64(device: torch.device) -> bool:
     """Whether it computes in fp64; an Apple GPU doesn't."""
     return device.type != "mps"

@@ -9,21 +9,26 @@ Inference", 2018, arXiv 1712.05877, equation 1.) Scales are chosen and kept in f
 dtype of the tensor, fp64 for fp64. They are never below the smallest normal number, so that an
 all-zero or subnormal block divides by something, and never so large that scale · qmax overflows:
 both ends still come back within scale / 2. Small floats and codebooks (`grids`) have no zero point;
-the nearest of their numbers takes the place of round(x / scale).
+the nearest of their numbers takes the place of round(x / scale). Scales that are held in other
+formats (`scales`) are fp32 until then.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdemo.numerics import fast
-from qdemo.numerics.blocks import from_blocks, scale_shape, tiles, with_fp64
-from qdemo.numerics.grids import Grid, IntGrid, grid_of
+from qdemo.numerics.blocks import from_blocks
+from qdemo.numerics.choosing import chosen, ranges
+from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import Panels
-from qdemo.numerics.qtensor import QTensor, as_columns, blocks_of
+from qdemo.numerics.qparams import QParams
+from qdemo.numerics.qtensor import QTensor, blocks_of
+from qdemo.numerics.rounding import codes_of
+from qdemo.numerics.scales import hold, outer_shape, read
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
@@ -31,7 +36,9 @@ from qdemo.spec.scheme import Scheme
 def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
     """The scale, and the zero point where `scheme` is affine, that just hold each block's range.
 
-    Shapes: () per tensor, (C,) per channel, (C, G) per group. Zero points are uint8.
+    Shapes: () per tensor, (C,) per channel, (C, G) per group. Zero points are uint8, or floats
+    where the scheme says so. Scales are in fp32 (fp64 for fp64) and not yet as they are held: see
+    `held_qparams`.
 
     >>> x = torch.tensor([0.0, 1.0, 2.0, 3.0])
     >>> choose_qparams(x, Scheme("int2", symmetric=False, axis=None))
@@ -41,21 +48,41 @@ def choose_qparams(x: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor | None]:
         ValueError: `x` is not of a float dtype of 16 bits or more, a value is NaN or infinite, or
             the scheme does not fit the shape of `x`.
     """
-    _check_known(scheme)
-    low, high = _ranges(blocks_of(x, scheme))  # (n_blocks,)
-    span = torch.maximum(-low, high) if scheme.symmetric else high - low
-    scale = _scale(span, scheme, torch.promote_types(x.dtype, torch.float32))
-    shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
-    if scheme.symmetric:
-        return scale.to(x.device).reshape(shape), None
-    zero_point = (-low / scale).round().to(torch.uint8)
-    return scale.to(x.device).reshape(shape), zero_point.to(x.device).reshape(shape)
+    asked = _chosen(x, scheme)
+    return asked.scale, asked.zeros
+
+
+def held_qparams(
+    x: Tensor, scheme: Scheme, scale: Tensor | None = None, zero_point: Tensor | None = None
+) -> QParams:
+    """What the codes of `quantize_tensor(x, scheme, scale, zero_point)` are decoded with: scales
+    and zero points as they come back out of the format that they are held in.
+
+    >>> held_qparams(torch.ones(1, 32), Scheme.parse("mxfp4"), torch.tensor([[0.3]])).scale
+    tensor([[0.2500]])
+
+    Raises:
+        ValueError: as `quantize_tensor`.
+    """
+    return read(hold(_asked(x.detach(), scheme, scale, zero_point), scheme), scheme)
+
+
+def held_scales(x: Tensor, scheme: Scheme, scale: Tensor | None = None) -> Tensor:
+    """The scales of `held_qparams`, of the shape of `scale`; zero points are chosen.
+
+    Raises:
+        ValueError: as `choose_qparams`, or `scale` does not fit the scheme.
+    """
+    zero_point = None if scale is None or scheme.symmetric else choose_qparams(x, scheme)[1]
+    return held_qparams(x, scheme, scale, zero_point).scale
 
 
 def quantize_tensor(
     x: Tensor, scheme: Scheme, scale: Tensor | None = None, zero_point: Tensor | None = None
 ) -> QTensor:
     """Quantize `x`, with the scale and zero point of `choose_qparams` unless they are given.
+
+    A given scale is in fp32, and is held as the scheme holds scales.
 
     >>> q = quantize_tensor(torch.tensor([0.0, 1.0, 2.0, 3.0]), Scheme.parse("int2-tensor-affine"))
     >>> q.data, q.dequantize(), q.packed.nbytes
@@ -65,17 +92,19 @@ def quantize_tensor(
         ValueError: as `choose_qparams`; or `scale` and `zero_point` do not fit the scheme.
     """
     x = x.detach()
-    _check_known(scheme)
     if x.is_meta:
         return _without_storage(x, scheme)
-    if scale is None:
-        scale, zero_point = choose_qparams(x, scheme)
-    else:
-        _check_given(x, scheme, scale, zero_point)
-    blocks = blocks_of(x, scheme)
-    grid, (steps, zeros) = grid_of(scheme.storage), as_columns(scale, zero_point)
-    codes = from_blocks(_all_codes(blocks, grid, steps, zeros), tuple(x.shape), scheme.axis)
-    return _held(_pack(codes, grid), scale, zero_point, scheme, x)
+    asked = _asked(x, scheme, scale, zero_point)
+    tensors = hold(asked, scheme)
+    q = codes_of(blocks_of(x, scheme), scheme, asked, read(tensors, scheme))
+    codes = from_blocks(q, tuple(x.shape), scheme.axis)
+    held = {"codes": _pack(codes, grid_of(scheme.storage)), **tensors}
+    return QTensor(scheme, tuple(x.shape), held, x.dtype)
+
+
+def with_codes(held: QTensor, codes: Tensor) -> QTensor:
+    """The same scales with other codes, of the shape of the tensor and the grid's dtype."""
+    return replace(held, tensors={**held.tensors, "codes": _pack(codes, held.grid)})
 
 
 def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
@@ -84,70 +113,29 @@ def fake_quantize(x: Tensor, scheme: Scheme) -> Tensor:
     Only the rounding is passed straight through, as if it were not there (Bengio et al., 2013,
     arXiv 1308.3432). The scale keeps its own gradient, which reaches the values it was chosen
     from (as in Esser et al., "Learned Step Size Quantization", 2020, arXiv 1902.08153): without
-    it the largest weight of a block never learns what its size costs the others.
+    it the largest weight of a block never learns what its size costs the others. Where scales are
+    rounded too, or zero points are no integers, the gradient passes all of it.
 
     Raises:
         ValueError: as `choose_qparams`.
     """
-    scale, zero_point = as_columns(*choose_qparams(x, scheme))
-    q = _numbers(blocks_of(x, scheme), scheme, scale, zero_point)
-    values = _values(q, scale, zero_point).to(x.dtype)
-    return from_blocks(values, tuple(x.shape), scheme.axis)
+    if scheme.scale != "fp32" or scheme.zero_point != "int":
+        values: Tensor = _Whole.apply(x, scheme)  # type: ignore[no-untyped-call]
+        return values
+    qparams = _chosen(x, scheme).columns()
+    q = _numbers(blocks_of(x, scheme), scheme, qparams)
+    zero_point = qparams.zero_point
+    values = (q if zero_point is None else q - zero_point) * qparams.scale
+    return from_blocks(values.to(x.dtype), tuple(x.shape), scheme.axis)
 
 
-def _numbers(blocks: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+def _numbers(blocks: Tensor, scheme: Scheme, qparams: QParams) -> Tensor:
     """q, still as floats, of blocks (n, length) with scales and zero points (n, 1)."""
     grid = grid_of(scheme.storage)
-    q: Tensor = _Round.apply(grid.scaled(blocks, scale), grid)  # type: ignore[no-untyped-call]
-    if zero_point is not None:
-        q += zero_point
+    q: Tensor = _Round.apply(grid.scaled(blocks, qparams.scale), grid)  # type: ignore[no-untyped-call]
+    if qparams.zero_point is not None:
+        q += qparams.zero_point
     return q.clamp_(scheme.qmin, scheme.qmax)
-
-
-def _all_codes(blocks: Tensor, grid: Grid, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """The codes of all blocks, a piece after the other, or by a loop where there is one."""
-    if isinstance(grid, IntGrid):
-        limits = int(grid.qmin), int(grid.qmax)
-        q = fast.integers(blocks, scale, zero_point, *limits, grid.dtype)
-        if q is not None:
-            return q
-    q = torch.empty(blocks.shape, dtype=grid.dtype, device=blocks.device)
-    for rows, columns in tiles(blocks):
-        own = None if zero_point is None else zero_point[rows]
-        q[rows, columns] = _codes(blocks[rows, columns], grid, scale[rows], own)
-    return q
-
-
-def _codes(blocks: Tensor, grid: Grid, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """The same as codes; a zero point may be added to what was rounded already."""
-    y = grid.scaled(blocks, scale)
-    if zero_point is None:
-        return grid.encode(y)
-    return (grid.round_(y) + zero_point).clamp_(grid.qmin, grid.qmax).to(grid.dtype)
-
-
-def _values(q: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """x̂ of blocks q (n, length), as floats, with scales and zero points (n, 1)."""
-    return (q if zero_point is None else q - zero_point) * scale
-
-
-def _held(
-    codes: Tensor, scale: Tensor, zero_point: Tensor | None, scheme: Scheme, like: Tensor
-) -> QTensor:
-    tensors = {"codes": codes, "scale": scale}
-    if zero_point is not None:
-        tensors["zero_point"] = zero_point
-    return QTensor(scheme, tuple(like.shape), tensors, like.dtype)
-
-
-def _without_storage(x: Tensor, scheme: Scheme) -> QTensor:
-    """The QTensor of a meta tensor: all shapes and dtypes, and nothing is computed."""
-    grid = grid_of(scheme.storage)
-    codes = _pack(torch.empty_like(x, dtype=grid.dtype), grid)
-    outer = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
-    scale = x.new_empty(outer, dtype=torch.promote_types(x.dtype, torch.float32))
-    zero_point = None if scheme.symmetric else x.new_empty(outer, dtype=torch.uint8)
-    return _held(codes, scale, zero_point, scheme, x)
 
 
 class _Round(torch.autograd.Function):
@@ -163,36 +151,43 @@ class _Round(torch.autograd.Function):
         return grad[0], None
 
 
-def _ranges(blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest and highest value of each block, widened to hold 0, in fp64: (n_blocks,)."""
-    if not blocks.is_floating_point() or blocks.dtype.itemsize < 2:
-        raise ValueError(
-            say("cannot quantize {dtype}; expected floats of 16 bits or more", dtype=blocks.dtype)
-        )
-    if blocks.numel() == 0:
-        zeros = with_fp64(blocks.new_zeros(blocks.shape[0])).double()
-        return zeros, zeros
-    if found := fast.ranges(blocks):
-        low, high = found
-        return low.double(), high.double()
-    low, high = (with_fp64(stat).double() for stat in (blocks.amin(1), blocks.amax(1)))
-    if not (torch.isfinite(low) & torch.isfinite(high)).all():
-        raise ValueError(_not_finite(blocks))
-    return low.clamp(max=0), high.clamp(min=0)
+class _Whole(torch.autograd.Function):
+    """What comes back of a tensor; the gradient passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scheme: Scheme) -> Tensor:
+        return quantize_tensor(x, scheme).dequantize()
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
+        return grad[0], None
 
 
-def _scale(span: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
-    info = torch.finfo(dtype)
-    if (span > info.max).any():
-        raise ValueError(
-            say(
-                "the range {item:.3g} is wider than {dtype} can hold",
-                item=span.max().item(),
-                dtype=dtype,
-            )
-        )
-    largest = info.max * (1 - 4 * info.eps) / scheme.qmax
-    return (span / scheme.qmax).to(dtype).clamp(info.tiny, largest)
+def _asked(x: Tensor, scheme: Scheme, scale: Tensor | None, zero_point: Tensor | None) -> QParams:
+    """What is to be held: what was given, or else chosen."""
+    if scale is None:
+        return _chosen(x, scheme)
+    _check_given(x, scheme, scale, zero_point)
+    return QParams.given(scheme, scale, zero_point)
+
+
+def _chosen(x: Tensor, scheme: Scheme) -> QParams:
+    shape = outer_shape(tuple(x.shape), scheme)
+    return chosen(blocks_of(x, scheme), scheme).shaped(shape, x.device)
+
+
+def _without_storage(x: Tensor, scheme: Scheme) -> QTensor:
+    """The QTensor of a meta tensor: all shapes and dtypes, and nothing is computed."""
+    grid = grid_of(scheme.storage)
+    outer = outer_shape(tuple(x.shape), scheme)
+    scale = x.new_empty(outer, dtype=torch.promote_types(x.dtype, torch.float32))
+    zero_point = None
+    if not scheme.symmetric:
+        is_float = scheme.zero_point == "float"
+        zero_point = torch.empty_like(scale, dtype=None if is_float else torch.uint8)
+    tensors = hold(QParams.given(scheme, scale, zero_point), scheme)
+    codes = _pack(torch.empty_like(x, dtype=grid.dtype), grid)
+    return QTensor(scheme, tuple(x.shape), {"codes": codes, **tensors}, x.dtype)
 
 
 def _pack(codes: Tensor, grid: Grid) -> Tensor:
@@ -203,22 +198,9 @@ def _pack(codes: Tensor, grid: Grid) -> Tensor:
     return panels.pack(numbers.view(panels.n_rows, panels.length))
 
 
-def _check_known(scheme: Scheme) -> None:
-    if scheme.scale != "fp32" or scheme.zero_point != "int":
-        raise ValueError(
-            say(
-                "{scheme} keeps scales in {scale} and zero points as {zero_point}; expected "
-                "fp32 and int, which is all that is computed yet",
-                scheme=scheme,
-                scale=scheme.scale,
-                zero_point=scheme.zero_point,
-            )
-        )
-
-
 def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | None) -> None:
-    _ranges(blocks_of(x, scheme))  # refuses NaN and infinities
-    shape = scale_shape(tuple(x.shape), scheme.axis, scheme.group_size)
+    ranges(blocks_of(x, scheme))  # refuses NaN and infinities
+    shape = outer_shape(tuple(x.shape), scheme)
     for name, given in (("scale", scale), ("zero_point", zero_point)):
         if given is not None and tuple(given.shape) != shape:
             raise ValueError(
@@ -238,21 +220,27 @@ def _check_given(x: Tensor, scheme: Scheme, scale: Tensor, zero_point: Tensor | 
                 range="symmetric" if scheme.symmetric else "affine",
             )
         )
-    if not ((scale > 0) & torch.isfinite(scale)).all():
-        raise ValueError(
-            say("scales must be positive and finite, got {least}", least=scale.min().item())
-        )
-    if (
-        zero_point is not None
-        and not ((zero_point >= scheme.qmin) & (zero_point <= scheme.qmax)).all()
-    ):
+    _check_scale(scheme, scale)
+    if zero_point is not None:
+        _check_zero_point(scheme, zero_point)
+
+
+def _check_scale(scheme: Scheme, scale: Tensor) -> None:
+    """Those of GGUF have a sign, and may be 0; so may those that were decoded from a byte."""
+    if scheme.scale in ("fp32", "e8m0", "e4m3"):
+        if not ((scale > 0) & torch.isfinite(scale)).all():
+            raise ValueError(
+                say("scales must be positive and finite, got {least}", least=scale.min().item())
+            )
+    elif not torch.isfinite(scale).all():
+        raise ValueError(say("scales must be finite"))
+
+
+def _check_zero_point(scheme: Scheme, zero_point: Tensor) -> None:
+    if scheme.zero_point == "float":
+        if not (zero_point.is_floating_point() and torch.isfinite(zero_point).all()):
+            raise ValueError(say("zero points must be floats, and finite"))
+    elif not ((zero_point >= scheme.qmin) & (zero_point <= scheme.qmax)).all():
         raise ValueError(
             say("zero points must be in {qmin} … {qmax}", qmin=scheme.qmin, qmax=scheme.qmax)
         )
-
-
-def _not_finite(x: Tensor) -> str:
-    bad = int((~torch.isfinite(x)).sum())
-    return say(
-        "cannot quantize: {bad} of {numel} values are NaN or infinite", bad=bad, numel=x.numel()
-    )

@@ -10,9 +10,12 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from qdemo.numerics.blocks import from_blocks, tiles, to_blocks
+from qdemo.numerics.blocks import from_blocks, take_rows, tiles, to_blocks
 from qdemo.numerics.grids import Grid, grid_of
 from qdemo.numerics.packing import LANES, New, Panels
+from qdemo.numerics.qparams import QParams
+from qdemo.numerics.scales import outer_shape, read, take
+from qdemo.numerics.transforms import ROLES, Transform, transform_of
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 
@@ -24,8 +27,10 @@ class QTensor:
     `tensors` is what is held, by role. "codes" are those of the scheme's grid: of the shape of the
     tensor, or packed into bytes, flat, where they have fewer than 8 bits. "scale", and
     "zero_point" where the scheme is affine, have the shape () per tensor, (C,) per channel, (C, G)
-    per group. `shape` is that of the tensor that was quantized; `dtype` is what `dequantize`
-    returns unless it is told otherwise.
+    per group; what scales in other formats than fp32 have besides, `scales` tells. A weight that
+    was transformed before has the role of its transform beside these (`transforms.ROLES`). `shape`
+    is that of the tensor that was quantized; `dtype` is what `dequantize` returns unless it is told
+    otherwise.
     """
 
     scheme: Scheme
@@ -54,19 +59,37 @@ class QTensor:
         return self.tensors["codes"]
 
     @property
+    def qparams(self) -> QParams:
+        """What the codes are decoded with: read anew each time, and held by nothing."""
+        return read(self.tensors, self.scheme)
+
+    @property
     def scale(self) -> Tensor:
-        """What a step is worth, (), (C,) or (C, G)."""
-        return self.tensors["scale"]
+        """What a step is worth, (), (C,) or (C, G): fp32, or fp64."""
+        return self.qparams.scale
 
     @property
     def zero_point(self) -> Tensor | None:
         """The number that stands for zero, of the shape of `scale`; None where that is 0."""
-        return self.tensors.get("zero_point")
+        return self.qparams.zeros
 
     @cached_property
     def grid(self) -> Grid:
         """What the codes mean."""
         return grid_of(self.scheme.storage)
+
+    @cached_property
+    def transform(self) -> Transform | None:
+        """What was done to the weight before it was rounded; `dequantize` undoes it."""
+        return transform_of(self.tensors)
+
+    @cached_property
+    def plain(self) -> QTensor:
+        """What was rounded: this without its transform."""
+        if self.transform is None:
+            return self
+        held = {role: tensor for role, tensor in self.tensors.items() if role not in ROLES}
+        return replace(self, tensors=held)
 
     @cached_property
     def panels(self) -> Panels | None:
@@ -104,7 +127,8 @@ class QTensor:
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
     def dequantize(self, dtype: torch.dtype | None = None, new: New = torch.empty) -> Tensor:
-        """x̂ = scale · (q − zero_point), of shape `shape`; computed in the scale's dtype.
+        """x̂ = scale · (q − zero_point), or scale · q + minimum, of shape `shape`; computed in the
+        scale's dtype.
 
         In memory from `new`, unless it has to be made whole: that much is nothing to hold on to.
         """
@@ -121,7 +145,8 @@ class QTensor:
     def n_groups(self) -> int:
         """Scales of each row of a matrix whose scales are of its rows, of groups of them, or of all
         of it."""
-        return self.scale.shape[1] if self.scale.ndim == 2 else 1
+        outer = outer_shape(self.shape, self.scheme)
+        return outer[1] if len(outer) == 2 else 1
 
     @cached_property
     def has_row_scales(self) -> bool:
@@ -137,7 +162,7 @@ class QTensor:
         """
         dtype = dtype or self.dtype
         if not self.rows_are_apart:
-            return _take(self.dequantize(dtype), index)
+            return take_rows(self.dequantize(dtype), index)
         if self.panels is None or isinstance(index, slice):
             return self.take(index).dequantize(dtype)
         codes = self.as_codes(self.panels.unpack(self.packed, rows=index))
@@ -150,7 +175,7 @@ class QTensor:
             IndexError: as `rows`.
         """
         if self.panels is None:
-            codes = _take(self.packed, index)
+            codes = take_rows(self.packed, index)
             return self._with_rows(index, codes, len(codes))
         panels, codes = self.panels.take(self.packed, index)
         return self._with_rows(index, codes, panels.n_rows)
@@ -168,19 +193,22 @@ class QTensor:
 
     def _with_rows(self, index: slice | Tensor, codes: Tensor, n_rows: int) -> QTensor:
         """This of `n_rows` rows, whose codes are these."""
-        tensors = dict(self.tensors)
-        if self.scheme.axis == 0:
-            tensors = {role: _take(t, index) for role, t in tensors.items() if role != "codes"}
-        return replace(self, shape=(n_rows, self.shape[1]), tensors={**tensors, "codes": codes})
+        beside = {role: t for role, t in self.tensors.items() if role not in ROLES}
+        kept = {role: t for role, t in self.tensors.items() if role in ROLES}
+        scheme, tensors = take(beside, self.scheme, index)
+        tensors |= {**kept, "codes": codes}
+        return replace(self, scheme=scheme, shape=(n_rows, self.shape[1]), tensors=tensors)
 
     def _values(self, codes: Tensor, dtype: torch.dtype, new: New) -> Tensor:
         """The values of codes of shape `shape`."""
-        blocks = blocks_of(codes, self.scheme)
+        if self.transform is not None:
+            plain = self.plain._values(codes, self.scale.dtype, torch.empty)
+            return self.transform.undone(plain).to(dtype)
+        blocks, qparams = blocks_of(codes, self.scheme), self.qparams.columns()
         x = new(tuple(blocks.shape), dtype=dtype, device=self.device)
-        scale, zero_point = as_columns(self.scale, self.zero_point)
         for rows, columns in tiles(blocks):
-            own = None if zero_point is None else zero_point[rows]
-            _put_values(x[rows, columns], self.grid, blocks[rows, columns], scale[rows], own)
+            own = qparams.rows(rows)
+            _put_values(x[rows, columns], self.grid, blocks[rows, columns], own)
         return from_blocks(x, self.shape, self.scheme.axis)
 
 
@@ -189,23 +217,15 @@ def blocks_of(x: Tensor, scheme: Scheme) -> Tensor:
     return to_blocks(x, scheme.axis, scheme.group_size)
 
 
-def as_columns(scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Scales and zero points as (n_blocks, 1), to stand beside their blocks."""
-    return scale.reshape(-1, 1), None if zero_point is None else zero_point.reshape(-1, 1)
-
-
-def _put_values(
-    x: Tensor, grid: Grid, codes: Tensor, scale: Tensor, zero_point: Tensor | None
-) -> None:
+def _put_values(x: Tensor, grid: Grid, codes: Tensor, qparams: QParams) -> None:
     """Make `x` the values of `codes`, both (n, length)."""
+    scale = qparams.scale
     wide = x if x.dtype == scale.dtype else torch.empty_like(x, dtype=scale.dtype)
     grid.decode(codes, wide)
-    if zero_point is not None:
-        wide -= zero_point
+    if qparams.zero_point is not None:
+        wide -= qparams.zero_point
     wide *= scale
+    if qparams.minimum is not None:
+        wide += qparams.minimum
     if wide is not x:
         x.copy_(wide)
-
-
-def _take(x: Tensor, index: slice | Tensor) -> Tensor:
-    return x[index] if isinstance(index, slice) else x.index_select(0, index.to(x.device))

@@ -96,6 +96,16 @@ class Scheme:
         """The highest stored number."""
         return self.storage.max
 
+    def for_rows(self, length: int) -> Scheme:
+        """The scheme that rows of that length get: this one, but that a K-quant takes whole
+        super-blocks; for other rows llama.cpp takes another of its formats, and so does this.
+
+        >>> str(NAMED["q4_k"].for_rows(512)), str(NAMED["q4_k"].for_rows(192))
+        ('q4_k', 'q5_0')
+        """
+        instead = INSTEAD.get(NAME_OF.get(self, ""))
+        return NAMED[instead] if instead and length % SUPER_BLOCK else self
+
     def __str__(self) -> str:
         """The text form, which `parse` reads."""
         return "-".join([NAME_OF.get(self) or self.grid, *_granularity(self)])
@@ -236,5 +246,12 @@ NAMED: dict[str, Scheme] = {
     "q6_k": Scheme("int6", group_size=16, scale="k8"),
 }
 """Schemes that have a name of their own: OCP's MX formats, NVIDIA's, and those of GGUF files."""
+
+SUPER_BLOCK = 256
+"""Weights of a row that K-quants hold together, so that a row has to be a multiple of it."""
+
+INSTEAD = {"q2_k": "q4_0", "q3_k": "q4_0", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0"}
+"""What llama.cpp gives a row that is none; where it takes IQ4_NL, which has as many bits as q4_0,
+that."""
 
 NAME_OF = {scheme: name for name, scheme in NAMED.items()}

@@ -3,14 +3,12 @@ its input becomes.
 
 A step's text begins with the grid (or a name that stands for a whole scheme, such as `mxfp4`), then
 granularity, then how the numbers are found: `int4-g64-affine`, `nf4-g64-dq`, `int2-g64-mse-gptq`,
-`int8a8-sq0.5`, `llm.int8`. What no part of qdemo computes yet is read all the same, and refused
-where it would have to be computed (`Step.missing`).
+`int8a8-sq0.5`, `llm.int8`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from qdemo.spec.formats import GRIDS
@@ -175,13 +173,6 @@ class Step:
         scheme = read_scheme(name, [part for part in parts if not field_of(part)], text[:60])
         return cls(*_found(scheme, ways, text[:60]), activations)
 
-    @property
-    def missing(self) -> list[str]:
-        """The parts of the text that nothing here computes yet."""
-        if self.scheme is None:
-            return []
-        return list(_missing(self))
-
 
 def _found(scheme: Scheme, ways: list[str], text: str) -> tuple[Scheme, Recipe]:
     recipe = Recipe.parse(ways, text)
@@ -209,6 +200,14 @@ def _check_parts(step: Step) -> None:
         if step.recipe != _NEAREST or found != _FLOAT:
             raise ValueError(say("a cast has no recipe, and leaves activations as they are"))
         return
+    if scheme in NAME_OF and step.recipe.range != "absmax":
+        raise ValueError(
+            say(
+                "{name} defines its scales; leave -{part} out",
+                name=NAME_OF[scheme],
+                part=step.recipe.range,
+            )
+        )
     if scheme not in NAME_OF:
         if (scheme.zero_point == "float") != (step.recipe.range == "hqq"):
             raise ValueError(say("a float zero point is what -hqq finds, and nothing else does"))
@@ -226,14 +225,3 @@ def _check_parts(step: Step) -> None:
         )
     if found.threshold and (scheme, step.recipe) != (_INT8, _NEAREST):
         raise ValueError(say("llm.int8 is int8 alone, not {scheme}", scheme=scheme))
-
-
-def _missing(step: Step) -> Iterator[str]:
-    assert step.scheme is not None
-    if step.scheme in NAME_OF:
-        yield NAME_OF[step.scheme]
-    elif step.scheme.scale != "fp32":
-        yield f"-{step.scheme.scale}"
-    yield from (f"-{part}" for part in step.recipe.parts)
-    if step.activations.threshold is not None:
-        yield "llm.int8"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,8 @@ from qdemo.spec.step import Step
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from qdemo import Stats
 
 Model = TypeVar("Model", bound="nn.Module")
 
@@ -120,27 +123,22 @@ class Variant:
         Raises:
             ValueError: says which part can't, yet.
         """
-        steps = [self.default, *(step for _, step in self.exceptions)]
-        missing = [part for step in steps for part in step.missing]
-        missing += [f"+{self.kv}"] if self.kv else []
-        if not missing:
-            return
-        part, text = missing[0], str(self)[:60]
-        if part == text:
-            raise ValueError(say("{part!r} is known, but not built yet", part=part))
-        raise ValueError(
-            say("{part} in {text!r} is known, but not built yet", part=part, text=text)
-        )
+        if self.kv:
+            part, text = f"+{self.kv}", str(self)[:60]
+            raise ValueError(
+                say("{part} in {text!r} is known, but not built yet", part=part, text=text)
+            )
 
-    def build(self, reference: Model) -> Model:
+    def build(self, reference: Model, stats: Mapping[str, Stats] | None = None) -> Model:
         """This variant of `reference`, which is untouched; what needs no change is shared with it.
 
         Raises:
-            ValueError: a layer does not fit the scheme, or a weight is NaN or infinite.
+            ValueError: a layer does not fit the scheme, a weight is NaN or infinite, or there are
+                no statistics of the layers' inputs where the variant needs them.
         """
         import qdemo  # torch comes with what builds
 
-        return qdemo.build(reference, self)
+        return qdemo.build(reference, self, stats)
 
 
 def _check_compute(name: str) -> None:

@@ -17,8 +17,8 @@ BAD = {
         "prompt": "the prompt is empty; type something, or take an example",
         "max_tokens": "expected 1 to 128",
     },
-    "?model=t5-tiny&formats=int8,int4-g64-gptq&input=x&run=1": {
-        "formats": "-gptq in 'int4-g64-gptq' is known, but not built yet",
+    "?model=t5-tiny&formats=int8,int4-g64%2Bkv8&input=x&run=1": {
+        "formats": "+kv8 in 'int4-g64+kv8' is known, but not built yet",
     },
     "?model=blip-tiny&formats=&input=scene:x&run=1": {
         "formats": "choose at least one format to compare with fp32",

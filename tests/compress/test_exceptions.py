@@ -192,7 +192,7 @@ def test_a_module_used_twice_is_meant_by_each_of_its_names():
         ("fp16~norm=int8", "~norm=int8 finds no layer to quantize"),
         ("int4-g8~head=int4-g12", "head: group_size 12"),
         ("int8~blocks=fp32~head=bf16", "nothing to quantize"),
-        ("int8~head=int8-gptq", "-gptq in 'int8~head=int8-gptq' is known, but not built yet"),
+        ("int8~head=int8-gptq", "head: int8-gptq needs statistics of the inputs"),
     ],
 )
 def test_an_exception_that_finds_nothing_is_refused_by_name(text, says):

@@ -12,7 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from qdemo.engine.calibrating import FILE, collect, pairs, rows_for
+from qdemo.compress.building import at_once
+from qdemo.engine.calibrating import (
+    FILE,
+    collect,
+    fitted,
+    pairs,
+    quarter,
+    rows_for,
+    statistics,
+)
 from qdemo.models.availability import get_entry
 from qdemo.models.families import Batch
 from qdemo.models.families.base import padded
@@ -219,3 +228,44 @@ def test_it_takes_t5_tiny_no_time():
     began = time.perf_counter()
     collect(loaded, pairs(loaded), rows_for(loaded.parameters))
     assert time.perf_counter() - began < 1
+
+
+def test_methods_never_see_the_inputs_that_they_are_judged_by(loaded):
+    every = pairs(loaded)
+    seen = fitted(every)
+    assert len(seen) + quarter(every) == len(every)
+    own = {id(pair) for pair in seen}
+    items = [pair for pair in every if id(pair) not in own]
+    wanted = collect(loaded, items, ALL)
+    found = collect(loaded, every, ALL, quarter(every))
+    for name, rows in found.items():
+        assert torch.allclose(rows.abs().sum(), wanted[name].abs().sum(), rtol=1e-4)
+
+
+def test_both_parts_have_some_of_every_task():
+    """Of which t5-tiny's file has sixteen, one after the other."""
+    left = Counter(i % 16 for i, _ in fitted([(i, "") for i in range(256)]))
+    assert sum(left.values()) == 192
+    assert all(10 <= left[task] <= 14 for task in range(16))
+
+
+def test_statistics_are_those_of_all_rows(loaded, some):
+    found, rows = at_once(statistics(loaded, some)), collect(loaded, some, ALL)
+    assert list(found) == list(linear(loaded.model))
+    for name, x in rows.items():
+        one, size = found[name], x.abs().max().item()
+        assert one.count == len(x)
+        assert torch.allclose(one.absmax, x.abs().amax(0), rtol=1e-4, atol=1e-5 * size)
+        assert torch.allclose(one.mean_abs, x.abs().mean(0), rtol=1e-4, atol=1e-5 * size)
+        wanted = 2 * x.t().double() @ x.double() / len(x)
+        assert torch.allclose(one.hessian.double(), wanted, rtol=1e-3, atol=1e-5 * size**2)
+
+
+def test_statistics_are_told_of_part_by_part_and_can_be_ended(loaded):
+    steps = statistics(loaded, pairs(loaded)[:40], hessian=False)
+    assert next(steps) == 16
+    steps.close()
+    assert not any(layer._forward_pre_hooks for layer in loaded.model.modules())
+    assert list(statistics(loaded, pairs(loaded)[:40], hessian=False)) == [16, 32, 40]
+    one = next(iter(at_once(statistics(loaded, pairs(loaded)[:2], hessian=False)).values()))
+    assert one.hessian is None

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from qdemo.engine import comparing
+from qdemo.engine import calibrating, comparing
 from qdemo.engine.engine import ENGINE, Engine
 from qdemo.engine.keeping import Shown
 from qdemo.measure import parameters
@@ -134,8 +134,45 @@ def test_reports_share_the_room_of_results():
 
 
 def test_forgotten_is_forgotten():
-    *_, _ = progress(REQUEST)
+    *_, _ = progress(asked(["int8", "int4-g64-gptq"]))
     memories = ENGINE.keeping._all
     assert all(map(len, memories))
     ENGINE.keeping.forget()
     assert [memory.n_bytes for memory in memories] == [0] * len(memories)
+
+
+def test_what_takes_long_to_find_is_kept_with_what_is_known_of_the_inputs(monkeypatch):
+    collected = []
+    collect = calibrating.statistics_of
+    monkeypatch.setattr(
+        calibrating, "statistics_of", lambda *given: collected.append(given[1]) or collect(*given)
+    )
+    *_, first = progress(asked(["int8a8-sq0.5", "int2-mse-gptq", "int4"]))
+    assert collected == [False, True]  # what smoothing wants is less
+    assert {name for _, name in ENGINE.keeping.made._kept} == {"int8a8-sq0.5", "int2-mse-gptq"}
+    monkeypatch.setattr("qdemo.compress.building.build", None)
+    *_, again = progress(asked(["int2-mse-gptq"], "What is 23 + 46?"))
+    assert again.results[1].weights == first.results[2].weights
+    assert collected == [False, True]
+
+
+def test_a_variant_of_a_model_that_was_let_go_is_made_anew():
+    *_, _ = progress(asked(["int2-mse"]))
+    ENGINE.keeping.models.clear()
+    *_, _ = progress(asked(["int2-mse"], "What is 23 + 46?"))
+    ((made, _),) = ENGINE.keeping.made._kept.values()
+    assert made.of() is ENGINE.keeping.models.get("t5-tiny").model
+
+
+def test_without_room_for_statistics_the_format_says_so(monkeypatch):
+    monkeypatch.setattr(calibrating, "free_bytes", lambda: 1000)
+    *_, last = progress(asked(["int2-gptq", "int8"]))
+    assert [failed.format for failed in last.failures] == ["int2-gptq"]
+    assert "not enough memory" in last.failures[0].reason
+
+
+def test_room_is_made_of_what_can_be_made_again_first():
+    *_, _ = progress(asked(["int2-gptq"]))
+    assert ENGINE.keeping.forget_made()
+    assert not ENGINE.keeping.forget_made()
+    assert len(ENGINE.keeping.models) == 1

@@ -92,6 +92,18 @@ def test_quantized_weights(case, which):
     assert_equal(by_loop(*case, which)[0], by_torch(*case))
 
 
+@given(st.sampled_from(("mxfp4", "nvfp4", "q4_0", "q4_1", "q8_0", "q2_k", "q4_k", "q6_k",
+                        "int4-g64-dq", "int4-g64-affine-dq")),
+       st.sampled_from(KINDS), st.integers(1, 40), st.integers(0, 2**31),
+       st.sampled_from(MACHINES))  # fmt: skip
+def test_scales_of_other_formats(text, kind, n, seed, which):
+    w = values(kind, (n, 512), seed)
+    q = quantize_tensor(w, Scheme.parse(text))
+    error = by_torch(w, q)
+    assert_equal(by_loop(w, q, which)[0], error)
+    assert error.sum_sq_steps >= 0
+
+
 @given(shapes, st.sampled_from(KINDS), st.integers(0, 2**31), st.sampled_from(FLOATS),
        st.sampled_from(MACHINES))  # fmt: skip
 def test_casts(shape, kind, seed, dtype, which):
@@ -103,7 +115,8 @@ def test_casts(shape, kind, seed, dtype, which):
 @pytest.mark.parametrize("which", MACHINES, ids=lambda one: one.kind)
 @pytest.mark.parametrize("text", ["int8", "int8-affine", "int8-tensor", "int7", "int6-affine",
     "int5-g8", "int4-g64", "int4-g64-affine", "int3-g32", "int2", "nf4-g64", "nf3-g16", "e2m1-g32",
-    "fp8_e4m3", "fp8_e5m2-g96"])  # fmt: skip
+    "fp8_e4m3", "fp8_e5m2-g96", "mxfp4", "mxfp8", "nvfp4", "q8_0", "nf4-g64-dq", "int4-g64-dq",
+])  # fmt: skip
 def test_the_loop_takes_all_usual_schemes_and_casts(text, which):
     w = torch.randn(61, 960, generator=torch.Generator().manual_seed(1)) * 0.05
     q = quantize_tensor(w, Scheme.parse(text))

@@ -217,12 +217,6 @@ def test_given_qparams_are_checked():
         quantize_tensor(x, scheme, torch.ones(3))
 
 
-@pytest.mark.parametrize("text", ["mxfp4", "nvfp4", "q4_1", "nf4-g8-dq"])
-def test_scales_that_are_not_computed_yet_are_refused(text):
-    with pytest.raises(ValueError, match=f"{text} keeps scales in .*; expected fp32 and int"):
-        quantize_tensor(torch.ones(4, 32), Scheme.parse(text))
-
-
 def test_a_smaller_scale_clips():
     x = torch.tensor([[0.5, 10.0, -10.0]])
     q = quantize_tensor(x, Scheme("int8"), torch.tensor([0.05]))

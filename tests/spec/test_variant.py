@@ -30,7 +30,7 @@ def steps(draw):
     }
     found = draw(st.sampled_from(["absmax", "mse"]))
     if draw(st.booleans()):
-        return Step(NAMED[draw(st.sampled_from(sorted(NAMED)))], Recipe(found, **ways))
+        return Step(NAMED[draw(st.sampled_from(sorted(NAMED)))], Recipe(**ways))
     grid = draw(st.sampled_from(sorted(GRIDS)))
     symmetric = grid not in INTEGERS or draw(st.booleans())
     axis = draw(st.sampled_from([None, 0, 1, 2]))
@@ -155,6 +155,8 @@ def test_refusals_say_what_is_wrong(text, says):
         (lambda: Step(Scheme("int8"), Recipe("best")), "range is 'best'"),
         (lambda: Step(Scheme("int8"), Recipe(transform="gptq")), "transform is 'gptq'"),
         (lambda: Step(Scheme("int8"), Recipe("hqq")), "a float zero point"),
+        (lambda: Step.parse("mxfp4-mse"), "mxfp4 defines its scales; leave -mse out"),
+        (lambda: Step.parse("q4_0-gptq-mse"), "q4_0 defines its scales; leave -mse out"),
         (lambda: Step(NAMED["q8_0"], activations=Activations(8)), "not with q8_0"),
         (lambda: Step(Scheme("int4"), activations=Activations(8, 6.0)), "not with int4"),
         (lambda: Step(Scheme("int8", axis=1), activations=Activations(8, 6.0)), "is int8 alone"),
@@ -177,23 +179,10 @@ def test_the_longest_text():
         Variant(exceptions=tuple((f"a{i}", Step(Scheme("int8"))) for i in range(900)))
 
 
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("int4-gptq", "-gptq"),
-        ("int4-g64-mse", "-mse"),
-        ("mxfp4", "mxfp4"),
-        ("nf4-dq", "-dq"),
-        ("int8a8-sq0.5", "-sq0.5"),
-        ("llm.int8", "llm.int8"),
-        ("int8+kv8", r"\+kv8"),
-        ("bf16~a=int4-awq", "-awq"),
-    ],
-)
+@pytest.mark.parametrize(("text", "part"), [("int8+kv8", r"\+kv8"), ("bf16+kv4", r"\+kv4")])
 def test_what_is_not_built_yet_is_read_and_named(text, part):
     variant = Variant.parse(text)
-    where = "" if part == text else " in '.*'"
-    with pytest.raises(ValueError, match=f"{part}'?{where} is known, but not built yet"):
+    with pytest.raises(ValueError, match=f"{part} in '.*' is known, but not built yet"):
         variant.check_built()
 
 

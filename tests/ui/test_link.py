@@ -95,7 +95,7 @@ def test_the_results_of_another_question_come_again_beside_it(restored):
         ({"model": "nobody/nothing"}, "model"),
         ({"formats": "int9"}, "formats"),
         ({"formats": ""}, "formats"),
-        ({"formats": "int8,int4-g64-gptq"}, "formats"),
+        ({"formats": "int8,int4-g64%2Bkv8"}, "formats"),
         ({"input": " "}, "prompt"),
         ({"max_tokens": "many"}, "max_tokens"),
         ({"model": "blip-tiny", "input": "/etc/passwd"}, "picture"),
@@ -112,9 +112,9 @@ def test_what_is_wrong_is_said_at_its_control_and_nothing_runs(restored, wrong, 
 
 
 def test_what_is_not_built_yet_is_said_to_be_known(restored):
-    values = restored(GOOD.replace("int8", "int4-g64-gptq"))
+    values = restored(GOOD.replace("int8", "int4-g64%2Bkv8"))
     said = Page(values["problem formats"]).text.strip()
-    assert said == "-gptq in 'int4-g64-gptq' is known, but not built yet"
+    assert said == "+kv8 in 'int4-g64+kv8' is known, but not built yet"
     assert values["press"] == ""
 
 
