@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from qdemo.loops.form import Form, Held, Meaning
-from qdemo.loops.machine import Machine, takes_fp16
+from qdemo.loops.form import STEP, Form, Held, Meaning
+from qdemo.loops.machine import LANES, Machine, takes_fp16
 from qdemo.numerics import fast
 from qdemo.numerics.linear import quantize_tensor
 from qdemo.numerics.nested import BITS
@@ -103,8 +103,17 @@ def _form(weight: QTensor, held: Held) -> Form | None:
         has_minima=has_minima(scheme),
         several=SUPER_BLOCK // (scheme.group_size or 1) if held == "nested" else 1,
         inner=inner,
+        group=_known_group(weight, held, planes),
         inner_offset=2 ** (sum(inner) - 1) if inner and scheme.symmetric else 0,
     )
+
+
+def _known_group(weight: QTensor, held: Held, planes: tuple[int, ...]) -> int:
+    """The length of a group for which a kernel is compiled, where that is worth it."""
+    group = weight.shape[1] // weight.n_groups
+    if planes:
+        return group if held == "e4m3" and group == 2 * STEP else 0
+    return group if held != "fp32" and group == 2 * LANES else 0
 
 
 def _inner(scheme: Scheme) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ _LEAST_AWQ = 1e-4
 _RATIOS = tuple(i / 20 for i in range(20))
 
 Dequantized = Callable[[Tensor], Tensor]
-"""What weights (rows, columns) become: Ŵ."""
+"""What weights (rows, columns) become: Ŵ, in memory of its own."""
 
 
 def chosen(name: str, w: Tensor, stats: Stats | None, rounded: Dequantized) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ def activation_aware(w: Tensor, stats: Stats, rounded: Dequantized) -> Tensor:
     ‖X(Ŵ − W)ᵀ‖, the first of equals."""
     assert stats.hessian is not None
     candidates = [_of_ratio(stats.mean_abs, ratio) for ratio in _RATIOS]
-    errors = [output_error(rounded(w * s) / s - w, stats.hessian) for s in candidates]
+    errors = [output_error(rounded(w * s).div_(s).sub_(w), stats.hessian) for s in candidates]
     return candidates[errors.index(min(errors))]
 
 
@@ -71,7 +71,8 @@ def _of_ratio(mean_abs: Tensor, ratio: float) -> Tensor:
 
 def output_error(error: Tensor, hessian: Tensor) -> float:
     """tr(E H Eᵀ): twice the mean square of what E (rows, columns) makes of an input, over rows."""
-    return ((error @ hessian.to(error.dtype)) * error).sum(dtype=torch.float64).item()
+    of_rows = (error @ hessian.to(error.dtype)).mul_(error).sum(1)
+    return of_rows.sum(dtype=torch.float64).item()
 
 
 def hessian_of(held: dict[str, Tensor], hessian: Tensor) -> Tensor:

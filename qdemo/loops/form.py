@@ -27,6 +27,8 @@ class Form:
     which lie in planes of a panel themselves (`inner`) and count from `inner_offset`, or are bytes
     with a sign. Where they `are_shared` there is one scale, and zero point, for all. Zero points
     are `zeros`; minima are held as scales are, fp16 or nested.
+
+    A `group` that is known, of a step or two, is written without a loop over its steps; 0 is none.
     """
 
     planes: tuple[int, ...]
@@ -40,6 +42,7 @@ class Form:
     has_minima: bool = False
     inner: tuple[int, ...] = ()
     inner_offset: int = 0
+    group: int = 0
 
     @property
     def multiple(self) -> int:

@@ -163,10 +163,9 @@ of two that is too small then."""
 def from_fp8(e: Emitter, held: Value, meaning: str) -> Value:
     """fp32 of bytes, which are finite numbers."""
     b, (shift, power), lanes = e.b, FP8[meaning], _lanes(held)
-    wide = b.sext(held, vector(I32, lanes))
-    sign = b.and_(wide, of(wide.type, -(1 << 31)))
-    size = b.shl(b.and_(wide, of(wide.type, 127)), of(wide.type, shift))
-    low = b.bitcast(b.or_(sign, size), vector(F32, lanes))
+    wide = b.shl(b.sext(held, vector(I32, lanes)), of(vector(I32, lanes), shift))
+    bits = b.and_(wide, of(wide.type, (127 << shift) - (1 << 31)))  # the sign, and the rest
+    low = b.bitcast(bits, vector(F32, lanes))
     return b.fmul(low, of(low.type, 2.0**power))
 
 

@@ -174,12 +174,20 @@ class Product:
             start = self.b.mul(g, self.w.group)
             end = self.b.add(start, self.w.group)
             by, some = [self.wide(scale) for scale in scales(g)], sums(g)
+
+            def plus(total: list[Value], k: Value, step: int | Value) -> list[Value]:
+                found = [self.wide(one) for one in some(k, step)]
+                terms = zip(found, by * (count // len(by)), total, strict=True)
+                return [self.e.multiply_add(*each) for each in terms]
+
+            if self.w.form.group and isinstance(steps[0], int):
+                for at in range(0, self.w.form.group, steps[0]):
+                    total = plus(total, self.b.add(start, i64(at)), steps[0])
+                return total
             for step in steps:
 
                 def more(k: Value, total: list[Value], step: int | Value = step) -> list[Value]:
-                    found = [self.wide(one) for one in some(k, step)]
-                    terms = zip(found, by * (count // len(by)), total, strict=True)
-                    return [self.e.multiply_add(*each) for each in terms]
+                    return plus(total, k, step)
 
                 stop = end
                 if isinstance(step, int):
