@@ -9,6 +9,8 @@ window.qdemoLater = () => qdemoWhole.then(() => ({__type__: "update", visible: t
 window.qdemoFirstPaint = () => {
   const PATIENCE = 2_000;  // ms for the letters
   const LONGEST = 10_000;  // ms until it goes whatever is there: a part that never comes
+  const STILL = 6;  // frames of one height after which nothing more jumps
+  const ASKED = 400;  // ms that a page waits for its parts whose address asks for something
   const {components, layout} = window.gradio_config;
   const parts = new Map(components.map(part => [part.id, part]));
   const escaped = text => String(text ?? "").replace(/[&<>"]/g, sign => `&#${sign.charCodeAt(0)};`);
@@ -139,14 +141,17 @@ window.qdemoFirstPaint = () => {
   collect(layout);
   const root = document.documentElement;
   root.classList.add("coming");
-  const begun = performance.now();
-  let before = -1, still = 0;
+  const begun = performance.now(), asks = location.hash.includes("=");
+  let before = -1, still = 0, there = null;
+  // What an address asks for changes what is seen here, and may hide a part that would be waited for.
+  const isDone = all => asks ? all || performance.now() - (there ?? Infinity) > ASKED : all && still >= STILL;
   (function look() {
-    const main = document.querySelector(".gradio-container main");
-    const now = main && awaited.every(isThere) ? main.offsetHeight : -1;
+    const now = document.querySelector(".gradio-container main")?.offsetHeight ?? -1;
     still = now > 0 && now === before && document.fonts.status === "loaded" ? still + 1 : 0;
+    if (now > 0) there ??= performance.now();
     before = now;
-    if (still < 6 && performance.now() - begun < LONGEST) return requestAnimationFrame(look);
+    const isOver = performance.now() - begun >= LONGEST;
+    if (!isOver && !isDone(awaited.every(isThere))) return requestAnimationFrame(look);
     host.remove();
     root.classList.remove("coming");
     qdemoIsWhole();

@@ -32,8 +32,8 @@
     const isRight = guess === part.dataset.right;
     find('[data-told="yes"]').hidden = !isTold || guess === undefined || !isRight;
     find('[data-told="no"]').hidden = !isTold || guess === undefined || isRight;
-    const look = find(".look");
-    if (look) look.hidden = known !== null && known !== addressOf(part);
+    const isElsewhere = known !== null && isRun && known !== addressOf(part);
+    if (isRun) [find(".look").hidden, find(".again").hidden] = [isElsewhere, !isElsewhere];
   }
 
   const bare = address => address.replace(/&run=1$/, "");

@@ -20,6 +20,7 @@ MOST_STEPS = 80
 
 _WHOLE = """() => document.querySelector("main") && !document.querySelector("#status .busy")
   && !document.documentElement.classList.contains("coming")
+  && (!document.querySelector("#compare") || document.querySelector("#take-away"))
   && [...document.querySelectorAll(".chart")].every(
     chart => !chart.checkVisibility() || chart.querySelector(".main-svg"))"""
 

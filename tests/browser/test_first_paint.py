@@ -3,6 +3,7 @@
 That the outside is asked for nothing, here and on every other page, `listen` sees to.
 """
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import watched
@@ -37,6 +38,15 @@ def test_the_first_click_is_answered_though_the_charts_are_not_there_yet(browser
         expect(page.locator("#memory-table tbody th")).to_have_text(formats)
         leave_for(page, "/about")
         page.go_back()
+        expect(page.locator("#status")).to_have_text("Done.")
+        wait_for_charts(page)
+
+
+@pytest.mark.parametrize("asked", ["model=blip-tiny&formats=int8", "model=t5-tiny&formats=int3"])
+def test_what_an_address_asks_for_is_not_kept_from_sight(browser, app, asked):
+    with watched(browser, app) as page:
+        page.goto(f"/#{asked}&run=1", wait_until="commit")
+        page.wait_for_selector("html:not(.coming) #status", timeout=8000)
         expect(page.locator("#status")).to_have_text("Done.")
         wait_for_charts(page)
 

@@ -65,6 +65,16 @@ def test_a_story_is_shown_without_a_guess_and_with_its_picture(shared):
     expect(shown(shared)).not_to_contain_text("You guessed it.", use_inner_text=True)
 
 
+def test_beside_another_comparison_a_story_can_be_shown_again(shared):
+    turn_to(shared, 0)
+    expect(shown(shared).get_by_role("button", name="Look at it")).to_have_count(0)
+    start(shared, shown(shared).get_by_role("link", name="show it again").click)
+    wait_until_through(shared)
+    assert [row.name for row in STORIES[0].shown.rows] == list(cards(shared))
+    expect(shown(shared).get_by_role("button", name="Look at it")).to_be_visible()
+    expect(shown(shared).get_by_role("link", name="show it again")).to_have_count(0)
+
+
 def test_what_no_model_answers_goes_on_where_it_is_computed(shared):
     turn_to(shared, 4)
     shown(shared).get_by_role("button", name="none").click()
