@@ -249,12 +249,12 @@ def super_block(
 ) -> go.Figure:
     """The weights of each block, and the levels that its scale and its minimum give it."""
     blocks = range(1, len(w) + 1)
+    rungs = [(block, level) for block, own in zip(blocks, levels, strict=True) for level in own]
     ladder = {
-        "name": say("levels"), "mode": "markers", "hoverinfo": "skip",
-        "x": [block for block, own in zip(blocks, levels, strict=True) for _ in own],
-        "y": [short(level) for own in levels for level in own],
-        "marker": {"color": of_line(format), "size": 26, "symbol": "line-ew",
-                   "line": {"width": 2, "color": of_line(format)}},
+        "name": say("levels"), "mode": "lines", "hoverinfo": "skip",
+        "x": [x for block, _ in rungs for x in (block - 0.35, block + 0.35, None)],
+        "y": [y for _, level in rungs for y in (short(level), short(level), None)],
+        "line": {"color": of_line(format), "width": 2},
     }  # fmt: skip
     dots = {
         "name": say("weights"), "mode": "markers",
