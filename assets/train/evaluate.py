@@ -29,7 +29,8 @@ from qdemo.views.numbers import bounds
 SUBJECTS = {"t5-tiny": "assets.train.text.subject", "blip-tiny": "assets.train.scenes.subject"}
 BATCH = 64
 
-ALSO = ("int8+emb", "fp8_e4m3", "int3-g64", "int2-g64")
+ALSO = ("int8+emb", "fp8_e4m3", "int3-g64", "int2-g64", "nf4-g64", "mxfp4", "int3-mse", "int2-mse",
+        "int2-g64-affine-mse-gptq")  # fmt: skip
 """What is counted beside the table's formats, as people may tick it or are told of it."""
 
 

@@ -82,6 +82,56 @@ TERMS = (
          "16 levels of 4 bits, placed so that weights of a normal distribution use them about "
          "equally.",
          "NormalFloat; bnb_4bit_quant_type=\"nf4\" (bitsandbytes)"),
+    Term("codebook", "codebook",
+         "Levels that need not be evenly spaced, such as those of nf4; a stored number says which "
+         "of them a weight becomes.",
+         "look-up table, quant_map (bitsandbytes)"),
+    Term("double_quantization", "double quantization",
+         "Scales are quantized too, to 8 bits in blocks of 256: 0.127 instead of 0.5 bits a "
+         "weight, for blocks of 64.",
+         "-dq; bnb_4bit_use_double_quant (bitsandbytes), nested quantization"),
+    Term("block_scale", "block scale",
+         "The scale of a few neighbouring weights, held in 8 bits: a power of two in MX, an e4m3 "
+         "number in NVFP4.",
+         "shared exponent, microscaling, E8M0 scale"),
+    Term("super_block", "super-block",
+         "256 weights of a row with one fp16 pair, in units of which their blocks have small "
+         "integers as scales and minima.",
+         "K-quants (llama.cpp), QK_K"),
+    Term("range_search", "range search",
+         "Of forty ranges, each narrower than the last, the one with the least error is kept: a "
+         "few weights are clipped, and all others have finer steps.",
+         "-mse; mse observer (llm-compressor), clipping search"),
+    Term("hqq", "HQQ",
+         "A float zero point that is searched for, so that large errors weigh less than in a mean "
+         "square; it needs no data.",
+         "half-quadratic quantization; HQQConfig (transformers)"),
+    Term("calibration", "calibration",
+         "Running a model on a few inputs before it is quantized, to know what its layers are "
+         "given.",
+         "calibration data set, observer"),
+    Term("gptq", "GPTQ",
+         "Columns are rounded one after the other, and those still to come make up for the error, "
+         "as far as calibration found their inputs alike.",
+         "optimal brain quantization; GPTQConfig (transformers), GPTQModifier (llm-compressor)"),
+    Term("output_error", "output error",
+         "How far what a layer gives is from what it gave before, ‖Y − XWᵀ‖ / ‖XWᵀ‖, on inputs of "
+         "calibration."),
+    Term("awq", "AWQ",
+         "Columns of weights whose inputs are large are made larger before rounding, and their "
+         "inputs smaller, so that they are rounded more finely.",
+         "activation-aware weight quantization; AwqConfig (transformers)"),
+    Term("smoothquant", "SmoothQuant",
+         "A factor a column makes inputs smaller and weights larger, so that both fit into 8 bits.",
+         "SmoothQuantModifier (llm-compressor)"),
+    Term("rotation", "rotation",
+         "Weights and inputs are turned by the same orthogonal matrix, which spreads an outlier "
+         "over many columns and changes no product.",
+         "Hadamard transform, incoherence processing; QuaRot, SpinQuant, QuIP#"),
+    Term("llm_int8", "LLM.int8()",
+         "Columns of inputs in which a number is large are multiplied as floats, all others as "
+         "8-bit integers.",
+         "load_in_8bit (bitsandbytes), mixed-precision decomposition"),
     Term("int8a8", "activations in 8 bits",
          "Activations are rounded to 8 bits too, one scale a token, so that products are of "
          "integers.",
@@ -184,12 +234,19 @@ ALSO_CALLED: Mapping[str, str] = {
 """Names of figures elsewhere, by their keys."""
 
 IN_TEXT = ("kl", "nats", "sqnr", "rms", "wilson", "embeddings", "scale", "zero_point", "centred",
-           "teacher_forcing", "outlier", "activation", "held_out")  # fmt: skip
+           "teacher_forcing", "outlier", "activation", "held_out", "codebook", "block_scale",
+           "super_block", "range_search", "hqq", "calibration", "gptq", "awq", "smoothquant",
+           "rotation", "llm_int8", "output_error", "double_quantization")  # fmt: skip
 """The keys of those that are explained in sentences too, where they stand first."""
 
 ALSO_WRITTEN: Mapping[str, str] = {
     "Wilson": "wilson",
     "scales": "scale",
+    "codebooks": "codebook",
+    "error of the outputs": "output_error",
+    "Error of the outputs": "output_error",
+    "rotations": "rotation",
+    "scale wanted": "scale",
     "activations": "activation",
     "held-out": "held_out",
     "fed fp32's own answer": "teacher_forcing",
