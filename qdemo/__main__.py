@@ -1,4 +1,4 @@
-"""The command line: four commands, each with what it reads and what it prints."""
+"""The command line: five commands, each with what it reads and what it prints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdemo import listing
 from qdemo.spec.messages import say
 from qdemo.spec.request import DEVICES
 from qdemo.views import terminal
 
 if TYPE_CHECKING:
-    from qdemo.engine.shelf import Sized
     from qdemo.spec.figure import Figure
     from qdemo.spec.report import Event, Report
 
@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    about = say("The command line: `python -m qdemo compare`, `show`, `footprint` and `models`.")
+    about = say(
+        "The command line: `python -m qdemo compare`, `show`, `footprint`, `models` and `formats`."
+    )
     parser = argparse.ArgumentParser(prog="python -m qdemo", description=about)
     commands = parser.add_subparsers(required=True)
     comparison = commands.add_parser("compare", help=say("run a model in several formats"))
@@ -58,8 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
     untied = say("count tied matrices apart (transformers below 5)")
     sizes.add_argument("--untied", action="store_true", help=untied)
-    sizes.set_defaults(run=_footprint)
-    commands.add_parser("models", help=say("the models there are")).set_defaults(run=_models)
+    sizes.set_defaults(run=listing.footprint)
+    commands.add_parser("models", help=say("the models there are")).set_defaults(run=listing.models)
+    formats = commands.add_parser("formats", help=say("the formats and methods there are"))
+    formats.add_argument("--json", action="store_true", help=say("as JSON"))
+    formats.set_defaults(run=listing.formats)
     return parser
 
 
@@ -178,9 +183,12 @@ def _bring(model: str) -> None:
 
 
 def _show_progress(event: Event) -> None:
-    from qdemo.spec.report import Finished, Written
+    from qdemo.spec.report import Finished, Making, Written
+    from qdemo.views.finding import making
 
-    if isinstance(event, Written):
+    if isinstance(event, Making):
+        _write_over(making(event))
+    elif isinstance(event, Written):
         _write_over(f"{event.format}: {event.text[-60:]}")
     elif isinstance(event, Finished):
         _write_over("")
@@ -213,86 +221,6 @@ def _report(report: Report) -> None:
         terminal.tell(f"\n{told}")
     for ended in report.stopped:
         terminal.tell(f"\n{ended.format}: {ended.reason}")
-
-
-def _footprint(options: argparse.Namespace) -> None:
-    from qdemo.engine.shelf import linear_layers
-    from qdemo.engine.shelf import sizes as sizes_of
-    from qdemo.spec.footprint import KINDS
-    from qdemo.spec.variant import Variant
-    from qdemo.views.tables import Table
-    from qdemo.views.wording import covers
-
-    variants = [Variant(), *(Variant.parse(text) for text in options.formats)]
-    for variant in variants:  # before anything slow
-        variant.check_built()
-    tied = False if options.untied else None
-    reference, *sizes = sizes_of(options.model, variants, tied)
-    print(
-        say(
-            "{model}: {parameters:,} parameters, {layers} Linear layers",
-            model=options.model,
-            parameters=reference.coverage.parameters,
-            layers=linear_layers(options.model),
-        )
-    )
-    unit = say(
-        "built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes"
-    )
-    print(f"{unit}\n")
-    head = (say("format"), say("MB"), say("times smaller"), say("bytes"),
-            *map(say, KINDS), say("bits a weight"), say("quantized"))  # fmt: skip
-    rows = tuple(_sizes(one, reference.footprint.total) for one in sizes)
-    print(terminal.columns(Table("", head, rows)))
-    for one in sizes:
-        for tie in one.footprint.split_ties:
-            told = say(
-                "{quantized} was tied to {float}, which stays float: the same matrix is held twice "
-                "({bytes:,} bytes as float). +emb shares it.",
-                quantized=tie.quantized,
-                float=tie.float,
-                bytes=tie.float_bytes,
-            )
-            print(f"\n{one.format}: {told}")
-        for sentence in covers(one.footprint, one.coverage):
-            print(f"\n{one.format}: {sentence}")
-
-
-def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
-    from qdemo.spec.footprint import KINDS
-    from qdemo.views.wording import percent
-
-    total = one.footprint.total
-    numbers = [total, *(one.footprint.by_kind[kind] for kind in KINDS)]
-    bits = "–" if one.bits_per_weight is None else f"{one.bits_per_weight:.3f}"
-    return (
-        one.format,
-        f"{total / 1e6:,.2f}",
-        f"{reference / total:.2f}",
-        *(f"{number:,}" for number in numbers),
-        bits,
-        percent(one.coverage.share),
-    )
-
-
-def _models(options: argparse.Namespace) -> None:
-    from qdemo.engine.shelf import sizes as sizes_of
-    from qdemo.models.availability import MODELS, UnavailableError
-    from qdemo.spec.variant import Variant
-    from qdemo.views.numbers import NONE
-    from qdemo.views.tables import Table
-
-    rows = []
-    for entry in MODELS.values():
-        try:
-            (size,) = sizes_of(entry.name, [Variant()])
-        except UnavailableError:  # the host's own, whose shape is not known before it is here
-            rows.append((entry.name, entry.task, NONE, NONE))
-            continue
-        megabytes = f"{size.footprint.total / 1e6:,.1f}"
-        rows.append((entry.name, entry.task, f"{size.coverage.parameters:,}", megabytes))
-    head = (say("model"), say("task"), say("parameters"), say("MB in {format}", format="fp32"))
-    print(terminal.columns(Table("", head, tuple(rows))))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ class Settings:
     `models` (QDEMO_MODELS): models offered beside the catalogue's, see `qdemo.models.availability`.
     `most_parameters` (QDEMO_MOST_PARAMETERS): what a model that is not named there may have.
     `deadline_s` (QDEMO_DEADLINE_S): the seconds that one comparison may take.
+    `method_s` (QDEMO_METHOD_S): the seconds that a method may take to find one variant.
     `model_bytes` (QDEMO_MODEL_CACHE_MB), `result_bytes` (QDEMO_RESULT_CACHE_MB): what is kept of
     loaded models and of results that may be asked for again, in bytes.
     `device` (QDEMO_DEVICE): what computes, one of `DEVICES`.
@@ -29,6 +30,7 @@ class Settings:
     models: str = ""
     most_parameters: int = 1_000_000_000
     deadline_s: int = 300
+    method_s: int = 60
     model_bytes: int = 4_000_000_000
     result_bytes: int = 200_000_000
     device: str = "auto"
@@ -51,6 +53,7 @@ class Settings:
             models=environment.get("QDEMO_MODELS", default.models),
             most_parameters=_whole(environment, "QDEMO_MOST_PARAMETERS", default.most_parameters),
             deadline_s=_whole(environment, "QDEMO_DEADLINE_S", default.deadline_s),
+            method_s=_whole(environment, "QDEMO_METHOD_S", default.method_s),
             model_bytes=_megabytes(environment, "QDEMO_MODEL_CACHE_MB", default.model_bytes),
             result_bytes=_megabytes(environment, "QDEMO_RESULT_CACHE_MB", default.result_bytes),
             device=_one_of(environment, "QDEMO_DEVICE", default.device, DEVICES),

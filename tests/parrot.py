@@ -9,7 +9,8 @@ from qdemo import Variant
 from qdemo.engine.comparing import compare
 from qdemo.models.families import Prompt, State
 from qdemo.spec.document import as_json
-from qdemo.spec.report import Finished, InputToken, Started
+from qdemo.spec.report import Finished, Started
+from qdemo.spec.setting import InputToken
 
 
 class Parrot:

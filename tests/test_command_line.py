@@ -390,3 +390,21 @@ def test_a_wrong_setting_is_said_in_a_line():
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("qdemo: QDEMO_DEVICE is 'gpu', expected one of auto, cpu")
+
+
+def test_formats_lists_every_text_form_with_what_it_needs(capsys):
+    status, out, err = run(capsys, "formats")
+    assert (status, err) == (0, "")
+    assert re.search(r"^nf4-g64-dq +4\.127 +rows a multiple of 64 +bnb_4bit_use_double", out, re.M)
+    assert re.search(r"^int4-g64-gptq +4\.5 +.*calibration inputs +GPTQ", out, re.M)
+    assert re.search(r"^-gptq +the columns", out, re.M)
+
+
+def test_formats_as_json(capsys):
+    status, out, _ = run(capsys, "formats", "--json")
+    told = json.loads(out)
+    assert status == 0
+    by_text = {one["format"]: one for family in told["families"] for one in family["formats"]}
+    assert by_text["mxfp4"]["bits_per_weight"] == 4.25
+    assert by_text["llm.int8"]["also_called"] == "load_in_8bit (bitsandbytes)"
+    assert {one["part"] for one in told["parts"]} >= {"-mse", "-gptq", "+emb"}

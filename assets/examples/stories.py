@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import torch
@@ -26,7 +27,7 @@ from qdemo.spec.proportion import Counted
 from qdemo.spec.report import Finished, Report
 from qdemo.spec.scheme import Scheme
 from qdemo.views.numbers import bounds
-from qdemo.views.stories import CARD, QUESTIONS, Accuracy, Answer, Numbers, Question
+from qdemo.views.stories import CARD, FOUND, QUESTIONS, Accuracy, Answer, Numbers, Question
 
 SIDE = 288
 """Pixels of the picture: it is never shown larger than twice that."""
@@ -40,8 +41,9 @@ def compute() -> Json:
     libraries()
     reports = {key: report(question) for key, question in QUESTIONS.items()}
     one = next(iter(reports.values()))
-    items, accuracy = of_card("t5-tiny")
-    pictures, captions = of_card("blip-tiny")
+    items, accuracy = of_card("t5-tiny", CARD)
+    _, found = of_card("t5-tiny", FOUND)
+    pictures, captions = of_card("blip-tiny", CARD)
     matrix, rows = outlier()
     return {
         "computed": one.computed,
@@ -51,6 +53,7 @@ def compute() -> Json:
         "matrix": matrix,
         "overflow": [as_text(row) for row in overflow()],
         "accuracy": [asdict(row) for row in accuracy],
+        "found": [asdict(row) for row in found],
         "items": items,
         "captions": [asdict(row) for row in captions],
         "pictures": pictures,
@@ -110,11 +113,11 @@ def as_text(row: Numbers) -> Json:
     return {"format": row.format, "values": values, "measured": repr(float(row.measured))}
 
 
-def of_card(model: str) -> tuple[int, list[Accuracy]]:
+def of_card(model: str, formats: Iterable[str]) -> tuple[int, list[Accuracy]]:
     """How many questions were held out, and the accuracy over all of them, of the model's card."""
     card = card_of(model)
     assert card
-    return card.counts[CARD[0]].total, [_accuracy(name, card.counts[name]) for name in CARD]
+    return card.counts[CARD[0]].total, [_accuracy(name, card.counts[name]) for name in formats]
 
 
 def _accuracy(name: str, count: Counted) -> Accuracy:

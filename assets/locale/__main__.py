@@ -24,11 +24,14 @@ from jinja2 import Environment, nodes
 
 from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
+from qdemo.spec.families import FAMILIES as CHOICES
+from qdemo.spec.families import PARTS
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
 from qdemo.spec.glossary import ALSO_WRITTEN, TERMS
 from qdemo.spec.model_card import TRAINED_FOR
-from qdemo.spec.report import WAYS, WHOLE_MODEL
+from qdemo.spec.report import WHOLE_MODEL
+from qdemo.spec.setting import WAYS
 from qdemo.views import SECTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -120,11 +123,14 @@ def declared() -> Iterator[tuple[str, str]]:
         yield from (("qdemo/models/families", text) for text in (family.label, *asked))
     for section in SECTIONS:
         yield from (("qdemo/views/sections.py", text) for text in (section.heading, section.lead))
+    for one in CHOICES:
+        yield from (("qdemo/spec/families.py", text) for text in (one.name, one.idea))
+    yield from (("qdemo/spec/families.py", part.meaning) for part in PARTS)
     terms = [text for term in TERMS for text in (term.name, term.definition)]
     yield from (("qdemo/spec/glossary.py", text) for text in (*terms, *ALSO_WRITTEN))
     yield from (("qdemo/spec/model_card.py", text) for text in TRAINED_FOR.values())
     yield from (("qdemo/spec/footprint.py", text) for text in (*KINDS, *WHY.values()))
-    yield from (("qdemo/spec/report.py", text) for text in WAYS.values())
+    yield from (("qdemo/spec/setting.py", text) for text in WAYS.values())
     yield "qdemo/spec/report.py", WHOLE_MODEL
 
 

@@ -15,7 +15,7 @@ from assets.train.scenes.train import TARGET
 from assets.train.text.items import Item
 from assets.train.text.stream import all_tasks, training_items
 from assets.train.text.train import MODEL
-from qdemo.engine.calibrating import FILE
+from qdemo.engine.estimating import CALIBRATION
 from qdemo.models.scenes import Scene, caption
 from qdemo.spec.model_card import normalize
 
@@ -48,7 +48,7 @@ def scene_lines() -> list[tuple[str, str]]:
 
 def _write(folder: Path, lines: Iterable[tuple[str, str]]) -> None:
     text = "".join(f"{asked}\t{answer}\n" for asked, answer in lines)
-    (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
+    (folder / CALIBRATION).write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -20,16 +20,14 @@ from torch import Tensor, nn
 
 from qdemo.compress.building import at_once
 from qdemo.compress.stats import Collecting, Stats
+from qdemo.engine.estimating import CALIBRATION, DEFAULT
 from qdemo.models.families import Batch
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
 from qdemo.models.memory import free_bytes
 from qdemo.models.pictures import captions, named_picture
+from qdemo.spec.setting import Calibration
 
-FILE = "calibration.tsv"
-"""A line an input, and its answer behind a tab; of a picture its name, as it is asked for."""
-
-_DEFAULT = Path(__file__).parents[2] / "assets" / "calibration.tsv"
 _TOGETHER = 16
 _ROWS = (24, 256)
 _WORK = 1_000_000_000  # weights times rows that a measure multiplies for one format: some 50 ms
@@ -39,13 +37,14 @@ Pair = tuple[object, str]
 
 
 def pairs(loaded: Loaded) -> list[Pair]:
-    """Inputs and their answers, as the model's family takes them."""
+    """Inputs and their answers, as the model's family takes them. In a file a line has an input, of
+    a picture its name, and behind a tab its answer."""
     looks = loaded.entry.family.fields[0].kind == "picture"
     folder = loaded.entry.folder
-    if folder is not None and (folder / FILE).is_file():
-        own = _lines(folder / FILE)
+    if folder is not None and (folder / CALIBRATION).is_file():
+        own = _lines(folder / CALIBRATION)
         return [(named_picture(asked), answer) for asked, answer in own] if looks else [*own]
-    return list(_gallery()) if looks else [*_lines(_DEFAULT)]
+    return list(_gallery()) if looks else [*_lines(DEFAULT)]
 
 
 def _lines(file: Path) -> list[tuple[str, str]]:
@@ -95,8 +94,28 @@ def statistics(
     return collecting.stats()
 
 
+def described(loaded: Loaded) -> Calibration:
+    """Which inputs methods are fitted to, and on how many others output errors are measured."""
+    folder, every = loaded.entry.folder, pairs(loaded)
+    own = folder is not None and (folder / CALIBRATION).is_file()
+    measured = _chosen(rows_for(loaded.parameters), len(every), quarter(every))
+    return Calibration(len(fitted(every)), measured, own)
+
+
 def statistics_of(loaded: Loaded, hessian: bool = True) -> dict[str, Stats]:
     """Those of the model's own calibration inputs that methods are fitted to, all at once.
+
+    Raises:
+        ValueError: as `statistics`.
+        MemoryError: there is no room for them.
+    """
+    return at_once(own_statistics(loaded, fitted(pairs(loaded)), hessian))
+
+
+def own_statistics(
+    loaded: Loaded, chosen: Sequence[Pair], hessian: bool
+) -> Generator[int, None, dict[str, Stats]]:
+    """`statistics`, where there is room for them.
 
     Raises:
         ValueError: as `statistics`.
@@ -107,7 +126,7 @@ def statistics_of(loaded: Loaded, hessian: bool = True) -> dict[str, Stats]:
     free = free_bytes() if device_of(loaded.model).type == "cpu" else None
     if free is not None and needed > free:
         raise MemoryError
-    return at_once(statistics(loaded, fitted(pairs(loaded)), hessian))
+    return (yield from statistics(loaded, chosen, hessian))
 
 
 def rows_for(parameters: int) -> int:
@@ -133,7 +152,7 @@ def collect(
         ValueError: an input that the model can't take.
     """
     model, device = loaded.model, device_of(loaded.model)
-    count = min(max(_TOGETHER, rows // 4), len(pairs) if most is None else most)
+    count = _chosen(rows, len(pairs), most)
     chosen = [pairs[i] for i in _spread(len(pairs), count)]
     found: dict[str, list[Tensor]] = {}
     for start in range(0, len(chosen), _TOGETHER):
@@ -142,6 +161,11 @@ def collect(
         with _listening(model, batch, rows * len(part) // len(chosen), found):
             loaded.family.forward(model, batch)
     return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _chosen(rows: int, pairs: int, most: int | None) -> int:
+    """How many pairs rows are taken of."""
+    return min(max(_TOGETHER, rows // 4), pairs if most is None else most)
 
 
 @cache

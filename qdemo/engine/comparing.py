@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdemo.compress.building import build
 from qdemo.compress.footprint import coverage
 from qdemo.engine import devices
+from qdemo.engine.making import plainly
 from qdemo.measure import FIGURES, MEASURES
 from qdemo.measure.logits import likeliest
 from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
@@ -34,7 +34,7 @@ from qdemo.spec.report import (
     Event,
     Failed,
     Finished,
-    Machine,
+    Making,
     Report,
     Span,
     Started,
@@ -42,6 +42,7 @@ from qdemo.spec.report import (
     Written,
 )
 from qdemo.spec.request import FEWEST_TIMED
+from qdemo.spec.setting import Calibration, Machine
 from qdemo.spec.variant import Variant
 
 REFERENCE = Variant()
@@ -53,6 +54,9 @@ WATCHED = ("fp16", "bf16")
 TOP = 5
 
 _LOGGER = logging.getLogger("qdemo")
+
+Made = Generator[Making, None, nn.Module]
+"""A variant's model at the end of what is told while it is made."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +76,24 @@ def compare(
     max_tokens: int = 64,
     known: Known | None = None,
     inputs: Callable[[], Inputs] = dict,
-    made: Callable[[Variant], nn.Module] | None = None,
+    made: Callable[[Variant], Made] | None = None,
+    calibration: Calibration | None = None,
 ) -> Generator[Event]:
     """Run the reference, then each variant, one alive at a time; closing the generator stops it.
 
     The reference runs whether it is named or not. Without it there is nothing to compare with:
-    when it fails, nothing else is run. What is `known` is not run again. `made` gives the variants;
-    without it they are built, as far as that needs no statistics of layers' inputs.
+    when it fails, nothing else is run. What is `known` is not run again. `made` makes the variants;
+    without it they are built, as far as that needs no statistics of layers' inputs. `calibration`
+    says which inputs those, and `inputs`, are of.
 
     Raises:
         ValueError: `max_tokens` is below 1.
     """
     if max_tokens < 1:
         raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
-    made = made or partial(build, loaded.model)
+    made = made or partial(plainly, loaded.model)
     comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs, made)
-    report = _planned(comparison, variants)
+    report = replace(_planned(comparison, variants), calibration=calibration)
     yield Started(report)
     for name in report.formats:
         event: Done | Failed
@@ -160,7 +166,7 @@ class _Comparison:
     max_tokens: int
     known: Known
     inputs: Callable[[], Inputs]
-    made: Callable[[Variant], nn.Module]
+    made: Callable[[Variant], Made]
     reference: Ran | None = None
 
     @property
@@ -183,7 +189,7 @@ class _Comparison:
         """Run a format, and measure what it did."""
         variant = Variant.parse(name)
         is_reference = self.reference is None
-        model = self.loaded.model if is_reference else self.made(variant)
+        model = self.loaded.model if is_reference else (yield from self.made(variant))
         ran, trial = yield from self._ran(variant, model)
         measured = self._measured(name, ran)
         trial = replace(trial, figures=measured.figures, by_position=measured.by_position,

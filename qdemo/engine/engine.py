@@ -19,28 +19,30 @@ from qdemo.engine import devices, heap
 from qdemo.engine.asking import field_of, picture_of
 from qdemo.engine.first import begin, compile_loops, libraries
 from qdemo.engine.shelf import Shelf
+from qdemo.engine.telling import ended, now_and_then, per_model
 from qdemo.engine.turns import Line, Run, Waiting, begun
 from qdemo.models.availability import UnavailableError, folder_of, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.settings import SETTINGS, Settings
 from qdemo.spec.messages import say
-from qdemo.spec.report import Done, Event, Failed, Finished, Report, Started, Stopped, Written
+from qdemo.spec.report import (
+    Done,
+    Event,
+    Failed,
+    Report,
+    Started,
+)
 from qdemo.spec.request import DEFAULT_TOKENS, InputError, Request
 from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
     from qdemo.engine.comparing import Known
-    from qdemo.measure.measure import Found
     from qdemo.models.download import Downloading
     from qdemo.models.families import Prompt
     from qdemo.models.loading import Loaded
 
 PLACES = 16
 """How many wait for their turn."""
-
-SECONDS_APART, STEADY_S = 0.25, 15
-"""Between two pictures of a text that grows, each half a kilobyte; after so many seconds they come
-less and less often, so that a slow machine sends hardly more of them."""
 
 
 class Engine(Shelf):
@@ -53,10 +55,14 @@ class Engine(Shelf):
         _ENGINES[id(self)] = self
 
     def run(
-        self, request: Request, stop: Flag | None = None, deadline_s: float | None = None
+        self,
+        request: Request,
+        stop: Flag | None = None,
+        deadline_s: float | None = None,
+        method_s: int | None = None,
     ) -> Generator[Event]:
         """What happens in a comparison, to its end; what a stop or the deadline leaves undone is
-        told as `Stopped`.
+        told as `Stopped`, and a method that may take more than `method_s` fails.
 
         Raises:
             InputError: the model can't be had, or can't take this input.
@@ -64,7 +70,7 @@ class Engine(Shelf):
         began, report = time.monotonic(), None
         stop = Flag() if stop is None else stop
         reason = say("stopped before it finished")
-        with closing(self._events(request, stop)) as events:
+        with closing(self._events(request, stop, method_s)) as events:
             for event in events:
                 report = event.report if isinstance(event, Started) else report
                 report = None if report is None else report.after(event)
@@ -73,23 +79,26 @@ class Engine(Shelf):
                     reason = say("stopped after {seconds} s, the longest here", seconds=deadline_s)
                     break
         if report is not None and not report.finished:
-            yield from _ended(report, reason)
+            yield from ended(report, reason)
 
-    def _events(self, request: Request, stop: Flag) -> Generator[Event]:
+    def _events(self, request: Request, stop: Flag, method_s: int | None) -> Generator[Event]:
         loaded, prompt = self.given(request)
         from qdemo.engine.threads import for_size, on_threads
 
         count = for_size(get_entry(request.model).parameters or loaded.parameters)
         known = self._known(request)
         compute = self.compute if _is_whole(known, request) else partial(_compute, id(self))
-        computed = compute(request, prompt, known)
+        computed = compute(request, prompt, known, method_s)
         for event in on_threads(count, computed, stop):
             yield self._kept(request, event) if isinstance(event, Done) else event
             if isinstance(event, Done | Failed):  # never between tokens, whose time is measured
                 heap.give_back()
 
-    def compute(self, request: Request, prompt: Prompt, known: Known) -> Generator[Event]:
+    def compute(
+        self, request: Request, prompt: Prompt, known: Known, method_s: int | None
+    ) -> Generator[Event]:
         """The same, in whatever process has the device."""
+        from qdemo.engine.calibrating import described
         from qdemo.engine.comparing import compare
 
         loaded = self.loaded(get_entry(request.model))
@@ -97,7 +106,8 @@ class Engine(Shelf):
             loaded = loaded.on(self.device)
         yield from compare(
             loaded, prompt, request.variants, request.max_tokens, known,
-            lambda: self._inputs(loaded), partial(self.made, loaded),
+            lambda: self._inputs(loaded),
+            lambda variant: self.made(loaded, variant, method_s), described(loaded),
         )  # fmt: skip
 
     def given(self, request: Request) -> tuple[Loaded, Prompt]:
@@ -131,7 +141,7 @@ class Engine(Shelf):
     def _kept(self, request: Request, done: Done) -> Done:
         """Keep what was computed: here, as a process that was lent a GPU forgets it."""
         if not done.kept:
-            self.keeping.keep(request, done, _per_model(done))
+            self.keeping.keep(request, done, per_model(done))
         return replace(done, logits=None)
 
     def told(self, request: Request, run: Run) -> Iterator[Waiting | Report]:
@@ -149,8 +159,9 @@ class Engine(Shelf):
             with run.turn_in(self.computing) as waiting:
                 yield from waiting
                 if not run.is_stopped:
-                    events = self.run(request, run.stop, self.settings.deadline_s)
-                    for known in _now_and_then(events):
+                    limits = self.settings.deadline_s, self.settings.method_s
+                    events = self.run(request, run.stop, *limits)
+                    for known in now_and_then(events):
                         if known.finished:
                             last = known
                         else:
@@ -167,7 +178,7 @@ class Engine(Shelf):
         if not is_here or not _is_whole(self._known(request), request):
             return None
         with begun() as run:
-            *_, last = _now_and_then(self.run(request, run.stop))
+            *_, last = now_and_then(self.run(request, run.stop))
         return last
 
     def download(self, entry: Entry, run: Run) -> Iterator[Waiting | Downloading]:
@@ -241,59 +252,24 @@ def compare(
     return ENGINE.run(request)
 
 
-def _per_model(done: Done) -> Found:
-    """What of a result is the same for each input."""
-    from qdemo.measure import MEASURES
-    from qdemo.measure.measure import Found
-
-    keys = [figure.key for one in MEASURES if one.per_model for figure in one.figures]
-    figures = {key: done.trial.figures.get(key) for key in keys}
-    return Found(figures, parameters=done.trial.weights)
-
-
-def _now_and_then(events: Generator[Event]) -> Iterator[Report]:
-    """What is known after those events, whenever there is something new to show."""
-    report: Report | None = None
-    began = shown_at = time.monotonic()
-    with closing(events):
-        for event in events:
-            report = event.report if isinstance(event, Started) else report
-            assert report is not None
-            report = report.after(event)
-            now = time.monotonic()
-            apart = SECONDS_APART * max(1, (now - began) / STEADY_S)
-            if not isinstance(event, Written | Stopped) or now - shown_at > apart:
-                yield report
-                shown_at = now
-
-
 def _is_whole(known: Known, request: Request) -> bool:
     """Whether nothing is left to compute."""
     return len(known.trials) == len(request.formats)
-
-
-def _ended(report: Report, reason: str) -> Iterator[Event]:
-    """The end of what was ended early."""
-    from qdemo.engine.comparing import now
-
-    for name in report.not_through:
-        stopped = Stopped(name, reason)
-        report = report.after(stopped)
-        yield stopped
-    yield Finished(replace(report, running={}, finished=True, computed=now()))
 
 
 _ENGINES: WeakValueDictionary[int, Engine] = WeakValueDictionary()
 
 
 @devices.on_gpu
-def _compute(number: int, request: Request, prompt: Prompt, known: Known) -> Generator[Event]:
+def _compute(
+    number: int, request: Request, prompt: Prompt, known: Known, method_s: int | None
+) -> Generator[Event]:
     """A Space that lends GPUs looks for what is decorated when it starts, and calls it in a fork,
     to which only what can be sent goes: the engine is there already, and goes by its number."""
     from qdemo.engine.threads import settle
 
     settle()
-    yield from _ENGINES[number].compute(request, prompt, known)
+    yield from _ENGINES[number].compute(request, prompt, known, method_s)
 
 
 ENGINE = Engine()

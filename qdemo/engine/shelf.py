@@ -4,27 +4,26 @@ what a model would hold in each format, which is found without its weights."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import ref
 
 from qdemo.engine import devices, heap
 from qdemo.engine.first import libraries
-from qdemo.engine.keeping import Keeping, Made
+from qdemo.engine.keeping import Keeping
 from qdemo.models.availability import UnavailableError, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.settings import Settings
 from qdemo.spec.footprint import Coverage, Footprint
+from qdemo.spec.report import Making
 from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from qdemo.compress.stats import Stats
     from qdemo.measure.measure import Inputs
     from qdemo.models.loading import Loaded
 
@@ -111,40 +110,19 @@ class Shelf:
             self.keeping.inputs.put(name, found, sum(x.nbytes for x in found.values()))
         return found
 
-    def made(self, loaded: Loaded, variant: Variant) -> nn.Module:
-        """That variant of a model. One whose numbers take long to find is kept.
+    def made(
+        self, loaded: Loaded, variant: Variant, most_s: int | None = None
+    ) -> Generator[Making, None, nn.Module]:
+        """That variant of a model, told while it is made.
 
         Raises:
-            ValueError: as `build`; or the model can't take its calibration inputs.
+            ValueError: as `build`; or the model can't take its calibration inputs; or it is likely
+                to take more than `most_s` seconds.
             MemoryError: there is no room for what has to be known of the layers' inputs.
         """
-        from qdemo.compress.building import build, is_found, needed
-        from qdemo.compress.footprint import footprint
+        from qdemo.engine.making import made
 
-        if not is_found(variant):
-            plain: nn.Module = build(loaded.model, variant)
-            return plain
-        key = loaded.entry.name, str(variant)
-        kept = self.keeping.made.get(key)
-        if kept is not None and kept.of() is loaded.model:
-            return kept.model
-        wanted = needed(variant)
-        stats = self._stats(loaded, "hessian" in wanted) if wanted else {}
-        built: nn.Module = build(loaded.model, variant, stats)
-        self.keeping.made.put(key, Made(ref(loaded.model), built), footprint(built).total)
-        return built
-
-    def _stats(self, loaded: Loaded, hessian: bool) -> Mapping[str, Stats]:
-        """What is known of the layers' inputs, collected when it is first needed."""
-        from qdemo.compress.stats import n_bytes
-        from qdemo.engine import calibrating
-
-        name = loaded.entry.name
-        found = self.keeping.stats.get(name)
-        if found is None or (hessian and any(one.hessian is None for one in found.values())):
-            found = calibrating.statistics_of(loaded, hessian)
-            self.keeping.stats.put(name, found, n_bytes(found))
-        return found
+        return made(loaded, variant, self.keeping, most_s)
 
 
 @dataclass(frozen=True)

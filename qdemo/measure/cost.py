@@ -81,6 +81,7 @@ SIZE = Measure(
             "bits_per_weight", "bits a weight",
             "Bits that each quantized weight takes, its share of scales and zero points counted.",
             unit="bits", better="low",
+            heads=(("held", "a weight"), ("card", "bits a weight")),
         ),
         Figure(
             "bytes_with_embeddings", "with embeddings",

@@ -87,8 +87,8 @@ MEASURE = Measure(
             "calibration inputs, biases left out; pooled over layers.",
             better="low",
             heads=(
-                ("card", "output error"), ("summary", "output error"),
-                ("weights", "output error"),
+                ("strip", "output error"), ("card", "output error"),
+                ("summary", "output error"), ("weights", "output error"),
             ),
         ),
     ),

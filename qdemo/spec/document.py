@@ -27,7 +27,7 @@ Json = Mapping[str, object]
 """A document as another program reads it: numbers, text, lists, and null where there is none."""
 
 _BY_POSITION = "_by_position"
-_UNDER_WAY = ("running", "finished")  # nothing that is written down
+_UNDER_WAY = ("running", "making", "finished")  # nothing that is written down
 
 
 def as_json(report: Report) -> dict[str, object]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["row", "card", "bar", "summary", "logits", "weights"]
-"""Where a figure may stand: beside a format's answer; among the other figures of its card; the bar
+Place = Literal["row", "held", "strip", "card", "bar", "summary", "logits", "weights"]
+"""Where a figure may stand: beside a format's answer; beside the bytes that it holds there; beside
+the strip of its tokens; among the other figures of its card; the bar
 on it, of a token's time in parts; the table
 of all formats, which the terminal has too; the table of the logits; that of the weights, which has
 a parameter's own."""
+
+
+_TABLES = ("summary", "logits", "weights")  # where the unit stands in the head
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Figure:
     def head(self, place: Place) -> str | None:
         """What it is called in that place, with its unit; None where it does not stand."""
         found = dict(self.heads).get(place)
-        told = self.unit and place not in ("row", "card", "bar") and self.form == "number"
+        told = self.unit and place in _TABLES and self.form == "number"
         return f"{found}, {self.unit}" if found and told else found
 
 

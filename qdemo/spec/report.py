@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import Coverage, Footprint
+from qdemo.spec.setting import Calibration, InputToken, Machine
 from qdemo.spec.variant import Variant
 
 WHOLE_MODEL = "the whole model"
@@ -19,27 +20,6 @@ WHOLE_MODEL = "the whole model"
 
 Values = Mapping[str, int | float | None]
 """Figures by key."""
-
-
-WAYS = {
-    "avx512": "by vector loops (AVX-512)",
-    "avx2": "by vector loops (AVX2)",
-    "portable": "by vector loops",
-    "general": "by torch's general way",
-    "uncaptured": "without a CUDA graph",
-}
-"""How quantized weights were multiplied on a CPU; on a GPU, what was not done the fast way."""
-
-
-@dataclass(frozen=True)
-class InputToken:
-    """A token of the input as the model reads it: its `piece` of the vocabulary, the `text` that it
-    stands for where that is known, and its `kind`: "" for an ordinary one, "unknown" for what the
-    vocabulary lacks, "special" for marks such as the end."""
-
-    piece: str
-    text: str | None = None
-    kind: Literal["", "unknown", "special"] = ""
 
 
 @dataclass(frozen=True)
@@ -141,25 +121,14 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What computed: processor and device by name, threads, and the versions that matter."""
-
-    processor: str = ""
-    threads: int = 0
-    python: str = ""
-    torch: str = ""
-    transformers: str = ""
-    device: str = "cpu"
-
-
-@dataclass(frozen=True)
 class Report:
     """All that came out for one model and one input; the reference is the first result.
 
     `formats` were to run, fp32 first. `read` are the tokens of the input; a picture has none.
     `kept` names the formats whose result an earlier comparison had computed, `kept_wide` the layers
-    that transformers would have kept in fp32 in a model that it loads as fp16. `running` is the
-    output so far of what is being run.
+    that transformers would have kept in fp32 in a model that it loads as fp16. `calibration` says
+    which inputs methods and measures have looked at. `running` is the output so far of what is
+    being run, `making` how far that is while it is being made.
     """
 
     model: str
@@ -173,9 +142,11 @@ class Report:
     failures: tuple[Ended, ...] = ()
     stopped: tuple[Ended, ...] = ()
     kept: tuple[str, ...] = ()
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
     computed: str = ""
+    calibration: Calibration | None = None
     running: Mapping[str, str] = field(default_factory=dict)
+    making: Making | None = None
     finished: bool = False
 
     @property
@@ -209,9 +180,15 @@ class Report:
 
     def after(self, event: Event) -> Report:
         """This report with what `event` adds to it."""
+        making = event if isinstance(event, Making) else None
+        return replace(self._after(event), making=making)
+
+    def _after(self, event: Event) -> Report:
         match event:
             case Started(report):
                 return report
+            case Making(format):
+                return replace(self, running={format: ""})
             case Written(format, text):
                 return replace(self, running={format: text})
             case Done(trial, kept):
@@ -232,7 +209,7 @@ class Report:
         known = self
         for name in self.not_through:
             known = known.after(Stopped(name, reason))
-        return replace(known, running={}, finished=True)
+        return replace(known, running={}, making=None, finished=True)
 
     @property
     def not_through(self) -> list[str]:
@@ -255,6 +232,17 @@ class Written:
 
     format: str
     text: str
+
+
+@dataclass(frozen=True)
+class Making:
+    """A format that takes long to find is being made: it is at the `number`th of `count` layers,
+    from 1 on, or so many of the inputs that it will be fitted to are through."""
+
+    format: str
+    number: int
+    count: int
+    what: Literal["layers", "inputs"] = "layers"
 
 
 @dataclass(frozen=True)
@@ -296,4 +284,4 @@ class Finished:
         return self.report
 
 
-Event = Started | Written | Done | Failed | Stopped | Finished
+Event = Started | Making | Written | Done | Failed | Stopped | Finished

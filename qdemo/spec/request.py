@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 
-MAX_FORMATS = 8
+MAX_FORMATS = 12
 MAX_CHARACTERS = 4000
 MAX_TOKENS = 128
 DEFAULT_TOKENS = 64

@@ -12,7 +12,10 @@ from qdemo.spec.messages import say
 COMPUTE_FORMATS = ("fp32", "fp16", "bf16")
 """What a model can compute in."""
 
-_GRANULARITIES = "-tensor (one scale in all), -axis1 (one a column), -g64 (one a group of 64)"
+_GRANULARITIES = (
+    "-tensor (one scale in all), -axis1 (one a column), -g64 (one a group of 64), -dq, "
+    "-mse or -hqq, -awq, -sq0.5 or -rot, -gptq"
+)
 _SCALES = ("fp32", "fp16", "e8m0", "e4m3", "dq", "k4", "k6", "k8")
 _ZERO_POINTS = ("int", "float")
 _LARGEST_GROUP = 999_999_999  # which the text form has room for

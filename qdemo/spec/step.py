@@ -49,6 +49,11 @@ class Recipe:
         """The parts of the text form, in their order; none is the usual."""
         return [value for key, value in vars(self).items() if value != getattr(Recipe, key)]
 
+    @property
+    def looks_at_inputs(self) -> bool:
+        """Whether it is fitted to what a layer is given by calibration inputs."""
+        return bool(self.compensate) or self.transform not in (None, "rot")
+
     @classmethod
     def parse(cls, parts: list[str], text: str) -> Recipe:
         """Read parts of `text` of which each has a field.

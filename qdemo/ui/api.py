@@ -147,7 +147,7 @@ def footprint(model: str, formats: list[str]) -> list[Json]:
 
     Args:
         model: a model's name, as `models` lists it, such as google/flan-t5-small
-        formats: up to eight formats, such as fp32, bf16, int8, int8+emb, int4-g64
+        formats: up to twelve formats, such as fp32, bf16, int8, int8+emb, int4-g64
     """
     with refusing():
         entry, variants = parse_model(model), parse_formats(formats)

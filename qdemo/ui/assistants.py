@@ -39,11 +39,11 @@ def compare(
 
     KL, and the share of positions with the same top token (with its Wilson 95% interval), are
     against fp32, both fed fp32's own answer; the first token in which the answers diverge counts
-    from 1. Answers with a kilobyte or two of JSON.
+    from 1. Answers with two or three kilobytes of JSON.
 
     Args:
         model: a model's name, as the tool `models` lists it, such as t5-tiny
-        formats: up to eight formats beside fp32, such as fp16, bf16, int8, int8+emb, int4-g64, int3
+        formats: up to twelve formats beside fp32, such as fp16, bf16, int8, nf4-g64, int4-g64-gptq
         prompt: what a model that reads is asked; leave it out for one that looks at a picture
         picture_name: for a model that looks at a picture, scene:NUMBER, or gallery:NAME
         max_tokens: how many tokens an answer may have, 1 to 128

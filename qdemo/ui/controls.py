@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -153,15 +154,16 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
             problems["model"] = parts.problem("model")
             more = say("More: length, own formats")
             with gr.Accordion(more, open=False, elem_id="more"):
-                max_tokens = gr.Slider(
-                    1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
-                    elem_id="max_tokens",
-                )  # fmt: skip
-                fresh = gr.Checkbox(
-                    False, label=say("Compute again what was computed before"), elem_id="fresh",
-                    container=False,
-                )  # fmt: skip
-                choices, add = own_format.build()
+                with gr.Row(elem_id="how-far"):
+                    max_tokens = gr.Slider(
+                        1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
+                        elem_id="max_tokens",
+                    )  # fmt: skip
+                    fresh = gr.Checkbox(
+                        False, label=say("Compute again what was computed before"), elem_id="fresh",
+                        container=False,
+                    )  # fmt: skip
+                composer = own_format.build(model)
             problems["max_tokens"] = parts.problem("max_tokens")  # seen while "More" is closed
         with gr.Column(scale=7, min_width=320):
             inputs = {
@@ -183,7 +185,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     controls = Controls(
         chosen, formats, max_tokens, fresh, inputs, trained, compare, stop, problems
     )
-    add.click(_add, [formats, *choices], [formats, problems["formats"]], **_QUIET)
+    _connect(composer, chosen, formats, problems["formats"])
     formats.input(_at_most, formats, [formats, problems["formats"]], **_QUIET)
     line = problems["model"]
     shown = [line, *controls.columns]
@@ -202,14 +204,34 @@ def _too_many() -> str:
     return say("At most {most} formats at a time; untick one to add another.", most=MAX_FORMATS)
 
 
-def _add(formats: list[str], *choices: Any) -> tuple[Any, str]:
+def _connect(
+    composer: own_format.Composer, model: gr.Dropdown, formats: gr.CheckboxGroup, problem: gr.HTML
+) -> None:
+    """What is chosen shows what else fits, and what comes of it; the button adds it, ticked."""
+    every = [model, composer.family, *composer.parts.values()]
+    gr.on(
+        [part.input for part in every], partial(own_format.chosen, composer), every,
+        composer.components, **parts.QUICK,
+    )  # fmt: skip
+    typed, said = partial(own_format.typed, composer), [model, composer.text]
+    events = [composer.text.input, composer.text.blur]  # the first of the two may not see a paste
+    gr.on(events, typed, said, composer.components, **parts.QUICK)
+    told = [formats, composer.problem, problem]
+    gr.on(
+        [composer.add.click, composer.text.submit], _add, [formats, composer.text], told, **_QUIET
+    )
+
+
+def _add(formats: list[str], text: str) -> tuple[Any, str, str]:
+    """The tick boxes with that format, or what is wrong: with it, where it stands, or with one
+    more, at the tick boxes."""
     try:
-        wanted = dict.fromkeys([*formats, str(own_format.variant(*choices))])
-        if len(wanted) > MAX_FORMATS:
-            raise ValueError(_too_many())
-        return own_format.ticked(wanted), ""
+        wanted = dict.fromkeys([*formats, str(own_format.read(text))])
     except ValueError as error:
-        return gr.skip(), parts.problem_html(str(error))
+        return gr.skip(), parts.problem_html(str(error)), ""
+    if len(wanted) > MAX_FORMATS:
+        return gr.skip(), "", parts.problem_html(_too_many())
+    return own_format.ticked(wanted), "", ""
 
 
 def _input(field: Field, given: str | None, problems: dict[str, gr.HTML]) -> Input:

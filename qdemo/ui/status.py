@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qdemo.engine.estimating import seconds_of
 from qdemo.engine.turns import FullError, Run, Waiting
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
+from qdemo.spec.request import Request
 from qdemo.views import panels
 from qdemo.views.templates import fill
-from qdemo.views.wording import shortened
+from qdemo.views.wording import joined, shortened
 
 if TYPE_CHECKING:
     from qdemo.models.download import Downloading
@@ -21,6 +23,21 @@ LONGEST = 60
 def line(text: str, state: str = "") -> str:
     """The line as HTML; `state` is `busy` while something is under way."""
     return fill("status", text=text, state=state)
+
+
+def begun(request: Request) -> str:
+    """That it has begun, and how long it takes to find what has to be found first."""
+    text: str = say("Loading …")
+    takes = {str(one): seconds_of(one, request.model) for one in request.variants}
+    slow = [shortened(name, LONGEST) for name, seconds in takes.items() if seconds >= 1]
+    if slow:
+        about = sum(seconds for seconds in takes.values() if seconds >= 1)
+        told = say(
+            "To find {names} takes about {seconds:.0f} s, once for this model.",
+            names=joined(slow), seconds=about,
+        )  # fmt: skip
+        text = f"{text} {told}"
+    return line(text, "busy")
 
 
 def full(error: FullError) -> str:

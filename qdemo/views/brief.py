@@ -1,4 +1,4 @@
-"""A report in a kilobyte or two, for who reads it word by word."""
+"""A report in two or three kilobytes, for who reads it word by word."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qdemo.spec.report import Report, Trial
 from qdemo.views.verdict import verdict
 from qdemo.views.wording import shortened
 
-MOST = 2000
+MOST = 3000
 """Bytes of it as text."""
 
 _LENGTHS = (120, 60, 30, 15, 8, 4)  # characters of an answer, the first with which it fits
@@ -20,7 +20,7 @@ _LINK = 300
 def brief(report: Report, link: str | None) -> Json:
     """What each format said, what it holds, and how far it is from fp32; `link` opens all of it,
     unless it is as long as its prompt. Texts are cut so that it has at most `MOST` bytes; where
-    eight long names leave no room, the link goes too."""
+    twelve long names leave no room, the link goes too."""
     link = link if link and len(link) <= _LINK else None
     for one, longest in product((link, None), _LENGTHS):
         found = _brief(report, one, longest)

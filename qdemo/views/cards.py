@@ -11,6 +11,7 @@ from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
 from qdemo.spec.request import FEWEST_TIMED
 from qdemo.views.colours import colour
+from qdemo.views.finding import fitted_to
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.split import Split, split
@@ -35,9 +36,9 @@ class Card:
     """What a card shows, in words.
 
     `words` are runs of the output with whether they differ from fp32's; `share` is of fp32's
-    memory. `strip` is the step of the KL at each token of fp32's answer, `row` the figures that
-    stand beside the answer, `figures` all of its: each a key, which is empty where it is no term, a
-    name and a value.
+    memory. `strip` is the step of the KL at each token of fp32's answer. `held`, `beside_strip` and
+    `row` are the figures that stand beside the bytes, the strip and the answer, `figures` all of
+    its: each a key, which is empty where it is no term, a name and a value.
     """
 
     format: str
@@ -50,6 +51,8 @@ class Card:
     smaller: str = ""
     share: str = ""
     strip: tuple[int, ...] = ()
+    held: tuple[tuple[str, str, str], ...] = ()
+    beside_strip: tuple[tuple[str, str, str], ...] = ()
     row: tuple[tuple[str, str, str], ...] = ()
     figures: tuple[tuple[str, str, str], ...] = ()
     split: Split | None = None
@@ -105,6 +108,8 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         strip=()
         if trial is reference
         else tuple(map(kl_step, trial.by_position["kl_by_position"])),
+        held=tuple(_figures(report, trial, "held")),
+        beside_strip=tuple(_figures(report, trial, "strip")),
         row=tuple(_figures(report, trial, "row")),
         figures=(
             *_figures(report, trial, "card"),
@@ -112,7 +117,7 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
         ),
         split=split(report, trial),
         warnings=tuple(_warnings(trial)),
-        notes=tuple(_notes(trial, report.kept_wide)),
+        notes=(*_notes(trial, report.kept_wide), *fitted_to(trial, report.calibration)),
     )
 
 
@@ -134,7 +139,7 @@ def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str,
         told = figure.form == "number" and text not in (NONE, say("exact"), none)
         shown = f"{text} {say(figure.unit)}".strip() if told else text
         found.append((figure.key, say(head), shown))
-    return [one for one in found if one[-1]]
+    return [one for one in found if one[-1] and not (place == "held" and one[-1] == NONE)]
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from qdemo.spec.formats import GRIDS
+from qdemo.spec.scheme import NAME_OF
 from qdemo.spec.variant import Variant
 
 FAMILIES = {
@@ -47,9 +49,19 @@ MARKS = ("#4277bf", "#c2553b", "#3f8f5f")
 ALARM = "#e02424"
 """Of what went too far."""
 
-_TURNS = ((re.compile(r"-g\d"), 22.0), (re.compile(r"-tensor|-axis1"), -22.0),
-          (re.compile(r"@|~"), -44.0), (re.compile(r"\+|-"), 44.0))  # fmt: skip
-"""What a text form has, and by how many degrees the hue of its family is turned."""
+_TURNS = ((re.compile(r"-g\d"), 22.0), (re.compile(r"-tensor|-axis"), -22.0),
+          (re.compile(r"@|~"), -44.0), (re.compile(r"\+|-affine"), 44.0))  # fmt: skip
+"""What a text form has, the first that it has, and by how many degrees the hue of its family is
+turned."""
+
+_NAMES = {"nvfp4": -40.0, "mxfp8": 24.0, "mxfp8_e5m2": 24.0, "q4_0": -40.0, "q4_1": -62.0,
+          "q5_0": 30.0, "q5_1": 52.0, "q8_0": 18.0, "q2_k": 60.0, "q3_k": 40.0, "q4_k": 66.0,
+          "q5_k": -30.0, "q6_k": -18.0}  # fmt: skip
+"""The same of what has a name for all of it."""
+
+_WAYS = (("-affine", 12.0), ("-mse", -14.0), ("-hqq", -30.0), ("-awq", 36.0), ("-sq", 48.0),
+         ("-rot", 60.0), ("-gptq", -58.0), ("-dq", 28.0), ("a8", 26.0), ("llm", -30.0))  # fmt: skip
+"""By how much more for each way in which numbers are found or held."""
 
 
 @cache
@@ -61,7 +73,16 @@ def colour(format: str) -> str:
     """
     found = Variant.parse(format)
     base = FAMILIES.get(found.scheme.grid if found.scheme else found.compute, OTHER)
-    return next((_turned(base, by) for part, by in _TURNS if part.search(format)), base)
+    degrees = _degrees(found, format)
+    return _turned(base, degrees) if degrees else base
+
+
+def _degrees(found: Variant, format: str) -> float:
+    """By how much the hue of the family is turned."""
+    name = NAME_OF.get(found.scheme, "") if found.scheme else ""
+    text = format.replace("-g64", "", bool(found.scheme and GRIDS[found.scheme.grid].levels))
+    first = next((by for part, by in _TURNS if part.search(text)), 0.0)
+    return first + _NAMES.get(name, 0.0) + sum(by for way, by in _WAYS if way in text)
 
 
 def of_line(name: str) -> str:

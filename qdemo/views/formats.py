@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.messages import say
-from qdemo.spec.scheme import COMPUTE_FORMATS, Scheme
+from qdemo.spec.scheme import COMPUTE_FORMATS, NAME_OF, SUPER_BLOCK, Scheme
 from qdemo.spec.step import Step
 from qdemo.spec.variant import Variant
 
@@ -31,18 +31,65 @@ def describe(variant: str) -> str:
 def _step(step: Step) -> str:
     if step.scheme is None:
         return step.cast or COMPUTE_FORMATS[0]
+    name = NAME_OF.get(step.scheme)
+    stored = _named(name, step.scheme) if name else f"{_numbers(step)}, {_scales(step.scheme)}"
+    return "; ".join([stored, *ways(step)])
+
+
+def _numbers(step: Step) -> str:
+    """What is stored."""
+    assert step.scheme is not None
     grid = GRIDS[step.scheme.grid]
-    what = _known(grid.name)
-    if what is None and grid.kind == "integer":
-        what = say("{bits}-bit integers", bits=grid.bits)
-    elif what is None and grid.is_float:
-        what = say("{bits}-bit floats", bits=grid.bits)
-    elif what is None:
-        what = say("{bits}-bit codes", bits=grid.bits)
-    if step.activations.bits:
-        return say("{what}, {scales}; activations in 8 bits, one scale a token",
-                   what=what, scales=_scales(step.scheme))  # fmt: skip
-    return f"{what}, {_scales(step.scheme)}"
+    if known := _known(grid.name):
+        return known
+    if grid.kind == "integer":
+        return say("{bits}-bit integers", bits=grid.bits)
+    if grid.is_float:
+        return say("{bits}-bit floats", bits=grid.bits)
+    return say("{bits}-bit codes", bits=grid.bits)
+
+
+def _named(name: str, scheme: Scheme) -> str:
+    """A format that has a name for all of it."""
+    values = {"bits": scheme.bits, "size": scheme.group_size}
+    if name.startswith("mxfp"):
+        return say("{bits}-bit floats in blocks of {size}, whose scale is a power of two", **values)
+    if name == "nvfp4":
+        return say("{bits}-bit floats in blocks of {size}, whose scale is a float of 8 bits",
+                   **values)  # fmt: skip
+    if name.endswith("_k"):
+        return say("GGUF: {bits}-bit integers in super-blocks of 256, whose scales are integers",
+                   **values)  # fmt: skip
+    if scheme.symmetric:
+        return say("GGUF: {bits}-bit integers in blocks of {size}, scale in fp16", **values)
+    return say("GGUF: {bits}-bit integers in blocks of {size}, scale and minimum in fp16", **values)
+
+
+def ways(step: Step) -> list[str]:
+    """How the numbers of a layer are found, where they are not just rounded, and what becomes of
+    its input.
+
+    >>> ways(Step.parse("int2-g64-affine-mse-gptq"))
+    ['range searched for', 'each column makes up for the errors before it (GPTQ)']
+    """
+    recipe = step.recipe
+    found: list[str] = []
+    if recipe.range == "mse":
+        found.append(say("range searched for"))
+    if recipe.transform == "awq":
+        found.append(say("columns that matter scaled up (AWQ)"))
+    elif recipe.transform == "rot":
+        found.append(say("rotated"))
+    elif recipe.transform:
+        ratio = recipe.transform.removeprefix("sq")
+        found.append(say("outliers moved into the weights (SmoothQuant {ratio})", ratio=ratio))
+    if recipe.compensate:
+        found.append(say("each column makes up for the errors before it (GPTQ)"))
+    if step.activations.threshold:
+        found.append(say("activations in 8 bits but for outlier columns"))
+    elif step.activations.bits:
+        found.append(say("activations in 8 bits, one scale a token"))
+    return found
 
 
 def _known(grid: str) -> str | None:
@@ -66,6 +113,13 @@ def _known(grid: str) -> str | None:
 
 
 def _scales(scheme: Scheme) -> str:
+    double = [say("scales in 8 bits")] if scheme.scale == "dq" else []
+    return ", ".join([_shared(scheme), *double])
+
+
+def _shared(scheme: Scheme) -> str:
+    if scheme.zero_point == "float":
+        return say("scale and float zero point (HQQ)")
     if size := scheme.group_size:
         if scheme.symmetric:
             return say("one scale a group of {size}", size=size)
@@ -91,3 +145,23 @@ def computes(variant: str) -> str:
     ('fp16', 'bf16', 'fp32')
     """
     return Variant.parse(variant).compute
+
+
+def needs(variant: Variant) -> list[str]:
+    """What a variant can't be made without: rows that can be divided, calibration inputs.
+
+    >>> needs(Variant.parse("int4-g64-gptq"))
+    ['rows a multiple of 64', 'calibration inputs']
+    """
+    scheme = variant.scheme
+    found: list[str] = []
+    if scheme is not None and (size := _divisor(scheme)):
+        found.append(say("rows a multiple of {size}", size=size))
+    if variant.default.recipe.looks_at_inputs:
+        found.append(say("calibration inputs"))
+    return found
+
+
+def _divisor(scheme: Scheme) -> int | None:
+    """What has to divide the length of a row."""
+    return SUPER_BLOCK if scheme.scale.startswith("k") else scheme.group_size

@@ -7,14 +7,17 @@ is said of it has its numbers from there. So they run to their end where there i
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 from qdemo.spec.request import as_query
+from qdemo.views.axes import power
 from qdemo.views.colours import colour
-from qdemo.views.numbers import megabytes
+from qdemo.views.numbers import megabytes, significant
 from qdemo.views.templates import ASSETS
 from qdemo.views.wording import differing_words, shortened
 
@@ -44,11 +47,14 @@ QUESTIONS = {
     "breaks": Question("blip-tiny", "gallery:a-cat-on-a-couch-in-a-room", ("int4", "int3", "int2")),
     "smaller": Question("t5-tiny", "Translate to German: Tuesday", ("int8", "int8+emb")),
     "groups": Question("t5-tiny", SORT, ("int3", "int3-g64")),
+    "speaks": Question("t5-tiny", SORT, ("int2", "int2-mse", "int2-g64-affine-mse-gptq")),
 }
 """Those of the stories that a model answers, by the story's key."""
 
 CARD = ("fp32", "int8", "int4", "int3", "int2")
-"""The formats whose accuracy is told, of those in the model's card."""
+FOUND = ("int2-mse", "int2-g64-affine-mse-gptq")
+"""The formats whose accuracy is told, of those in the model's card: plain ones, and what methods find
+in two bits."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,9 @@ class Accuracy:
 class Kept:
     """All that was computed: by the story's key, on `processor`, at the time `computed`.
 
-    `matrix` is the row of weights as the page on linear quantization takes it. `items` is how many
-    questions were held out, `pictures` how many pictures, whose `captions` were right. `picture` is
-    the one that is shown, as a data URI.
+    `matrix` is the row of weights as the page on linear quantization takes it, `found` the accuracy
+    of what methods find. `items` is how many questions were held out, `pictures` how many pictures,
+    whose `captions` were right. `picture` is the one that is shown, as a data URI.
     """
 
     computed: str
@@ -99,6 +105,7 @@ class Kept:
     matrix: str
     overflow: tuple[Numbers, ...]
     accuracy: tuple[Accuracy, ...]
+    found: tuple[Accuracy, ...]
     items: int
     captions: tuple[Accuracy, ...]
     pictures: int
@@ -170,6 +177,7 @@ def kept() -> Kept:
         found["matrix"],
         _numbers(found["overflow"]),
         tuple(Accuracy(**one) for one in found["accuracy"]),
+        tuple(Accuracy(**one) for one in found["found"]),
         found["items"],
         tuple(Accuracy(**one) for one in found["captions"]),
         found["pictures"],
@@ -198,3 +206,17 @@ def rows(answers: tuple[Answer, ...]) -> tuple[Row, ...]:
         )
         for one in answers
     )
+
+
+def number(x: float) -> str:
+    """To two digits, or whole.
+
+    >>> [number(x) for x in (0.0, -1.126, 70144.0, 1.0012e-8, 3.4e38, math.inf)]
+    ['0', '−1.1', '70,144', '1.0·10⁻⁸', '3.4·10³⁸', '∞']
+    """
+    if math.isinf(x):
+        return "∞"
+    text = f"{x:,.0f}" if x == 0 or 1000 <= abs(x) < 1e6 else significant(x, 2)
+    if found := re.fullmatch(r"(.+)e([+-]\d+)", text):
+        text = f"{found[1]}·{power(int(found[2]))}"
+    return text.replace("-", "−")

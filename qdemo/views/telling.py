@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from urllib.parse import urlencode
 
 from qdemo.spec.messages import say
-from qdemo.views.axes import power
 from qdemo.views.colours import colour
-from qdemo.views.numbers import megabytes, significant, times
+from qdemo.views.numbers import megabytes, times
 from qdemo.views.stories import (
     QUESTIONS,
     Accuracy,
@@ -20,6 +18,7 @@ from qdemo.views.stories import (
     Shown,
     Story,
     kept,
+    number,
     rows,
 )
 from qdemo.views.wording import differing_words, joined
@@ -28,7 +27,7 @@ from qdemo.views.wording import differing_words, joined
 def stories() -> tuple[Story, ...]:
     """All of them, in the order of a talk."""
     known = kept()
-    tellers = (_agree, _slips, _breaks, _smaller, _outlier, _groups, _overflow, _many)
+    tellers = (_agree, _slips, _breaks, _smaller, _outlier, _groups, _speaks, _overflow, _many)
     return tuple(tell(known) for tell in tellers)
 
 
@@ -128,7 +127,7 @@ def _smaller(known: Kept) -> Story:
 
 def _outlier(known: Kept) -> Story:
     _, _, stretched, grouped = known.outlier
-    count, largest = len(stretched.values), _number(stretched.values[-1])
+    count, largest = len(stretched.values), number(stretched.values[-1])
     names = (say("the weights"), "int4", say("with an outlier"), say("outlier, groups of 4"))
     told = [
         _numbers(row, name, _counted(row.measured, count), row.measured / count)
@@ -178,15 +177,42 @@ def _groups(known: Kept) -> Story:
     )  # fmt: skip
 
 
+def _speaks(known: Kept) -> Story:
+    _, int2, searched, fitted = known.answers["speaks"]
+    plain = _of(known.accuracy, "int2").share
+    search, best = (_of(known.found, one.format).share for one in (searched, fitted))
+    more = f"{100 * (fitted.bytes / int2.bytes - 1):.0f}%"
+    return Story(
+        key="speaks",
+        title=say("Two bits speak again"),
+        before=say(
+            "int2 broke. Its range can be searched for (-mse), in groups of 64 with a zero point, "
+            "and columns can make up for the errors of others (-gptq)."
+        ),
+        question=say("How many of {items} held-out questions does it answer right then?",
+                     items=known.items),
+        answers=(say("hardly any"), say("half"), say("over 9 of 10")),
+        right=2,
+        shown=_answered(known, "speaks"),
+        after=say(
+            "int2 alone: {plain}%. A narrower range, as many bytes: {search}%. With groups and "
+            "GPTQ, {more} more bytes: {best}%.",
+            plain=plain, search=search, best=best, more=more,
+        ),
+        number=f"{best}%",
+        unit=say("right in two bits, of {items} held-out questions", items=known.items),
+    )  # fmt: skip
+
+
 def _overflow(known: Kept) -> Story:
     _, fp16, bf16 = known.overflow
     asked = known.overflow[0].values
     powers = math.log10(known.overflow[0].measured)
     told = [
-        _numbers(row, row.format, _number(row.measured), math.log10(row.measured) / powers)
+        _numbers(row, row.format, number(row.measured), math.log10(row.measured) / powers)
         for row in known.overflow
     ]
-    large, small = map(_number, asked)
+    large, small = map(number, asked)
     return Story(
         key="overflow",
         title=say("fp16 overflows, bf16 does not"),
@@ -204,9 +230,9 @@ def _overflow(known: Kept) -> Story:
         after=say(
             "fp16 ends at {end}: {large} becomes infinite, and {small} becomes 0. bf16 goes as far "
             "as fp32, with fewer digits: {rounded}.",
-            end=_number(fp16.measured), large=large, small=small, rounded=_number(bf16.values[0]),
+            end=number(fp16.measured), large=large, small=small, rounded=number(bf16.values[0]),
         ),
-        number=_number(fp16.measured),
+        number=number(fp16.measured),
         unit=say("is the largest number of fp16"),
     )  # fmt: skip
 
@@ -264,21 +290,7 @@ def _counted(count: float, of: int) -> str:
     return say("{count:.0f} of {of}", count=count, of=of)
 
 
-def _numbers(row: Numbers, name: str, number: str, share: float) -> Row:
+def _numbers(row: Numbers, name: str, measured: str, share: float) -> Row:
     """Each number marked that is lost: zero, or infinite."""
-    cells = tuple((_number(x), x == 0 or math.isinf(x)) for x in row.values)
-    return Row(name, colour(row.format), cells, number, share)
-
-
-def _number(x: float) -> str:
-    """To two digits, or whole.
-
-    >>> [_number(x) for x in (0.0, -1.126, 70144.0, 1.0012e-8, 3.4e38, math.inf)]
-    ['0', '−1.1', '70,144', '1.0·10⁻⁸', '3.4·10³⁸', '∞']
-    """
-    if math.isinf(x):
-        return "∞"
-    text = f"{x:,.0f}" if x == 0 or 1000 <= abs(x) < 1e6 else significant(x, 2)
-    if found := re.fullmatch(r"(.+)e([+-]\d+)", text):
-        text = f"{found[1]}·{power(int(found[2]))}"
-    return text.replace("-", "−")
+    cells = tuple((number(x), x == 0 or math.isinf(x)) for x in row.values)
+    return Row(name, colour(row.format), cells, measured, share)

@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import WHY, Coverage, Footprint, SplitTie
 from qdemo.spec.messages import say, say_counted
-from qdemo.spec.report import WAYS, WHOLE_MODEL, InputToken, Overflow, Report, Trial, Values
+from qdemo.spec.report import WHOLE_MODEL, Overflow, Report, Trial, Values
+from qdemo.spec.setting import WAYS, InputToken
 from qdemo.spec.variant import Variant
 from qdemo.views.formats import computes, describe
 from qdemo.views.numbers import NONE, interval, megabytes, percent, significant, times

@@ -108,6 +108,21 @@ def choose(page, label, option):
     page.get_by_role("option").filter(has_text=option).first.click()
 
 
+def add(page):
+    page.get_by_role("button", name="Add to formats").click()
+
+
+def composed(page):
+    """The text of the format that is being put together."""
+    return page.locator("#own-text").locator("textarea, input")
+
+
+def compose(page, text):
+    """Type a format, and add it."""
+    composed(page).fill(text)
+    add(page)
+
+
 def cards(page):
     """What every card shows, by format, all at one moment."""
     return {card.pop("format"): card for card in page.locator(".card").evaluate_all(_CARDS)}

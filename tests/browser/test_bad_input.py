@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import ask, cards, choose, compare, problem, tick
+from tests.browser.steps import add, ask, cards, compare, compose, problem, tick
 
 HELLO = "Hello, my name is "
 BAD = {
@@ -65,22 +65,19 @@ def test_what_is_put_right_is_no_longer_complained_of(page):
     expect(page.locator(".problem")).to_have_count(0)
 
 
-def test_a_ninth_format_is_refused_when_it_is_added(page):
-    tick(page, "fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
+def test_a_thirteenth_format_is_refused_when_it_is_added(page):
+    usual = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
+    tick(page, *usual)
     page.locator("#more > button").click()
-    page.get_by_role("button", name="Add to formats").click()
-    expect(problem(page, "formats")).to_contain_text("At most 8 formats at a time")
-    expect(page.locator("#formats").get_by_role("checkbox", checked=True)).to_have_count(8)
+    for text in ("mxfp4", "nf4", "q4_0", "q8_0"):
+        compose(page, text)
+    add(page)
+    expect(page.locator("#formats").get_by_role("checkbox", checked=True)).to_have_count(12)
+    compose(page, "int5")
+    expect(problem(page, "formats")).to_contain_text("At most 12 formats at a time")
+    expect(page.locator("#formats").get_by_role("checkbox", checked=True)).to_have_count(12)
     tick(page, "fp16")
-    page.get_by_role("button", name="Add to formats").click()
+    compose(page, "int5")
     expect(page.locator("#formats").get_by_role("checkbox", checked=True)).to_have_count(2)
     expect(page.locator(".problem")).to_have_count(0)
     page.locator("#more > button").click()
-
-
-def test_a_model_that_is_not_here_says_so_where_it_was_chosen(page):
-    before = cards(page)
-    choose(page, "Model", "google/flan-t5-small")
-    page.locator("#compare").click()
-    expect(problem(page, "model")).to_contain_text("the Hub is switched off here")
-    assert cards(page) == before

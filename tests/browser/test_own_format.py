@@ -5,7 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import ask, card, choose, problem
+from tests.browser.steps import add, ask, card, choose, compose, composed, problem, start, tick
+
+BEST = "int2-g64-affine-mse-gptq"
 
 
 @pytest.fixture(scope="module")
@@ -14,48 +16,61 @@ def more(shared):
     return shared
 
 
-def add(page):
-    page.get_by_role("button", name="Add to formats").click()
+def test_a_codebook_with_quantized_scales_is_put_together_by_clicks(more):
+    more.get_by_label("codebooks").check()
+    expect(composed(more)).to_have_value("nf4-g64")
+    expect(more.get_by_label("zero point (-affine)")).to_be_hidden()
+    more.get_by_label("scales in 8 bits (-dq)").check()
+    expect(composed(more)).to_have_value("nf4-g64-dq")
+    expect(more.locator("#own-told")).to_contain_text("4.127 bits a weight")
+    add(more)
+    expect(more.locator("#formats").get_by_label("nf4-g64-dq")).to_be_checked()
 
 
-def test_an_impossible_format_says_why_at_the_formats_and_adds_nothing(more):
+def test_a_method_says_what_it_takes_and_what_fits_is_offered(more):
+    more.get_by_label("integers").check()
+    expect(composed(more)).to_have_value("int4-g64-dq")
+    more.get_by_label("scales in 8 bits (-dq)").uncheck()
+    choose(more, "Stored in", "int2")
+    more.get_by_label("zero point (-affine)").check()
+    choose(more, "Scales found by", "search (-mse)")
+    more.get_by_label("make up for errors (-gptq)").check()
+    expect(composed(more)).to_have_value(BEST)
+    expect(more.locator("#own-told")).to_contain_text("fitted to calibration inputs")
+    add(more)
+    expect(more.locator("#formats").get_by_label(BEST)).to_be_checked()
+
+
+def test_both_are_compared_with_fp32_and_each_layer_is_told(more):
+    ask(more, "Sort these words: pig, onion, river, wolf", "nf4-g64-dq", BEST)
+    said = " ".join(more.evaluate("window.said"))
+    assert re.search(rf"{BEST}: layer \d+ of 55", said)
+    assert card(more, BEST)["output"] == card(more, "fp32")["output"]
+    assert card(more, BEST)["bits a weight"] == "2.63 bits"
+    assert card(more, "nf4-g64-dq")["bits a weight"] == "4.13 bits"
+    expect(more.locator("#again")).to_have_attribute("href", re.compile(f"nf4-g64-dq,{BEST}&"))
+
+
+def test_one_that_is_stopped_while_it_is_found_keeps_the_rest(more):
+    compose(more, "int2-awq-gptq")
+    tick(more, "int8", "int2-awq-gptq")
+    more.locator("#prompt textarea").fill("What is 59 + 64?")
+    start(more)
+    expect(more.locator("#status")).to_contain_text("int2-awq-gptq: layer")
+    more.locator("#stop").click()
+    more.wait_for_function("window.through")
+    assert card(more, "int8")["state"] == "done"
+    assert card(more, "int2-awq-gptq")["state"] == "stopped"
+
+
+def test_a_bad_combination_says_why_at_its_control_and_adds_nothing(more):
     boxes = more.locator("#formats").get_by_role("checkbox")
     before = boxes.count()
-    choose(more, "Weights in", "fp8_e4m3")
-    more.get_by_label("affine (with zero point)").check()
-    add(more)
-    expect(problem(more, "formats")).to_contain_text("fp8_e4m3")
-    expect(problem(more, "formats")).to_be_in_viewport()
+    compose(more, "nf4-affine")
+    expect(problem(more, "own")).to_contain_text("nf4 is a codebook, which has no affine form")
     assert boxes.count() == before
-    choose(more, "Weights in", "int4")
-    add(more)
-    expect(problem(more, "formats")).to_have_count(0)
-    expect(more.locator("#formats").get_by_label("int4-g32-affine")).to_be_checked()
-
-
-def test_a_format_of_ones_own_is_added_ticked_and_run(more):
-    choose(more, "Weights in", "int3")
-    choose(more, "One scale for", "a group of 64")
-    more.get_by_label("affine (with zero point)").check()
-    more.get_by_label("Quantize the embeddings too").check()
-    choose(more, "Computing in", "bf16")
-    add(more)
-    own = more.locator("#formats").get_by_label("int3-g64-affine+emb@bf16")
-    expect(own).to_be_checked()
+    compose(more, "int3-g64-affine+emb@bf16")
+    expect(problem(more, "own")).to_have_count(0)
+    expect(more.get_by_label("embeddings too (+emb)")).to_be_checked()  # the controls follow
     ask(more, "What is 59 + 64?", "int3-g64-affine+emb@bf16")
     assert card(more, "int3-g64-affine+emb@bf16")["state"] == "done"
-    expect(more.locator("#again")).to_have_attribute(
-        "href", re.compile(r"formats=int3-g64-affine%2Bemb@bf16&")
-    )
-
-
-def test_a_codebook_is_added_ticked_and_run(more):
-    choose(more, "Weights in", "nf4")
-    choose(more, "One scale for", "a group of 64")
-    more.get_by_label("symmetric", exact=True).check()
-    more.get_by_label("Quantize the embeddings too").uncheck()
-    choose(more, "Computing in", "fp32")
-    add(more)
-    expect(more.locator("#formats").get_by_label("nf4-g64")).to_be_checked()
-    ask(more, "What is 59 + 64?", "nf4-g64")
-    assert card(more, "nf4-g64")["output"] == card(more, "fp32")["output"] == "123"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from qdemo.spec.document import as_json
-from qdemo.spec.report import WAYS
+from qdemo.spec.setting import WAYS
 from qdemo.ui.held import example
 from qdemo.views.wording import interval, megabytes, significant
 from tests.browser.conftest import watched

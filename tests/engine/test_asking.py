@@ -171,9 +171,9 @@ def test_a_slider_s_number_is_a_whole_one(number):
         (GOOD | {"formats": 5}, "formats", "expected a list of formats, got 5"),
         (GOOD | {"formats": [5]}, "formats", "expected text, got 5"),
         (
-            GOOD | {"formats": [f"int8-g{2**i}" for i in range(9)]},
+            GOOD | {"formats": [f"int8-g{2**i}" for i in range(13)]},
             "formats",
-            "9 formats; at most 8 at a time",
+            "13 formats; at most 12 at a time",
         ),
         (GOOD | {"prompt": None}, "prompt", "the prompt is empty; type something"),
         (GOOD | {"prompt": ""}, "prompt", "the prompt is empty"),

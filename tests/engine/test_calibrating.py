@@ -14,7 +14,6 @@ from torch import nn
 
 from qdemo.compress.building import at_once
 from qdemo.engine.calibrating import (
-    FILE,
     collect,
     fitted,
     pairs,
@@ -22,13 +21,14 @@ from qdemo.engine.calibrating import (
     rows_for,
     statistics,
 )
+from qdemo.engine.estimating import CALIBRATION
 from qdemo.models.availability import get_entry
 from qdemo.models.families import Batch
 from qdemo.models.families.base import padded
 from qdemo.models.loading import load
 from qdemo.models.pictures import captions
 
-DEFAULT = Path(__file__).parents[2] / "assets" / FILE
+DEFAULT = Path(__file__).parents[2] / "assets" / CALIBRATION
 ALL = 10**6  # more rows than there are
 
 
@@ -181,7 +181,7 @@ def test_long_items_give_more_as_they_are_more_of_what_layers_see():
 
 
 def test_an_embedded_model_brings_its_own_inputs(loaded):
-    lines = (loaded.entry.folder / FILE).read_text(encoding="utf-8").splitlines()
+    lines = (loaded.entry.folder / CALIBRATION).read_text(encoding="utf-8").splitlines()
     found = pairs(loaded)
     names = [getattr(given, "name", given) for given, _ in found]
     assert [f"{name}\t{answer}" for name, (_, answer) in zip(names, found, strict=True)] == lines
@@ -189,7 +189,7 @@ def test_an_embedded_model_brings_its_own_inputs(loaded):
 
 def test_a_model_without_a_file_gets_ours(loaded, tmp_path):
     folder = tmp_path / "copy"
-    shutil.copytree(loaded.entry.folder, folder, ignore=shutil.ignore_patterns(FILE))
+    shutil.copytree(loaded.entry.folder, folder, ignore=shutil.ignore_patterns(CALIBRATION))
     other = load(replace(loaded.entry, folder=folder))
     found = pairs(other)
     if loaded.entry.name == "t5-tiny":

@@ -8,7 +8,7 @@ import pytest
 
 import qdemo.models.loading
 from qdemo import Variant
-from qdemo.engine import devices, engine, turns
+from qdemo.engine import devices, engine, telling, turns
 from qdemo.engine.asking import ask
 from qdemo.engine.engine import ENGINE, Engine
 from qdemo.engine.turns import Waiting, begun
@@ -64,7 +64,7 @@ def test_every_variant_is_told_at_once_and_text_only_now_and_then(parrot):
 
 
 def test_text_is_told_where_it_grows_slowly(parrot, monkeypatch):
-    monkeypatch.setattr(engine, "SECONDS_APART", -1)
+    monkeypatch.setattr(telling, "SECONDS_APART", -1)
     running = [known.running for known in progress(REQUEST) if known.running]
     texts = [event.text for event in parrot if isinstance(event, Written)]
     assert [text for one in running for text in one.values()] == texts
@@ -73,10 +73,10 @@ def test_text_is_told_where_it_grows_slowly(parrot, monkeypatch):
 def test_a_text_is_told_less_often_the_longer_it_all_takes(monkeypatch):
     """A token a second, by a clock of our own: the first ones come each, then one in two, …"""
     clock = itertools.count()
-    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(engine, "SECONDS_APART", 0.5)
+    monkeypatch.setattr(telling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(telling, "SECONDS_APART", 0.5)
     texts = compared(Parrot(), [], max_tokens=200)
-    known = engine._now_and_then(event for event in texts)
+    known = telling.now_and_then(event for event in texts)
     count = [len(one.running["fp32"].split()) for one in known if one.running]
     steps = [later - sooner for sooner, later in itertools.pairwise(count)]
     assert steps[:15] == [1] * 15
@@ -95,7 +95,7 @@ def test_the_next_computes_while_the_last_of_it_is_told(parrot):
 def test_who_leaves_stops_the_model(monkeypatch):
     closed = []
 
-    def events(request, stop):
+    def events(request, stop, method_s):
         try:
             yield from compared(Parrot(), [], max_tokens=40)
         finally:
@@ -196,7 +196,7 @@ def test_who_waits_is_told_and_can_stop(nothing_loaded, monkeypatch):
 
 
 def test_what_was_stopped_is_neither_failed_nor_lost(nothing_loaded, monkeypatch):
-    monkeypatch.setattr(engine, "SECONDS_APART", -1)
+    monkeypatch.setattr(telling, "SECONDS_APART", -1)
     with begun() as run:
         for known in ENGINE.told(REQUEST, run):
             if "int8" in known.running:

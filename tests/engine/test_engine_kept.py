@@ -143,14 +143,14 @@ def test_forgotten_is_forgotten():
 
 def test_what_takes_long_to_find_is_kept_with_what_is_known_of_the_inputs(monkeypatch):
     collected = []
-    collect = calibrating.statistics_of
+    collect = calibrating.own_statistics
     monkeypatch.setattr(
-        calibrating, "statistics_of", lambda *given: collected.append(given[1]) or collect(*given)
+        calibrating, "own_statistics", lambda *given: collected.append(given[2]) or collect(*given)
     )
     *_, first = progress(asked(["int8a8-sq0.5", "int2-mse-gptq", "int4"]))
     assert collected == [False, True]  # what smoothing wants is less
     assert {name for _, name in ENGINE.keeping.made._kept} == {"int8a8-sq0.5", "int2-mse-gptq"}
-    monkeypatch.setattr("qdemo.compress.building.build", None)
+    monkeypatch.setattr("qdemo.engine.making.building", None)
     *_, again = progress(asked(["int2-mse-gptq"], "What is 23 + 46?"))
     assert again.results[1].weights == first.results[2].weights
     assert collected == [False, True]

@@ -9,7 +9,7 @@ from qdemo.models.availability import UnavailableError, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.models.loading import load
 from qdemo.models.pictures import scene_picture
-from qdemo.spec.report import InputToken
+from qdemo.spec.setting import InputToken
 from qdemo.views.wording import read_as
 
 

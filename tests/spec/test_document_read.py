@@ -15,14 +15,13 @@ from qdemo.spec.report import (
     WHOLE_MODEL,
     Ended,
     Histogram,
-    InputToken,
-    Machine,
     Overflow,
     Parameter,
     Report,
     Span,
     Trial,
 )
+from qdemo.spec.setting import InputToken, Machine
 from qdemo.views.files import as_csv, as_page
 from tests.parrot import compared
 from tests.views.documents import Hostile, overflowing, without_reference

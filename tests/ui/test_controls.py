@@ -100,13 +100,25 @@ def test_what_is_known_but_not_built_yet_is_said_at_the_formats_and_not_added(bu
 
 
 def test_what_is_added_is_ticked_beside_the_rest():
-    choices = ("nf4", "symmetric", "a group of 64", False, "fp32")
-    changed, said = controls._add(["int8", "int4-g64~lm_head=int8"], *choices)
+    changed, own, said = controls._add(["int8", "int4-g64~lm_head=int8"], " nf4 ")
     assert changed["value"] == ["int8", "int4-g64~lm_head=int8", "nf4-g64"]
-    assert said == ""
-    changed, said = controls._add(["int8"], "nf4", "affine (with zero point)", *choices[2:])
+    assert (own, said) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nf4-affine", "nf4 is a codebook, which has no affine form"),
+        ("int4+kv8", "is known, but not built yet"),
+        ("", "unknown format ''"),
+        ("q4_0-mse", "q4_0 defines its scales; leave -mse out"),
+    ],
+)
+def test_what_is_wrong_with_a_format_is_told_where_it_is_put_together(text, why):
+    changed, own, said = controls._add(["int8"], text)
     assert changed == gr.skip()
-    assert "nf4 is a codebook, which has no affine form" in Page(said).text
+    assert why in Page(own).text
+    assert said == ""
 
 
 def test_the_picture_of_a_name():
@@ -129,20 +141,21 @@ def test_what_a_model_was_trained_for_follows_the_model(built):
     assert built.shown_for("google/flan-t5-small")[built.trained]["value"] == ""
 
 
-NINE = ["fp16", "bf16", "int8", "int7", "int6", "int5", "int4", "int3", "int2"]
-CHOICES = ("nf4", "symmetric", "a group of 64", False, "fp32")
+THIRTEEN = ["fp16", "bf16", *(f"int{bits}" for bits in range(8, 1, -1)), "mxfp4", "mxfp8",
+            "nvfp4", "q4_0"]  # fmt: skip
 
 
-def test_a_ninth_format_is_refused_at_once_and_told_at_the_control():
-    kept, told = controls._at_most(NINE)
-    assert kept == NINE[:8]
-    assert "At most 8 formats at a time" in told
-    kept, told = controls._at_most(NINE[:8])
+def test_a_thirteenth_format_is_refused_at_once_and_told_at_the_control():
+    kept, told = controls._at_most(THIRTEEN)
+    assert kept == THIRTEEN[:12]
+    assert "At most 12 formats at a time" in told
+    kept, told = controls._at_most(THIRTEEN[:12])
     assert "value" not in kept
     assert told == ""
-    kept, told = controls._add(NINE[:8], *CHOICES)
+    kept, own, told = controls._add(THIRTEEN[:12], "nf4")
     assert "value" not in kept
-    assert "At most 8 formats at a time" in told
-    kept, told = controls._add(NINE[:7], *CHOICES)
-    assert kept["value"] == [*NINE[:7], "nf4-g64"]
-    assert told == ""
+    assert own == ""
+    assert "At most 12 formats at a time" in told
+    kept, own, told = controls._add(THIRTEEN[:11], "nf4")
+    assert kept["value"] == [*THIRTEEN[:11], "nf4-g64"]
+    assert (own, told) == ("", "")

@@ -1,52 +1,113 @@
+import time
+
 import gradio as gr
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from qdemo import Variant
-from qdemo.spec.formats import GRIDS
-from qdemo.spec.scheme import COMPUTE_FORMATS
+from qdemo.spec.composing import Parts
+from qdemo.spec.families import COMPOSED, stored
 from qdemo.ui import own_format
-
-SCALES = {"a row": "-axis0", "the whole tensor": "-tensor", "a group of 32": "-g32",
-          "a group of 64": "-g64", "a group of 128": "-g128"}  # fmt: skip
+from tests.views.documents import Page
 
 
-@given(
-    st.sampled_from([name for name in GRIDS if name.startswith("int")]),
-    st.booleans(),
-    st.sampled_from(list(SCALES)),
-    st.booleans(),
-    st.sampled_from(COMPUTE_FORMATS),
-)
-def test_the_choices_mean_the_variant_that_they_name(stored, affine, scales, embeddings, compute):
-    range_ = "affine (with zero point)" if affine else "symmetric"
-    made = own_format.variant(stored, range_, scales, embeddings, compute)
-    affinely = "-affine" * affine
-    wanted = f"{stored}{SCALES[scales]}{affinely}{'+emb' * embeddings}@{compute}"
-    assert made == Variant.parse(wanted)
-
-
-def test_every_format_that_there_is_can_be_chosen():
+@pytest.fixture(scope="module")
+def composer():
     with gr.Blocks():
-        (stored, *_, compute), _ = own_format.build()
-    assert [value for _, value in stored.choices] == list(GRIDS)
-    assert [value for _, value in compute.choices] == list(COMPUTE_FORMATS)
+        return own_format.build("t5-tiny")
 
 
-@pytest.mark.parametrize("stored", list(GRIDS))
-@pytest.mark.parametrize("scales", list(SCALES))
-def test_every_format_can_be_chosen_with_every_scale(stored, scales):
-    made = own_format.variant(stored, "symmetric", scales, False, "fp32")
-    made.check_built()
-    assert (made.scheme.grid, made.scheme.axis) == (stored, None if "tensor" in scales else 0)
-    assert made.scheme.group_size == next((n for n in (32, 64, 128) if str(n) in scales), None)
+def choices(updates, composer, name):
+    """The values that are offered of a part; none where it is not to be seen."""
+    update = updates[composer.parts[name]]
+    return [value for _, value in update["choices"]] if update["visible"] else []
 
 
-@pytest.mark.parametrize("name", ["fp8_e4m3", "nf4"])
-def test_floats_and_codebooks_have_no_zero_point(name):
-    with pytest.raises(ValueError, match=name):
-        own_format.variant(name, "affine (with zero point)", "a row", False, "fp32")
+def chosen(composer, family, **given):
+    values = vars(Parts()) | given
+    asked = [values[name] for name in composer.parts]
+    return own_format.chosen(composer, "t5-tiny", family, *asked)
+
+
+def test_it_begins_with_what_its_controls_say(composer):
+    assert {name: part.value for name, part in composer.parts.items()} == vars(Parts())
+    assert composer.text.value == Parts().text
+    assert "4.5" in composer.told.value
+
+
+def test_every_part_has_a_control(composer):
+    assert set(composer.parts) == set(vars(Parts()))
+
+
+@pytest.mark.parametrize("family", COMPOSED)
+def test_every_format_of_a_family_is_offered_and_another_family_takes_one_of_its_own(
+    composer, family
+):
+    updates = chosen(composer, family, stored="nothing")
+    assert choices(updates, composer, "stored") == list(stored(family))
+    assert Variant.parse(updates[composer.text]).scheme is not None
+
+
+def test_only_what_fits_is_offered(composer):
+    ints = chosen(composer, "integers")
+    assert choices(ints, composer, "range") == ["absmax", "mse", "hqq"]
+    assert ints[composer.parts["affine"]]["visible"]
+    assert choices(ints, composer, "activations") == []
+    eight = chosen(composer, "integers", stored="int8")
+    assert choices(eight, composer, "activations") == ["", "a8", "llm.int8"]
+    codes = chosen(composer, "codebooks", stored="nf4", range="hqq", affine=True)
+    assert codes[composer.text] == "nf4-g64"
+    assert choices(codes, composer, "range") == ["absmax", "mse"]
+    assert not codes[composer.parts["affine"]]["visible"]
+    named = chosen(composer, "blocks", stored="mxfp4", double=True, gptq=True)
+    assert named[composer.text] == "mxfp4-gptq"
+    assert choices(named, composer, "scales") == []
+
+
+def test_what_comes_out_is_told_with_its_bits_and_seconds(composer):
+    updates = chosen(composer, "integers", stored="int2", affine=True, range="mse", gptq=True)
+    assert updates[composer.text] == "int2-g64-affine-mse-gptq"
+    told = Page(updates[composer.told]).text
+    assert "2.625 bits a weight" in told
+    assert "range searched for" in told
+    assert "s to find, once for this model; fitted to calibration inputs." in told
+
+
+def test_what_a_host_would_refuse_is_told_before(composer):
+    values = vars(Parts("q4_k", transform="awq"))
+    updates = own_format.chosen(
+        composer, "google/flan-t5-small", "gguf", *(values[name] for name in composer.parts)
+    )
+    assert "This host allows 60 s." in Page(updates[composer.told]).text
+
+
+def test_controls_follow_what_is_typed(composer):
+    updates = own_format.typed(composer, "t5-tiny", "nf4-g64-dq@bf16")
+    assert updates[composer.family] == "codebooks"
+    parts = composer.parts
+    assert updates[parts["stored"]]["value"] == "nf4"
+    assert updates[parts["double"]]["value"] is True
+    assert updates[parts["compute"]]["value"] == "bf16"
+    assert composer.text not in updates  # which is being typed
+    assert "4.127 bits a weight" in Page(updates[composer.told]).text
+
+
+def test_what_controls_can_t_say_is_told_all_the_same(composer):
+    updates = own_format.typed(composer, "t5-tiny", "int4-g16~lm_head=int8")
+    assert set(updates) == {composer.told, composer.problem}
+    assert "lm_head: 8-bit integers" in Page(updates[composer.told]).text
+
+
+def test_a_bad_combination_says_why_at_the_text(composer):
+    updates = own_format.typed(composer, "t5-tiny", "nf4-affine")
+    assert "nf4 is a codebook, which has no affine form" in Page(updates[composer.problem]).text
+    assert updates[composer.told] == ""
+
+
+def test_it_answers_at_once(composer):
+    began = time.perf_counter()
+    for _ in range(10):
+        chosen(composer, "integers", gptq=True)
+    assert (time.perf_counter() - began) / 10 < 0.05
 
 
 def test_what_is_ticked_is_a_choice():

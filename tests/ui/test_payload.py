@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from qdemo import Variant
-from qdemo.engine import engine
+from qdemo.engine import telling
 from qdemo.spec.report import WHOLE_MODEL, Done, Started, Written
 from qdemo.ui import charts
 from qdemo.ui.pages.compare import _UnderWay
@@ -69,8 +69,8 @@ def events():
 def told(events, monkeypatch):
     """The pictures of it that a slow machine sends, which needs a tenth of a second a token."""
     clock = itertools.count(step=0.1)
-    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    return list(engine._now_and_then(event for event in events))
+    monkeypatch.setattr(telling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    return list(telling.now_and_then(event for event in events))
 
 
 def sent(value):

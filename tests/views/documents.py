@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import torch
 
-from qdemo.spec.report import InputToken
+from qdemo.spec.setting import InputToken
 from tests import parrot
 from tests.parrot import Parrot
 

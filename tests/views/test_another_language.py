@@ -13,8 +13,9 @@ from qdemo.lab.bitstrip import Row
 from qdemo.lab.by_hand import by_hand
 from qdemo.spec.formats import FORMATS
 from qdemo.spec.messages import LOCALE, speak
-from qdemo.spec.report import WHOLE_MODEL, Ended, InputToken, Overflow, Span
+from qdemo.spec.report import WHOLE_MODEL, Ended, Overflow, Span
 from qdemo.spec.scheme import Scheme
+from qdemo.spec.setting import InputToken
 from qdemo.views import SECTIONS, files, lab, lab_plots, panels, plots, tables, terminal, terms
 from qdemo.views.cards import cards
 from qdemo.views.lab_spirals import panels_html

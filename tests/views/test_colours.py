@@ -52,3 +52,17 @@ def test_a_format_has_its_colour_whatever_else_is_shown():
 def test_those_that_are_offered_differ():
     shown = ["fp32", *FORMATS]
     assert len(set(map(colour, shown))) == len(shown)
+
+
+METHODS = (
+    "int2", "int2-mse", "int2-g64", "int2-g64-affine", "int2-g64-affine-mse-gptq", "nf4",
+    "nf4-g64-dq", "nf4-g64-gptq", "mxfp4", "mxfp8", "nvfp4", "q4_0", "q4_k", "q8_0", "int4",
+    "int4-g64", "int4-g64-affine", "int4-g64-hqq", "int4-g64-gptq", "int4-g64-awq", "int4-g64-rot",
+    "int8", "int8a8", "int8a8-sq0.5", "llm.int8",
+)  # fmt: skip
+
+
+def test_methods_on_a_format_differ_from_it_and_each_other_and_stand_out():
+    found = list(map(colour, METHODS))
+    assert len(set(found)) == len(found)
+    assert all(contrast(one, ground) >= 3 for one in found for ground in (LIGHT, DARK, DARK_CARD))

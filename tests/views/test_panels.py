@@ -5,7 +5,8 @@ from html import unescape
 import pytest
 from markupsafe import escape
 
-from qdemo.spec.report import Ended, InputToken
+from qdemo.spec.report import Ended
+from qdemo.spec.setting import InputToken
 from qdemo.views import panels, tables
 from qdemo.views.cards import cards
 from qdemo.views.numbers import significant

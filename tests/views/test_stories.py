@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from qdemo.spec.messages import speak
+from qdemo.spec.model_card import card_of
 from qdemo.ui import first_paint
 from qdemo.ui.first_paint import stage_html
 from qdemo.views import stories as kept_stories
@@ -48,8 +49,8 @@ def test_each_is_a_guess_with_one_right_answer_and_a_number(story):
     assert all(0 <= row.share <= 1 for row in story.shown.rows)
 
 
-def test_they_are_eight_in_the_order_of_a_talk():
-    wanted = "agree slips breaks smaller outlier groups overflow many"
+def test_they_are_nine_in_the_order_of_a_talk():
+    wanted = "agree slips breaks smaller outlier groups speaks overflow many"
     assert list(STORIES) == wanted.split()
     assert {key for key, story in STORIES.items() if story.runs} == set(QUESTIONS)
 
@@ -81,6 +82,27 @@ def test_int2_breaks_and_int3_does_not():
     common = set(found["fp32"].output.split()) & set(found["int2"].output.split())
     assert not common
     assert right("breaks") == "no sentence at all"
+
+
+def test_two_bits_speak_again():
+    found = answers("speaks")
+    fp32, int2, searched, fitted = (one.output for one in KNOWN.answers["speaks"])
+    words = {word.strip(",") for word in fp32.split()}
+    assert not words & set(int2.replace(",", " ").split())
+    assert 0 < len(words & set(searched.replace(",", " ").split())) < len(words)
+    assert fitted == fp32
+    assert found["int2"].bytes == found["int2-mse"].bytes
+    assert right("speaks") == "over 9 of 10"
+    plain, search, best = (_share("int2"), _share("int2-mse"), _share("int2-g64-affine-mse-gptq"))
+    assert plain < 5 < 70 < search < 90 < best
+    assert f"int2 alone: {plain}%" in STORIES["speaks"].after
+    assert f"as many bytes: {search}%" in STORIES["speaks"].after
+    assert STORIES["speaks"].number == f"{best}%"
+
+
+def _share(format):
+    count = card_of("t5-tiny").counts[format]
+    return float(f"{100 * count.share:.1f}")
 
 
 def test_int8_is_about_three_times_smaller_and_the_embeddings_are_why():

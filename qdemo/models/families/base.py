@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
-from qdemo.spec.report import InputToken
+from qdemo.spec.setting import InputToken
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from qdemo.models.families.base import (
 )
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
-from qdemo.spec.report import InputToken
+from qdemo.spec.setting import InputToken
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

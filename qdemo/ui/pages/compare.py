@@ -23,6 +23,7 @@ from qdemo.ui import charts, controls, held, link, parts, status, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
+from qdemo.views.finding import making
 from qdemo.views.telling import stories
 from qdemo.views.templates import asset, fill
 
@@ -129,7 +130,7 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
         try:
             request = parse()
             busy = {**_busy(page, True), page.running: run.number}
-            yield {**_problems(page), **busy, page.status: status.line(say("Loading …"), "busy")}
+            yield {**_problems(page), **busy, page.status: status.begun(request)}
             yield from _brought(page, request, run)
             picture = _small(request.given)
             for told in ENGINE.told(request, run):
@@ -187,7 +188,9 @@ class _UnderWay:
         html = self._with(report)
         through = sum(card.state in ("done", "failed") for card in self.shown)
         count = len(self.shown)
-        text = say("{through} of {count} formats are done.", through=through, count=count)
+        text: str = say("{through} of {count} formats are done.", through=through, count=count)
+        if report.making is not None:
+            text = f"{text} {making(report.making)}"
         return {
             self.page.cards: html,
             self.page.verdict: panels.running_html(report),
