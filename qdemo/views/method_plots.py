@@ -102,7 +102,7 @@ def held_scales(found: Mapping[str, Numbers]) -> go.Figure:
         {
             "name": name, "mode": "markers", "x": list(range(1, len(ratios) + 1)),
             "y": list(map(short, ratios)),
-            "marker": {"color": MARKS[i], "size": 12, "symbol": symbols[i]},
+            "marker": {"color": of_line(name), "size": 12, "symbol": symbols[i]},
             "hovertemplate": say("block {number}: {ratio}", number="%{x}", ratio="%{y:.3f}"),
         }
         for i, (name, ratios) in enumerate(found.items())
