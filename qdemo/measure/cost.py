@@ -80,7 +80,7 @@ SIZE = Measure(
         Figure(
             "bits_per_weight", "bits a weight",
             "Bits that each quantized weight takes, its share of scales and zero points counted.",
-            unit="bits", better="low",
+            unit="bits", better="low", digits=4,
             heads=(("held", "a weight"), ("card", "bits a weight")),
         ),
         Figure(

@@ -53,8 +53,8 @@ QUESTIONS = {
 
 CARD = ("fp32", "int8", "int4", "int3", "int2")
 FOUND = ("int2-mse", "int2-g64-affine-mse-gptq")
-"""The formats whose accuracy is told, of those in the model's card: plain ones, and what methods find
-in two bits."""
+"""The formats whose accuracy is told, of those in the model's card: plain ones, and two bits as
+methods find them."""
 
 
 @dataclass(frozen=True)

@@ -186,10 +186,10 @@ def _speaks(known: Kept) -> Story:
         key="speaks",
         title=say("Two bits speak again"),
         before=say(
-            "int2 broke. Its range can be searched for (-mse), in groups of 64 with a zero point, "
-            "and columns can make up for the errors of others (-gptq)."
+            "int2 broke. -mse searches for a better range, groups of 64 with a zero point fit it "
+            "closer, and with -gptq columns make up for each other's errors."
         ),
-        question=say("How many of {items} held-out questions does it answer right then?",
+        question=say("Of {items} held-out questions, how many does it answer right then?",
                      items=known.items),
         answers=(say("hardly any"), say("half"), say("over 9 of 10")),
         right=2,

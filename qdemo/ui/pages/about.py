@@ -9,9 +9,11 @@ from pathlib import Path
 import gradio as gr
 from markdown_it import MarkdownIt
 
+from qdemo.spec.families import FAMILIES
 from qdemo.spec.messages import say
 from qdemo.ui import held, parts
 from qdemo.views.design import design_html
+from qdemo.views.families import family_table, parts_table, told_for
 from qdemo.views.panels import table_html
 from qdemo.views.tables import Table
 from qdemo.views.terms import glossary
@@ -26,6 +28,7 @@ SECTIONS = (
 """What the page takes from the README, so that there is one text of it."""
 
 _WITH_FIGURES = "What each number means"
+_WITH_FAMILIES = "A variant in one word"
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -38,6 +41,12 @@ def build(_: gr.Blocks) -> None:
     parts.html(prose(f"# {say('About qdemo')}\n\n{introduction()}"))
     for title in SECTIONS:
         parts.html(prose(f"## {title}\n\n{section(title)}"))
+        if title == _WITH_FAMILIES:
+            for family in FAMILIES:
+                parts.html(table_html(family_table(family), say(family.name)), classes="prose-page")
+            parts.html(table_html(parts_table(), say("what may stand behind a format")),
+                       classes="prose-page")  # fmt: skip
+            parts.html(prose(told_for()))
         if title == _WITH_FIGURES:
             terms = table_html(glossary(held.example().figures))
             parts.html(terms, "glossary", classes="prose-page")
