@@ -280,7 +280,7 @@ def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
 
 def interval(share, total):
     low, high = score_interval(share, total)
-    low, high = math.floor(100 * low), math.ceil(100 * high)  # rounded outward
+    low, high = math.floor(100 * low), min(100, math.ceil(100 * high))  # rounded outward
     return f"{100 * share:.1f}".removesuffix(".0") + f"% ({low} to {high}%)"
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from qdemo.__main__ import main
 from qdemo.models.catalogue import CATALOGUE
+from qdemo.spec.model_card import card_of
 from qdemo.ui.pages import about
+from qdemo.views.numbers import bounds
 from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent
@@ -74,3 +76,15 @@ def test_the_about_page_finds_its_sections():
 def test_there_are_commands_to_check():
     assert CONSOLE
     assert README.count("```console") == len(CONSOLE)
+
+
+def test_methods_on_the_card_are_counted_as_they_are_kept():
+    folder = ROOT / "assets" / "models" / "t5-tiny"
+    card, kept = (folder / "README.md").read_text(), card_of("t5-tiny").counts
+    rows = re.findall(r"^\| (\S+) \| .* \| ([\d.]+) \| ([\d.]+ to [\d.]+) \|$", card, re.MULTILINE)
+    assert {"int2", "int2-mse", "int2-g64-affine-mse-gptq", "nf4-g64-dq", "q4_k"} < dict(
+        row[:2] for row in rows
+    ).keys()
+    for format, share, interval in rows:
+        assert share == f"{100 * kept[format].share:.1f}"
+        assert interval == " to ".join(bounds(*kept[format].interval, decimals=1))

@@ -137,10 +137,12 @@ def _row(title: str, total: object, cells: Sequence[object]) -> str:
 
 
 def write(name: str, scores: Mapping[str, Mapping[str, Score]]) -> None:
-    """Keep how many of how many were right, by format and task, beside the model."""
+    """Keep how many of how many were right, by format and task, beside the model, with what is kept
+    of other formats."""
+    known = read(name) if accuracy_file(name).is_file() else {}
     counts = {
         form: {task: [score.right, score.total] for task, score in found.items()}
-        for form, found in scores.items()
+        for form, found in {**known, **scores}.items()
     }
     lines = ",\n".join(f'  "{form}": {json.dumps(found)}' for form, found in counts.items())
     accuracy_file(name).write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")

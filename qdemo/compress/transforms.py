@@ -28,7 +28,8 @@ _LEAST = 2.0**-23
 """What the largest sizes of a column are at least, as torchao's SmoothQuant has it."""
 
 _LEAST_AWQ = 1e-4
-_RATIOS = tuple(i / 20 for i in range(20))
+RATIOS = tuple(i / 20 for i in range(20))
+"""The α that AWQ tries."""
 
 Dequantized = Callable[[Tensor], Tensor]
 """What weights (rows, columns) become: Ŵ, in memory of its own."""
@@ -59,12 +60,13 @@ def activation_aware(w: Tensor, stats: Stats, rounded: Dequantized) -> Tensor:
     """s (columns,) of AWQ: of those for twenty α the one whose Ŵ = Q(W s) / s leaves the least
     ‖X(Ŵ − W)ᵀ‖, the first of equals."""
     assert stats.hessian is not None
-    candidates = [_of_ratio(stats.mean_abs, ratio) for ratio in _RATIOS]
+    candidates = [of_ratio(stats.mean_abs, ratio) for ratio in RATIOS]
     errors = [output_error(rounded(w * s).div_(s).sub_(w), stats.hessian) for s in candidates]
     return candidates[errors.index(min(errors))]
 
 
-def _of_ratio(mean_abs: Tensor, ratio: float) -> Tensor:
+def of_ratio(mean_abs: Tensor, ratio: float) -> Tensor:
+    """s (columns,) of AWQ for one α, of the mean |x| of the columns."""
     scale = mean_abs.pow(ratio).clamp(min=_LEAST_AWQ)
     return scale / (scale.max() * scale.min()).sqrt()
 

@@ -27,3 +27,15 @@ START = """\
 -0.6136  0.03159  -0.4927  0.2484  0.4397  0.1124  0.6408  0.4412
 -0.1023  0.7924  -0.2897  0.05251  0.5229  2.302  -1.469  -1.587"""
 """The first of them, as it is drawn first."""
+
+CODEBOOKS = ("nf4", "nf3", "nf2", "fp4bnb", "e2m1", "int4")
+"""Grids whose levels are laid over the weights."""
+
+ABOVE = "the matrix above"
+"""Weights to lay them over, beside whole layers."""
+
+RANGED = ("int2", "int3", "int4", "nf3", "nf4", "e2m1")
+"""Grids for which a range is searched."""
+
+LONG = LAYERS[1:3]
+"""Those of `LAYERS` whose rows have 256 weights and more."""

@@ -67,7 +67,7 @@ def build() -> Chosen:
     with gr.Row(equal_height=False, elem_classes="choices"):
         with gr.Column(scale=3, min_width=260):
             kind = gr.Dropdown(
-                _presets(), value=lab.NORMAL, label=say("Matrix"),
+                presets(), value=lab.NORMAL, label=say("Matrix"),
                 elem_id="matrix-kind", filterable=False,
             )  # fmt: skip
             text = gr.Textbox(
@@ -82,8 +82,8 @@ def build() -> Chosen:
                 shares(), value=START[2], label=say("One scale for"), elem_id="scales"
             )
             with gr.Row():
-                outlier = _button(say("Add an outlier"), "outlier", 110)
-                again = _button(say("Draw again"), "again-matrix", 110)
+                outlier = button(say("Add an outlier"), "outlier", 110)
+                again = button(say("Draw again"), "again-matrix", 110)
         with gr.Column(scale=3, min_width=260):
             clip = gr.Slider(
                 0.2, 1, START[3], step=0.01, label=say("Part of the range kept"), elem_id="clip"
@@ -95,13 +95,13 @@ def build() -> Chosen:
     chosen = Chosen(text, bits, range_, scales, clip, problem, cell, line)
     _clipping(chosen, *clippers)
     seed = parts.unseen("drawn", "0")
-    kind.input(_preset, kind, text, **parts.QUICK)
-    again.click(_draw, [kind, seed], [text, seed], **parts.QUICK)
-    outlier.click(_outlier, text, [text, cell, problem], **parts.QUICK)
+    kind.input(preset, kind, text, **parts.QUICK)
+    again.click(draw, [kind, seed], [text, seed], **parts.QUICK)
+    outlier.click(outlier_in, text, [text, cell, problem], **parts.QUICK)
     return chosen
 
 
-def _presets() -> list[tuple[str, str]]:
+def presets() -> list[tuple[str, str]]:
     """The matrices there are, as they are read, each with its value."""
     told = {
         lab.NORMAL: say("a normal distribution"),
@@ -136,9 +136,9 @@ def _clippers() -> tuple[gr.Button, gr.Button, gr.Button]:
     """Three ways to choose the part of the range that is kept."""
     with gr.Row():
         return (
-            _button(say("Min–max"), "minmax", 80),
-            _button(say("99th percentile"), "percentile", 80),
-            _button(say("Least error"), "best", 80),
+            button(say("Min–max"), "minmax", 80),
+            button(say("99th percentile"), "percentile", 80),
+            button(say("Least error"), "best", 80),
         )
 
 
@@ -150,23 +150,26 @@ def _clipping(chosen: Chosen, minmax: gr.Button, percentile: gr.Button, best: gr
     best.click(_best, [*given, chosen.text, chosen.range, chosen.scales], changed, **parts.QUICK)
 
 
-def _button(text: str, name: str, width: int) -> gr.Button:
+def button(text: str, name: str, width: int) -> gr.Button:
+    """A small button, at least so many px wide."""
     return gr.Button(text, elem_id=name, min_width=width, size="md")
 
 
 @parts.computing
-def _preset(kind: str, seed: int = 0) -> str:
+def preset(kind: str, seed: int = 0) -> str:
+    """The matrix of that name, as text."""
     from qdemo.lab import matrices
 
     return matrices.write(matrices.preset(kind, seed))
 
 
-def _draw(kind: str, seed: str) -> tuple[str, str]:
-    return _preset(kind, int(seed) + 1), str(int(seed) + 1)
+def draw(kind: str, seed: str) -> tuple[str, str]:
+    """The matrix of that name from the next seed, and that seed."""
+    return preset(kind, int(seed) + 1), str(int(seed) + 1)
 
 
 @parts.computing
-def _outlier(text: str) -> tuple[Any, Any, str]:
+def outlier_in(text: str) -> tuple[Any, Any, str]:
     """The matrix with an outlier, which is looked at."""
     from qdemo.lab.matrices import outlier_at, read, with_outlier, write
 

@@ -53,7 +53,8 @@ def short(value: float | None) -> float | None:
     if value is None:
         return None
     shown = float(f"{value:.4g}")
-    return int(shown) if shown.is_integer() else shown
+    is_short = shown.is_integer() and abs(shown) < 2**53  # JSON has no larger ones
+    return int(shown) if is_short else shown
 
 
 def percent(share: float | None) -> str:

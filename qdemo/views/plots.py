@@ -213,14 +213,14 @@ def styled(
         "legend": LEGEND,
         "showlegend": True,
         "hovermode": "closest",
-        "xaxis": _axis(x) | (xaxis or {}),
-        "yaxis": _axis(y) | (yaxis or {}),
+        "xaxis": axis(x) | (xaxis or {}),
+        "yaxis": axis(y) | (yaxis or {}),
     }
     return go.Figure({"data": list(traces), "layout": look | layout})
 
 
-def _axis(title: str) -> Plain:
-    """What all axes share."""
+def axis(title: str) -> Plain:
+    """An axis with that title, and what all axes share."""
     return {
         "automargin": True,
         "gridcolor": "rgba(128,128,128,0.25)",

@@ -12,6 +12,7 @@ _READY = {
     "formats": "#dots-chart .main-svg",
     "casting": "#course-blip table",  # comes last, and only after the page is alive
     "linear": "#course-flan table",
+    "methods": "#super-chart .main-svg",
 }
 _ROWS = """tables => tables.flatMap(table => [...table.tBodies[0].rows]).map(
   row => [...row.cells].map(cell => cell.textContent.trim()))"""

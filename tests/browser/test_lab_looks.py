@@ -44,6 +44,11 @@ def walk(page, theme):
     page.locator("#matrix textarea").fill("\n".join(["0.123 " * 16] * 12))
     expect(page.locator("#grids td")).to_have_count(4 * 12 * 16)
     yield "linear, the largest matrix"
+    open_lab(page, "methods", theme)
+    yield "methods"
+    page.locator("#matrix textarea").fill("\n".join(["0.123 " * 16] * 12))
+    expect(page.locator("#scales-table tbody tr")).to_have_count(12)
+    yield "methods, the largest matrix"
 
 
 def test_nothing_sticks_out_sideways(found):

@@ -23,7 +23,7 @@ from qdemo.compress.building import Quantizing, building, is_found, needed
 from qdemo.compress.footprint import bits_per_weight
 from qdemo.compress.kernels import way_of
 from qdemo.compress.quantizing import needs, quantize_weight, without_inputs
-from qdemo.compress.transforms import _of_ratio, activation_aware, output_error, smoothing
+from qdemo.compress.transforms import activation_aware, of_ratio, output_error, smoothing
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.scheme import NAMED
 from qdemo.spec.step import Step
@@ -168,7 +168,7 @@ def test_awq_takes_the_ratio_with_the_least_output_error():
     def loss(scale):
         return (x @ (rounded(w * scale) / scale - w).t()).double().square().sum().item()
 
-    scales = [_of_ratio(x.abs().mean(0), i / 20) for i in range(20)]
+    scales = [of_ratio(x.abs().mean(0), i / 20) for i in range(20)]
     found = activation_aware(w, stats_of(x), rounded)
     assert torch.equal(found, min(scales, key=loss))
     assert loss(found) < loss(torch.ones(256))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from qdemo.spec.messages import say
-from qdemo.ui.pages import about, casting, compare, formats, linear
+from qdemo.ui.pages import about, casting, compare, formats, linear, methods
 
 
 class Page(NamedTuple):
@@ -24,5 +24,6 @@ def pages() -> tuple[Page, ...]:
         Page(say("Number formats"), "/formats", formats.build),
         Page(say("Casting"), "/casting", casting.build),
         Page(say("Linear quantization"), "/linear", linear.build),
+        Page(say("Methods"), "/methods", methods.build),
         Page(say("About"), "/about", about.build),
     )
