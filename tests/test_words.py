@@ -28,7 +28,6 @@ NO_SENTENCES = {
     "a request failed: …": "for the log",
     "Sort these words: pig, onion, river, wolf": "a prompt, in its model's language",
     "Translate to German: Tuesday": "a prompt, in its model's language",
-    "a group of 32": "a value, which has words of its own beside it",
     "What the embedded models can do": "a section of the README, looked for there",
     "A variant in one word": "a section of the README, looked for there",
     "What each number means": "a section of the README, looked for there",
@@ -117,6 +116,7 @@ LOOKED_UP = {
     "head", "figure.unit", "figure.none", "term.name", "term.definition",
     "text", "card.trained_for",
     "self.heading", "self.lead", "e.family.label", "field.label", "field.placeholder",
+    "family.name", "family.idea", "one.name", "part.meaning",
     "kind", "WHY[left.why]", "WAYS[way]", "WHOLE_MODEL",
 }  # fmt: skip
 """What is said without its template beside it: `assets.locale` has these by `declared`."""

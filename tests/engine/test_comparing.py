@@ -162,16 +162,16 @@ def test_whatever_befalls_a_format_the_others_go_on(error, reason):
 
 
 def test_a_nan_in_the_weights_of_one_format_fails_that_one(monkeypatch):
-    build = comparing.build
+    build = comparing.plainly
 
     def spoilt(model, variant):
-        built = build(model, variant)
+        built = yield from build(model, variant)
         if str(variant) == "bf16":
             with torch.no_grad():
                 built[1].weight[0, 0] = math.nan
         return built
 
-    monkeypatch.setattr(comparing, "build", spoilt)
+    monkeypatch.setattr(comparing, "plainly", spoilt)
     end = finished(run(Parrot(), VARIANTS, max_tokens=4))
     assert [failure.format for failure in end.failures] == ["bf16"]
     assert [trial.format for trial in end.results] == ["fp32", "int8", "int2"]
