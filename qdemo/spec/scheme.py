@@ -51,6 +51,10 @@ class Scheme:
         _check_grid(self.grid, self.symmetric)
         check_in("scale", self.scale, _SCALES)
         check_in("zero_point", self.zero_point, _ZERO_POINTS)
+        if self.symmetric and self.zero_point == "float":
+            raise ValueError(
+                say("a symmetric scheme has no zero point, and so no float one; expected affine")
+            )
         if self.axis is not None and self.axis < 0:
             raise ValueError(
                 say("axis is {axis}, expected 0 or more, or None for one scale", axis=self.axis)
