@@ -201,9 +201,8 @@ def test_what_is_needed_is_told():
     }
     for text, wanted in texts.items():
         assert needed(Variant.parse(text)) == wanted
-    assert [is_found(Variant.parse(t)) for t in ("int4", "int4-mse", "int8~a=int2-hqq")] == [
-        False, True, True,
-    ]  # fmt: skip
+    texts = ("int4", "fp16", "q4_0", "int4-mse", "int8~a=int2-hqq", "q4_k", "fp16~a=q6_k")
+    assert [is_found(Variant.parse(t)) for t in texts] == [False] * 3 + [True] * 4
     assert needs(without_inputs(Step.parse("int4-mse-awq-gptq"))) == set()
     assert str(without_inputs(Step.parse("int4-mse-rot-gptq"))) == "int4-mse-rot"
 
