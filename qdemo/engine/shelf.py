@@ -126,8 +126,8 @@ class Shelf:
             return plain
         key = loaded.entry.name, str(variant)
         kept = self.keeping.made.get(key)
-        if kept is not None and kept.of() is loaded.model:
-            return kept.model
+        if kept is not None and (found := kept.by(loaded.model)) is not None:
+            return found
         wanted = needed(variant)
         stats = self._stats(loaded, "hessian" in wanted) if wanted else {}
         built: nn.Module = build(loaded.model, variant, stats)
@@ -140,10 +140,11 @@ class Shelf:
         from qdemo.engine import calibrating
 
         name = loaded.entry.name
-        found = self.keeping.stats.get(name)
+        kept = self.keeping.stats.get(name)
+        found = None if kept is None else kept.by(loaded.model)
         if found is None or (hessian and any(one.hessian is None for one in found.values())):
             found = calibrating.statistics_of(loaded, hessian)
-            self.keeping.stats.put(name, found, n_bytes(found))
+            self.keeping.stats.put(name, Made(ref(loaded.model), found), n_bytes(found))
         return found
 
 
