@@ -119,7 +119,14 @@ class QModule(nn.Module):
         """Shape, scheme and state, for print(model)."""
         rows, columns = self.weight_shape
         state = "frozen" if self.frozen else "trainable"
-        return f"{rows} x {columns}, {self.step}, {state}"
+        return f"{rows} x {columns}, {self._text}, {state}"
+
+    @property
+    def _text(self) -> str:
+        try:
+            return str(self.step)
+        except ValueError:  # a scheme that no text form says, as `quantize` takes any
+            return repr(self.scheme)
 
     def _hold(self, module: nn.Module, scheme: Scheme) -> None:
         """Take over the weight of `module`, and its hooks.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qdemo.compress import transforms
 from qdemo.compress.gptq import Columns, compensated, factor
-from qdemo.compress.stats import Stats
+from qdemo.compress.stats import Stats, moved
 from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.linear import choose_qparams, quantize_tensor, with_codes
 from qdemo.numerics.qtensor import QTensor, blocks_of
@@ -67,7 +67,9 @@ def quantize_weight(w: Tensor, step: Step, stats: Stats | None = None) -> QTenso
     if w.is_meta:
         return _with(quantize_tensor(w, scheme), _without_storage(step, w))
     _check(step, stats, w)
-    wide = w.detach().to(torch.promote_types(w.dtype, torch.float32))
+    stats = None if stats is None else moved(stats, w.device)
+    # In one order in memory, as sums depend on it, and so would what is found.
+    wide = w.detach().to(torch.promote_types(w.dtype, torch.float32)).contiguous()
     held = _transform(wide, step, stats)
     if transform := transform_of(held):
         wide = transform.of_weights(wide)

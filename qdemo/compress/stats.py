@@ -74,7 +74,7 @@ def _rows_of(batch: Mapping[str, Any]) -> Rows:
 
     def rows(x: Tensor) -> Tensor:
         mask = next((mask for mask in masks if mask.shape == x.shape[:-1]), None)
-        return x.flatten(0, -2) if mask is None else x[mask]
+        return x[None].flatten(0, -2) if mask is None else x[mask]  # one row alone has no axis
 
     return rows
 
@@ -93,13 +93,17 @@ class Collecting:
         """Add up what layers are given meanwhile, of which `rows` count."""
         last = _Last(rows)
 
-        def hear(name: str, args: tuple[Any, ...]) -> None:
-            self._sums[name].add(last.of(args[0].detach()))
+        def hear(name: str, args: tuple[Any, ...], named: Mapping[str, Tensor]) -> None:
+            x = args[0] if args else named["input"]
+            self._sums[name].add(last.of(x.detach()))
 
         with ExitStack() as hooks:
             for name, layer in self._layers.items():
                 hooks.enter_context(
-                    layer.register_forward_pre_hook(lambda _, x, name=name: hear(name, x))
+                    layer.register_forward_pre_hook(
+                        lambda _, args, named, name=name: hear(name, args, named),
+                        with_kwargs=True,
+                    )
                 )
             yield
 

@@ -40,7 +40,7 @@ def chosen(name: str, w: Tensor, stats: Stats | None, rounded: Dequantized) -> d
     if name == "rot":
         return {"rotation": torch.tensor(SEED, device=w.device)}
     assert stats is not None
-    if not stats.count:  # nothing is known
+    if not (stats.count and w.numel()):  # nothing is known, or there is nothing
         scale = torch.ones_like(stats.absmax)
     elif name == "awq":
         scale = activation_aware(w, stats, rounded)

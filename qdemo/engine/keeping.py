@@ -135,11 +135,16 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """A variant whose numbers took long to find, of that very model."""
+class Made(Generic[Value]):
+    """What took long to find of that very model: one that is loaded by its name later may be
+    another."""
 
     of: ReferenceType[nn.Module]
-    model: nn.Module
+    found: Value
+
+    def by(self, model: nn.Module) -> Value | None:
+        """What was found, where it is of `model`."""
+        return self.found if self.of() is model else None
 
 
 class Keeping:
@@ -149,8 +154,8 @@ class Keeping:
         """Begin empty."""
         self.models: Memory[str, object] = Memory(settings.model_bytes)
         self.inputs: Memory[str, Inputs] = Memory(settings.model_bytes // 8)
-        self.stats: Memory[str, Mapping[str, Stats]] = Memory(settings.model_bytes // 4)
-        self.made: Memory[tuple[str, str], Made] = Memory(settings.model_bytes // 4)
+        self.stats: Memory[str, Made[Mapping[str, Stats]]] = Memory(settings.model_bytes // 4)
+        self.made: Memory[tuple[str, str], Made[nn.Module]] = Memory(settings.model_bytes // 4)
         self._results: Memory[tuple[Asked, str] | str, bytes] = Memory(settings.result_bytes)
         self._per_model: Memory[tuple[str, str], Found] = Memory(settings.result_bytes)
 

@@ -46,8 +46,8 @@ def made(
     """
     key = loaded.entry.name, str(variant)
     kept = keeping.made.get(key)
-    if kept is not None and kept.of() is loaded.model:
-        return kept.model
+    if kept is not None and (found := kept.by(loaded.model)) is not None:
+        return found
     built = yield from _in_time(_made(loaded, variant, keeping, most_s), variant, most_s)
     if is_found(variant):
         keeping.made.put(key, Made(ref(loaded.model), built), footprint(built).total)
@@ -58,11 +58,12 @@ def _made(
     loaded: Loaded, variant: Variant, keeping: Keeping, most_s: int | None
 ) -> Generator[Making, None, nn.Module]:
     wanted = needed(variant)
-    known = keeping.stats.get(loaded.entry.name)
+    kept = keeping.stats.get(loaded.entry.name)
+    known = None if kept is None else kept.by(loaded.model)
     is_known = known is not None and not _lack(known, wanted)
     pairs = calibrating.fitted(calibrating.pairs(loaded)) if wanted and not is_known else []
     is_cpu = device_of(loaded.model).type == "cpu"  # where the seconds were measured
-    if most_s is not None and is_cpu and _is_slow(variant):
+    if most_s is not None and is_cpu and is_found(variant):
         expected = seconds(variant, loaded.parameters, len(pairs), kind(loaded.entry))
         if expected > most_s:
             raise ValueError(too_long(variant, expected, most_s))
@@ -70,7 +71,7 @@ def _made(
         known = {}
         steps = calibrating.own_statistics(loaded, pairs, "hessian" in wanted)
         known = yield from _counted(steps, variant, len(pairs))
-        keeping.stats.put(loaded.entry.name, known, n_bytes(known))
+        keeping.stats.put(loaded.entry.name, Made(ref(loaded.model), known), n_bytes(known))
     return (yield from _told(building(loaded.model, variant, known), variant))
 
 
@@ -94,7 +95,7 @@ def _told(
     steps: Generator[Quantizing, None, nn.Module], variant: Variant
 ) -> Generator[Making, None, nn.Module]:
     """Which layer's turn it is, of what takes more than a moment."""
-    is_told = _is_slow(variant)
+    is_told = is_found(variant)
     while True:
         try:
             at = next(steps)
@@ -103,12 +104,6 @@ def _told(
             return model
         if is_told:
             yield Making(str(variant), at.number, at.count)
-
-
-def _is_slow(variant: Variant) -> bool:
-    """Whether it is found by a method, or a K-quant, whose search takes a while too."""
-    is_nested = variant.scheme is not None and variant.scheme.scale.startswith("k")
-    return is_found(variant) or is_nested
 
 
 def _in_time(

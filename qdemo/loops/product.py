@@ -41,8 +41,14 @@ _LONGEST = 1 << 19
 
 def takes_integers(form: Form, group: int, here: Machine) -> bool:
     """Whether there is a kernel with `bits` for such weights, in groups of so many."""
-    is_plain = form.meaning == "integer" and not form.planes and not form.has_zero_points
-    return is_plain and group <= _LONGEST and group % (4 * LANES if here.has_dots else LANES) == 0
+    is_plain = form.meaning == "integer" and not form.planes
+    is_centred = not (form.has_zero_points or form.has_minima)
+    return (
+        is_plain
+        and is_centred
+        and group <= _LONGEST
+        and group % (4 * LANES if here.has_dots else LANES) == 0
+    )
 
 
 def chunk(n: int, threads: int, here: Machine, form: Form) -> int:

@@ -63,6 +63,8 @@ class Beside:
         """What is added to scaled numbers; None where nothing is."""
         if not self.form.has_minima:
             return None
+        if self.form.are_shared and lanes > 1:
+            return self.e.splat(self.minimum(group, row, 1), lanes)
         if self.form.scales == "fp16":
             return self._fp16("minima", group, row, lanes)
         return self.e.b.fneg(self._nested("minima", "outer_minima", group, row, lanes))

@@ -32,7 +32,7 @@ def chosen(blocks: Tensor, scheme: Scheme) -> QParams:
     """
     if scheme.scale in BITS:
         _check_floats(blocks)
-        _extremes(blocks)
+        _in_fp32(*_extremes(blocks))
         return searched(blocks, scheme)
     if scheme.zero_point == "float":
         return _float_zero_points(blocks, scheme)
@@ -82,8 +82,14 @@ def _extremes(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scale(span: Tensor, qmax: float, dtype: torch.dtype) -> Tensor:
+    _check_span(span, dtype)
     info = torch.finfo(dtype)
-    if (span > info.max).any():
+    largest = info.max * (1 - 4 * info.eps) / qmax
+    return (span / qmax).to(dtype).clamp(info.tiny, largest)
+
+
+def _check_span(span: Tensor, dtype: torch.dtype) -> None:
+    if (span > torch.finfo(dtype).max).any():
         raise ValueError(
             say(
                 "the range {item:.3g} is wider than {dtype} can hold",
@@ -91,8 +97,12 @@ def _scale(span: Tensor, qmax: float, dtype: torch.dtype) -> Tensor:
                 dtype=dtype,
             )
         )
-    largest = info.max * (1 - 4 * info.eps) / qmax
-    return (span / qmax).to(dtype).clamp(info.tiny, largest)
+
+
+def _in_fp32(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in fp32, where all values have room in it."""
+    _check_span(torch.maximum(-low, high), torch.float32)
+    return low.float(), high.float()
 
 
 def _power_of_two(span: Tensor, scheme: Scheme) -> Tensor:
@@ -116,7 +126,7 @@ def _float_zero_points(blocks: Tensor, scheme: Scheme) -> QParams:
     low, high = _extremes(blocks)
     dtype = torch.promote_types(blocks.dtype, torch.float32)
     if has_minima(scheme):
-        low, high = low.float(), high.float()  # what ggml computes in
+        low, high = _in_fp32(low, high)  # what ggml computes in
         span = (high - low).clamp(max=torch.finfo(torch.float32).max)
         return QParams(span / scheme.qmax, minimum=low)
     # Steps so small that a zero point would leave fp32 are smaller than the values' own.

@@ -6,6 +6,8 @@ rounds to a codebook before it rounds the scales, and ggml to its integers of 4,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,9 @@ def codes_of(blocks: Tensor, scheme: Scheme, asked: QParams, held: QParams) -> T
     first = by_ggml or (scheme.scale == "dq" and scheme.storage.kind == "codebook")
     qparams = (asked if first else held).columns()
     way = _of_ggml if by_ggml else _of_blocks if scheme.scale in BITS else _codes
+    if way is _codes and scheme.scale in ("fp16", "dq"):
+        scale = qparams.scale  # 0 where it is too small to be held: there any code stands for 0
+        qparams = replace(qparams, scale=torch.where(scale == 0, 1, scale))
     if isinstance(grid, IntGrid) and scheme.zero_point == "int" and way is _codes:
         limits = int(grid.qmin), int(grid.qmax)
         q = fast.integers(blocks, qparams.scale, qparams.zero_point, *limits, grid.dtype)

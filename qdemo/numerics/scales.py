@@ -183,6 +183,8 @@ class _DoubleQuantized(_ByRow):
     def hold(self, asked: QParams, scheme: Scheme) -> dict[str, Tensor]:
         scale = asked.scale.float()
         mean = scale.mean() if scale.numel() else scale.new_zeros(())
+        # The sum may be beyond fp32 where no scale is.
+        mean = torch.where(torch.isfinite(mean), mean, (scale / max(1, scale.numel())).sum())
         blocks = _filled(scale.reshape(-1) - mean)  # (n_blocks, 256)
         largest = blocks.abs().amax(1)
         inverse = 1 / largest.clamp(min=torch.finfo(torch.float32).tiny)
@@ -230,6 +232,9 @@ def dynamic_map() -> tuple[float, ...]:
         sizes = 10.0 ** (decade - 6) * ((edges[:-1] + edges[1:]) / 2)
         found += [*sizes.tolist(), *(-sizes).tolist()]
     return tuple(sorted(found))
+
+
+dynamic_map()  # here, as tensors have no values where a dispatch mode makes them
 
 
 def known_numbers(device: torch.device) -> Tensor:

@@ -100,11 +100,13 @@ def hadamard(x: Tensor) -> Tensor:
     tensor([0.7071, 0.7071, 0.0000, 0.0000, 1.4142, 1.4142])
     """
     length = x.shape[-1]
+    if not length:
+        return x
     size, inner = length & -length, 1
     out = x.reshape(-1, length)
     while inner < size:
         width = min(_WIDTH, size // inner)
-        small = _small(width, x.dtype, x.device)
+        small = (_small.__wrapped__ if is_watched() else _small)(width, x.dtype, x.device)
         if inner == 1:
             out = out.reshape(-1, width) @ small
         else:

@@ -54,6 +54,10 @@ class Scheme:
         _check_grid(self.grid, self.symmetric)
         check_in("scale", self.scale, _SCALES)
         check_in("zero_point", self.zero_point, _ZERO_POINTS)
+        if self.symmetric and self.zero_point == "float":
+            raise ValueError(
+                say("a symmetric scheme has no zero point, and so no float one; expected affine")
+            )
         if self.axis is not None and self.axis < 0:
             raise ValueError(
                 say("axis is {axis}, expected 0 or more, or None for one scale", axis=self.axis)
@@ -222,8 +226,8 @@ def _option(part: str, text: str) -> tuple[str, bool | int | str | None]:
     if match is None:
         raise ValueError(
             say(
-                "{part!r} in {text!r} is not known; a format may be followed by -affine and "
-                "by {granularities}",
+                "{part!r} in {text!r} is not known; a format may be followed by -affine, by -dq "
+                "and by {granularities}; a variant's also by -mse, -hqq, -awq, -sq0.5, -rot, -gptq",
                 part=part[:60],
                 text=text,
                 granularities=_GRANULARITIES,

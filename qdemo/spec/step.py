@@ -163,6 +163,8 @@ class Step:
         if text == "llm.int8":
             return cls(_INT8, activations=Activations(bits=8, threshold=6.0))
         name, *parts = text.split("-")
+        if name == "llm.int8":
+            raise ValueError(say("llm.int8 is int8 alone; leave -{part} out", part=parts[0][:60]))
         activations = _FLOAT
         if name.endswith("a8") and name.removesuffix("a8") in GRIDS:
             name, activations = name.removesuffix("a8"), Activations(8)
@@ -171,7 +173,7 @@ class Step:
                 say(
                     "unknown format {found!r}; expected one of {names}",
                     found=name[:60],
-                    names=", ".join((*COMPUTE_FORMATS, *GRIDS)),
+                    names=", ".join((*COMPUTE_FORMATS, *GRIDS, *NAMED, "llm.int8")),
                 )
             )
         ways = [part for part in parts if field_of(part)]
@@ -183,13 +185,7 @@ def _found(scheme: Scheme, ways: list[str], text: str) -> tuple[Scheme, Recipe]:
     recipe = Recipe.parse(ways, text)
     if recipe.range == "hqq":
         if scheme in NAME_OF:
-            raise ValueError(
-                say(
-                    "'hqq' in {text!r}: {name} has a zero point of its own",
-                    text=text,
-                    name=NAME_OF[scheme],
-                )
-            )
+            raise ValueError(_say_defined(scheme, recipe))
         if not scheme.symmetric:
             raise ValueError(
                 say("'affine' in {text!r}: -hqq is affine, with a float zero point", text=text)
@@ -206,13 +202,7 @@ def _check_parts(step: Step) -> None:
             raise ValueError(say("a cast has no recipe, and leaves activations as they are"))
         return
     if scheme in NAME_OF and step.recipe.range != "absmax":
-        raise ValueError(
-            say(
-                "{name} defines its scales; leave -{part} out",
-                name=NAME_OF[scheme],
-                part=step.recipe.range,
-            )
-        )
+        raise ValueError(_say_defined(scheme, step.recipe))
     if scheme not in NAME_OF:
         if (scheme.zero_point == "float") != (step.recipe.range == "hqq"):
             raise ValueError(say("a float zero point is what -hqq finds, and nothing else does"))
@@ -230,3 +220,9 @@ def _check_parts(step: Step) -> None:
         )
     if found.threshold and (scheme, step.recipe) != (_INT8, _NEAREST):
         raise ValueError(say("llm.int8 is int8 alone, not {scheme}", scheme=scheme))
+
+
+def _say_defined(scheme: Scheme, recipe: Recipe) -> str:
+    return say(
+        "{name} defines its scales; leave -{part} out", name=NAME_OF[scheme], part=recipe.range
+    )

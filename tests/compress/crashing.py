@@ -3,12 +3,15 @@
 import ctypes
 import mmap
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from qdemo import Variant, load_quantized, save_quantized
+from qdemo import Scheme, Variant, load_quantized, quantize_tensor, save_quantized
+from qdemo.compress import cpu
+from qdemo.compress.kernels import way_of
 from qdemo.numerics import insides
 
 PAGE = mmap.PAGESIZE
@@ -47,6 +50,30 @@ def one(rows, n, length):
     slices = torch.randint(-128, 128, (rows, length), dtype=torch.int8)
     ours = insides.summed(at_the_end(slices), at_the_end(weights))
     assert torch.equal(ours.long(), slices.long() @ weights.long().t())
+
+
+SHARED = Scheme("int4", False, axis=None, scale="fp16", zero_point="float")
+"""One scale and one minimum for all."""
+
+STORED = ("mxfp4", "mxfp8", "nvfp4", "q4_1", "q8_0", "q3_k", "q4_k", "q6_k", "int5-g16-affine-dq",
+          "int8-tensor-dq")  # fmt: skip
+
+
+def stored():
+    """Codes, and all that lies beside them, in loops."""
+    torch.manual_seed(0)
+    for scheme in (SHARED, *map(Scheme.parse, STORED)):
+        for n, length in ((1, 256), (5, 512), (17, 256), (33, 512)):
+            weight = quantize_tensor(torch.randn(n, length), scheme)
+            if way_of(weight) == "general":
+                continue
+            held = {role: at_the_end(t.t().contiguous()).t() if role != "codes" and t.ndim == 2
+                    else at_the_end(t) for role, t in weight.tensors.items()}  # fmt: skip
+            for rows in (1, 9, 70):
+                x = torch.randn(rows, length)
+                ours = cpu.times(at_the_end(x), replace(weight, tensors=held))
+                assert torch.allclose(ours, x @ weight.dequantize().t(), rtol=1e-4, atol=1e-3)
+    print("read nothing else")
 
 
 def mapped(folder, shift):
@@ -90,6 +117,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["guarded"]:
             guarded()
+        case ["stored"]:
+            stored()
         case ["mapped", folder, shift]:
             mapped(Path(folder), int(shift))
         case ["answer", path]:

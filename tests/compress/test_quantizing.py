@@ -77,7 +77,7 @@ def test_every_method_on_every_grid(stored, method):
     if isinstance(step, str):
         assert "mse" in method or "hqq" in method
         assert any(says in step for says in (
-            "defines its scales", "no affine form", "-hqq is affine", "a zero point of its own",
+            "defines its scales", "no affine form", "-hqq is affine",
         ))  # fmt: skip
         return
     found = quantize_weight(W, step, KNOWN)
@@ -201,9 +201,8 @@ def test_what_is_needed_is_told():
     }
     for text, wanted in texts.items():
         assert needed(Variant.parse(text)) == wanted
-    assert [is_found(Variant.parse(t)) for t in ("int4", "int4-mse", "int8~a=int2-hqq")] == [
-        False, True, True,
-    ]  # fmt: skip
+    texts = ("int4", "fp16", "q4_0", "int4-mse", "int8~a=int2-hqq", "q4_k", "fp16~a=q6_k")
+    assert [is_found(Variant.parse(t)) for t in texts] == [False] * 3 + [True] * 4
     assert needs(without_inputs(Step.parse("int4-mse-awq-gptq"))) == set()
     assert str(without_inputs(Step.parse("int4-mse-rot-gptq"))) == "int4-mse-rot"
 

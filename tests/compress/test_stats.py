@@ -99,3 +99,17 @@ def test_nothing_listens_afterwards():
     with pytest.raises(RuntimeError), collecting.listening(lambda x: x.flatten(0, -2)):
         model(torch.ones(1, 2, 7))
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_one_row_alone_and_one_that_is_given_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def forward(self, x):
+            return self.layer(input=x) + self.layer(x)
+
+    found = collect_stats(Named(), [{"x": torch.tensor([1.0, 2.0])}])["layer"]
+    assert found.count == 2
+    assert found.mean_abs.tolist() == [1, 2]

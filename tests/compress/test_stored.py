@@ -214,3 +214,28 @@ def test_scales_that_can_t_be_computed_with_are_refused(text, role, value, tmp_p
     save_quantized(model, path)
     with pytest.raises(ValueError, match=r"is not finite everywhere|makes weights infinite"):
         load_quantized(layers(), path)
+
+
+ANY = [
+    Scheme("int4", False, axis=None, scale="fp16", zero_point="float"),
+    Scheme("int8", False, axis=None, scale="fp16", zero_point="float"),
+    Scheme("int8", False, group_size=64, scale="fp16", zero_point="float"),
+    Scheme("int4", axis=None, scale="fp16"),
+    Scheme("e2m1", axis=None, scale="e4m3"),
+]
+"""Schemes that no text form says, and that `quantize` takes as well."""
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize("scheme", ANY, ids=repr)
+def test_schemes_without_a_text_form_are_multiplied_as_they_are_read(scheme, bits):
+    weight, x = quantize_tensor(torch.randn(33, 64), scheme), torch.randn(3, 64)
+    unit = x.abs().amax(1, keepdim=True) / 127
+    given = (x / unit).round() * unit if bits else x
+    assert_is_the_product(quantized_linear(x, weight, None, bits), given, weight)
+
+
+def test_a_layer_without_a_text_form_can_be_printed():
+    model = layers()
+    quantize(model, SCHEMES[-1])
+    assert "zero_point='float'), trainable" in str(model)

@@ -164,6 +164,19 @@ def test_a_variant_of_a_model_that_was_let_go_is_made_anew():
     assert made.of() is ENGINE.keeping.models.get("t5-tiny").model
 
 
+def test_statistics_of_a_model_that_was_let_go_are_collected_anew(monkeypatch):
+    collected = []
+    collect = calibrating.statistics_of
+    monkeypatch.setattr(
+        calibrating, "statistics_of", lambda *given: collected.append(given[0]) or collect(*given)
+    )
+    *_, _ = progress(asked(["int8a8-sq0.5", "int8a8-sq0.75"]))
+    ENGINE.keeping.models.clear()
+    *_, _ = progress(asked(["int8a8-sq0.5"], "What is 23 + 46?"))
+    assert [one.entry.name for one in collected] == ["t5-tiny"] * 2
+    assert collected[0] is not collected[1]
+
+
 def test_without_room_for_statistics_the_format_says_so(monkeypatch):
     monkeypatch.setattr(calibrating, "free_bytes", lambda: 1000)
     *_, last = progress(asked(["int2-gptq", "int8"]))

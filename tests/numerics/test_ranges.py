@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo import Scheme, choose_qparams, quantize_tensor
+from qdemo.numerics import blocks as pieces
+from qdemo.numerics import kquants
 from qdemo.numerics.grids import grid_of
 from qdemo.numerics.qtensor import blocks_of
 from qdemo.numerics.ranges import POWER, SHRINKINGS, Rounder, half_quadratic, narrowed
@@ -129,3 +131,27 @@ def test_limits_can_be_handed_in():
     rounder = Rounder(grid_of(GRIDS["int4"]), -8, 7)
     codes, found = rounder(torch.tensor([-9.0, 9.0]), torch.tensor(1.0))
     assert (codes.tolist(), found.tolist()) == ([-8, 7], [-8, 7])
+
+
+@pytest.mark.parametrize("scheme", [Scheme("int3"), Scheme("int3", axis=None), Scheme("nf4")])
+def test_pieces_change_nothing(scheme, monkeypatch):
+    """Blocks that are cut, and several of them, where a piece is far smaller than usual."""
+    blocks = blocks_of(values("outlier", (7, 50), 3), scheme)
+    scale = columns(*choose_qparams(blocks, Scheme(scheme.grid)))[0]
+    whole = narrowed(blocks, Rounder.of(scheme), scale), half_quadratic(blocks, 7)
+    for size in (16, 120):
+        monkeypatch.setattr(pieces, "TILE", size)
+        assert torch.equal(narrowed(blocks, Rounder.of(scheme), scale), whole[0])
+        for found, wanted in zip(half_quadratic(blocks, 7), whole[1], strict=True):
+            assert torch.allclose(found, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["q2_k", "q3_k", "q4_k", "q6_k", "nvfp4", "q4_1", "nf4-g64-dq"])
+def test_pieces_change_no_code(text, monkeypatch):
+    w = values("outlier", (7, 256), 3)
+    whole = quantize_tensor(w, Scheme.parse(text))
+    monkeypatch.setattr(pieces, "TILE", 120)
+    monkeypatch.setattr(kquants, "_TILE", 120)
+    found = quantize_tensor(w, Scheme.parse(text))
+    assert all(torch.equal(found.tensors[role], held) for role, held in whole.tensors.items())
+    assert torch.equal(found.dequantize(), whole.dequantize())

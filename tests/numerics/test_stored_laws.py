@@ -206,3 +206,27 @@ def test_powers_of_two_reach_as_far_as_fp32():
 def test_half_scales_that_are_too_large_saturate():
     q = quantize_tensor(torch.full((1, 32), 1e30), Scheme.parse("q8_0"))
     assert q.dequantize().max() == 127 * 65504.0
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_scales_whose_sum_is_beyond_fp32(scheme):
+    x = torch.full((16, 256), 3e38)
+    found = quantize_tensor(x, scheme).dequantize()
+    assert torch.isfinite(found).all()
+    if scheme.scale == "dq":
+        assert torch.allclose(found, x, rtol=1e-3)
+
+
+@pytest.mark.parametrize("text", [*NAMED, "q2_k", "q3_k", "q4_k", "q6_k"])
+def test_fp64_beyond_fp32_is_refused(text):
+    x = torch.full((1, 256), 1e300, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"the range 1e\+300 is wider than torch.float32 can hold"):
+        quantize_tensor(x, Scheme.parse(text))
+
+
+@pytest.mark.parametrize("grid", ["fp8_e4m3", "fp8_e5m2", "e2m1", "nf4", "int8"])
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-20])
+def test_halves_that_are_too_small_for_a_scale_make_zeros(grid, size):
+    q = quantize_tensor(torch.full((2, 32), size), Scheme(grid, group_size=32, scale="fp16"))
+    assert torch.isfinite(q.dequantize()).all()
+    assert q.dequantize().abs().max() <= 2 * size

@@ -4,7 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from qdemo.numerics import transforms
 from qdemo.numerics.transforms import ColumnScale, Rotation, hadamard, transform_of
 from tests.strategies import values
 
@@ -68,3 +70,16 @@ def test_what_is_held_says_which_transform_it_is():
     assert transform_of({"codes": torch.zeros(1)}) is None
     assert transform_of({"rotation": torch.tensor(7)}) == Rotation(7)
     assert isinstance(transform_of({"column_scale": torch.ones(3)}), ColumnScale)
+
+
+def test_rows_of_nothing_stay_what_they_are():
+    assert hadamard(torch.empty(4, 0)).shape == (4, 0)
+    assert Rotation(0).undone(torch.empty(0, 8)).shape == (0, 8)
+
+
+def test_what_a_fake_mode_makes_is_not_kept_for_real_tensors():
+    transforms._small.cache_clear()
+    transforms._signs.cache_clear()
+    with FakeTensorMode() as mode:
+        Rotation(0).of_inputs(mode.from_tensor(torch.ones(2, 64)))
+    assert type(Rotation(0).of_inputs(torch.ones(2, 64))) is torch.Tensor

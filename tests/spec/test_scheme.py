@@ -93,3 +93,9 @@ def test_values_are_checked_at_construction():
 def test_ranges(text, qmin, qmax, stored):
     scheme = Scheme.parse(text)
     assert (scheme.qmin, scheme.qmax, scheme.storage.name) == (qmin, qmax, stored)
+
+
+@pytest.mark.parametrize("grid", ["int4", "nf4"])
+def test_without_a_zero_point_there_is_no_float_one(grid):
+    with pytest.raises(ValueError, match="a symmetric scheme has no zero point"):
+        Scheme(grid, zero_point="float")
