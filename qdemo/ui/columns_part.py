@@ -114,7 +114,7 @@ def rotation() -> Part:
         say(
             "Spread an outlier over many columns: XWᵀ = (XR)(WR)ᵀ for every rotation R. With "
             "random signs and a Hadamard matrix each new column is a sum of all old ones, ± each, "
-            "divided by a root: what was large in one is small in many, and the scale has less to "
+            "divided by a root. What was large in one is small in many, and the scale has less to "
             "reach (Ashkboos et al., QuaRot, 2024). Without an outlier it gains nothing. What is "
             "held of it is the seed of the signs."
         ),
