@@ -164,11 +164,11 @@ def test_a_variant_of_a_model_that_was_let_go_is_made_anew():
     assert made.of() is ENGINE.keeping.models.get("t5-tiny").model
 
 
-def test_statistics_of_a_model_that_was_let_go_are_collected_anew(monkeypatch):
+def test_own_statistics_a_model_that_was_let_go_are_collected_anew(monkeypatch):
     collected = []
-    collect = calibrating.statistics_of
+    collect = calibrating.own_statistics
     monkeypatch.setattr(
-        calibrating, "statistics_of", lambda *given: collected.append(given[0]) or collect(*given)
+        calibrating, "own_statistics", lambda *given: collected.append(given[0]) or collect(*given)
     )
     *_, _ = progress(asked(["int8a8-sq0.5", "int8a8-sq0.75"]))
     ENGINE.keeping.models.clear()
