@@ -223,8 +223,8 @@ def _option(part: str, text: str) -> tuple[str, bool | int | str | None]:
     if match is None:
         raise ValueError(
             say(
-                "{part!r} in {text!r} is not known; a format may be followed by -affine, by -dq and "
-                "by {granularities}; a variant's also by -mse, -hqq, -awq, -sq0.5, -rot, -gptq",
+                "{part!r} in {text!r} is not known; a format may be followed by -affine, by -dq "
+                "and by {granularities}; a variant's also by -mse, -hqq, -awq, -sq0.5, -rot, -gptq",
                 part=part[:60],
                 text=text,
                 granularities=_GRANULARITIES,
