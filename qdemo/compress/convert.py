@@ -157,7 +157,9 @@ def freezing(model: nn.Module, stats: Mapping[str, Stats] = MappingProxyType({})
             continue
         yield name
         step, own = _found_by(module, stats.get(name))
-        key = alias_of(module.weight), step or module.scheme, id(own)
+        # Tied weights are found apart where their inputs differ; of shapes alone, as if they did.
+        inputs = own or (name if step is not None and needs(step) else None)
+        key = alias_of(module.weight), step or module.scheme, inputs
         if key not in shared:
             with naming(name):
                 shared[key] = QWeight(

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
-from qdemo import Stats
+from qdemo import Stats, Variant, footprint
+from qdemo.compress.convert import rebuild
 from qdemo.compress.kernels import quantized_linear
 from qdemo.compress.quantizing import quantize_weight
 from qdemo.spec.step import Step
@@ -40,3 +42,13 @@ def test_every_method_on_few_weights_and_none(method, shape):
                 assert torch.isfinite(w_hat).all()
                 y = quantized_linear(torch.ones(2, shape[1], dtype=dtype), found, None)
                 assert torch.allclose(y.float(), w_hat.float().sum(1).expand(2, -1), atol=0.02)
+
+
+@pytest.mark.parametrize("text", ["int4-gptq", "int4-rot", "int8a8-sq0.5", "int4"])
+def test_layers_that_are_tied_are_counted_alike_with_and_without_weights(text):
+    model = nn.Sequential(nn.Linear(16, 16, bias=False), nn.Linear(16, 16, bias=False))
+    model[1].weight = model[0].weight
+    stats = {name: stats_of(values("normal", (50, 16), seed)) for seed, name in enumerate("01")}
+    variant = Variant.parse(text)
+    held = footprint(variant.build(model, stats))
+    assert footprint(variant.build(rebuild(model, device="meta"))) == held
