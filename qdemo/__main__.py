@@ -202,7 +202,7 @@ def _write_over(text: str) -> None:
 
 def _report(report: Report) -> None:
     from qdemo.views.tables import summary
-    from qdemo.views.wording import covers, held_twice, read_as, too_far
+    from qdemo.views.wording import covers, held_instead, held_twice, read_as, too_far
 
     if report.results:
         terminal.tell(f"{report.model}: {report.input!r}\n")
@@ -213,8 +213,8 @@ def _report(report: Report) -> None:
     for trial in report.results:
         if trial.span and trial.span.overflow:
             terminal.tell(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
-        twice = held_twice(trial.format, trial.footprint)
-        for sentence in [*twice, *covers(trial.footprint, trial.coverage)]:
+        own = [*held_instead(trial.coverage), *held_twice(trial.format, trial.footprint)]
+        for sentence in [*own, *covers(trial.footprint, trial.coverage)]:
             terminal.tell(f"\n{trial.format}: {sentence}")
     for ended in report.failures:
         told = say("{format} failed: {reason}", format=ended.format, reason=ended.reason)

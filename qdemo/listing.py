@@ -33,7 +33,7 @@ def footprint(options: argparse.Namespace) -> None:
     from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
     from qdemo.views.tables import Table
-    from qdemo.views.wording import covers
+    from qdemo.views.wording import covers, held_instead
 
     variants = [Variant(), *(Variant.parse(text) for text in options.formats)]
     for variant in variants:  # before anything slow
@@ -66,7 +66,7 @@ def footprint(options: argparse.Namespace) -> None:
                 bytes=tie.float_bytes,
             )
             print(f"\n{one.format}: {told}")
-        for sentence in covers(one.footprint, one.coverage):
+        for sentence in [*held_instead(one.coverage), *covers(one.footprint, one.coverage)]:
             print(f"\n{one.format}: {sentence}")
 
 

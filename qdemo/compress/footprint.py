@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from torch import Tensor, nn
 
 from qdemo.compress.convert import alias_of, tensors
-from qdemo.compress.layers import EMBEDDINGS, QUANTIZED
+from qdemo.compress.layers import EMBEDDINGS, QUANTIZED, plan
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.numerics.insides import memory_of
-from qdemo.spec.footprint import KINDS, Coverage, Footprint, Left, SplitTie
+from qdemo.spec.footprint import KINDS, Coverage, Footprint, Instead, Left, SplitTie
 from qdemo.spec.variant import Variant
 
 __all__ = ["KINDS", "Footprint", "bits_per_weight", "coverage", "footprint"]
@@ -68,7 +68,19 @@ def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = N
         owner = reference.get_submodule(names[0].rpartition(".")[0])
         why = _why(owner, parameter, names, variant) if quantized else "cast"
         left[_class(owner, names[0]), why].append((names[0], parameter.numel()))
-    return Coverage(total, reached, tuple(_parts(left)), _halved(reference))
+    instead = () if variant is None else tuple(_instead(reference, variant))
+    return Coverage(total, reached, tuple(_parts(left)), _halved(reference), instead)
+
+
+def _instead(reference: nn.Module, variant: Variant) -> Iterator[Instead]:
+    if variant.scheme is None:
+        return
+    planned = plan(reference, variant)
+    pairs = {
+        name: (str(asked), str(planned.schemes[name])) for name, asked in planned.asked.items()
+    }
+    for pair, layers in Counter(pairs.values()).items():
+        yield Instead(*pair, layers, next(name for name, own in pairs.items() if own == pair))
 
 
 def _halved(model: nn.Module) -> int:

@@ -58,12 +58,23 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """Layers, `layers` of them, that hold the format `held` where `asked` was asked for, as their
+    rows are no multiple of its blocks; `example` names the first."""
+
+    asked: str
+    held: str
+    layers: int
+    example: str
+
+
+@dataclass(frozen=True)
 class Coverage:
     """How many `parameters` a model has and how many are quantized; a shared one counts once, and
     is quantized where one of its ends is (`Footprint.split_ties` names the other).
 
     `left` is the rest, the largest part first; `bf16_bytes` is what the bf16 cast of the same model
-    holds, which costs no quantization at all.
+    holds, which costs no quantization at all. `instead` are layers that got another format.
 
     >>> found = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
     >>> found.share, found.is_low, found.saves(Footprint(190, {}, {}))
@@ -74,6 +85,7 @@ class Coverage:
     quantized: int
     left: tuple[Left, ...]
     bf16_bytes: int
+    instead: tuple[Instead, ...] = ()
 
     @property
     def share(self) -> float:

@@ -214,8 +214,7 @@ def _connect(
         composer.components, **parts.QUICK,
     )  # fmt: skip
     typed, said = partial(own_format.typed, composer), [model, composer.text]
-    events = [composer.text.input, composer.text.blur]  # the first of the two may not see a paste
-    gr.on(events, typed, said, composer.components, **parts.QUICK)
+    composer.text.change(typed, said, composer.components, **parts.QUICK)  # input misses a paste
     told = [formats, composer.problem, problem]
     gr.on(
         [composer.add.click, composer.text.submit], _add, [formats, composer.text], told, **_QUIET

@@ -19,6 +19,7 @@ from qdemo.views.wording import (
     computed_on,
     covers,
     differing_words,
+    held_instead,
     held_twice,
     joined,
     too_far,
@@ -143,9 +144,11 @@ def _figures(report: Report, trial: Trial, place: Place) -> list[tuple[str, str,
 
 
 def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:
-    """Why there is no bar of the time, which fp16 it is, and what is held twice."""
+    """Why there is no bar of the time, which fp16 it is, which layers are another format, and what
+    is held twice."""
     twice = held_twice(trial.format, trial.footprint)
-    return [*_untimed(trial), *_kept_wide(trial, kept_wide), *twice]
+    other = held_instead(trial.coverage)
+    return [*_untimed(trial), *_kept_wide(trial, kept_wide), *other, *twice]
 
 
 def _untimed(trial: Trial) -> list[str]:

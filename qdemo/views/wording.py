@@ -152,6 +152,21 @@ def _twice(variant: str, tie: SplitTie) -> str:
     )
 
 
+def held_instead(coverage: Coverage | None) -> list[str]:
+    """Which layers hold another format than was asked for."""
+    return [
+        say_counted(
+            "{layers} layer is {held}, as in llama.cpp, where rows are no multiple of {asked}'s "
+            "blocks: {example}.",
+            "{layers} layers are {held}, as in llama.cpp, where rows are no multiple of {asked}'s "
+            "blocks: such as {example}.",
+            one.layers,
+            **vars(one),
+        )
+        for one in (coverage.instead if coverage else ())
+    ]
+
+
 def stays_float(coverage: Coverage) -> list[str]:
     """The larger parts that stay float, or else the largest, each with the reason."""
     least = _WORTH_TELLING * coverage.parameters

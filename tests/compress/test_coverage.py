@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from qdemo import Variant, footprint, freeze, quantize
+from qdemo import Scheme, Variant, footprint, freeze, quantize
 from qdemo.compress.footprint import bits_per_weight, coverage
-from qdemo.spec.footprint import WHY, Coverage, Footprint, Left
+from qdemo.spec.footprint import WHY, Coverage, Footprint, Instead, Left
 from tests.compress.models import Small
 
 MODELS = Path(__file__).parents[2] / "assets/models"
@@ -193,3 +193,13 @@ def test_our_own_models_are_covered_whole_on_skeletons(folder):
     assert plain.share < whole.share
     assert 0.9 < whole.share < 1
     assert {part.why for part in whole.left} <= {"vector", "shape"}
+
+
+def test_layers_that_got_another_format_are_named():
+    model = nn.Sequential(nn.Linear(256, 4), nn.Linear(64, 4), nn.Linear(32, 2))
+    found = covered("q4_k", model)
+    assert found.instead == (Instead("q4_k", "q5_0", 2, "1"),)
+    assert [module.scheme for module in Variant.parse("q4_k").build(model)][1:] == [
+        Scheme.parse("q5_0")
+    ] * 2
+    assert covered("q4_0", model).instead == covered("int8", model).instead == ()

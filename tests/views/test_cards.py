@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdemo.spec.footprint import Coverage, Left, SplitTie
+from qdemo.spec.footprint import Coverage, Instead, Left, SplitTie
 from qdemo.spec.report import Ended, Overflow, Report, Span
 from qdemo.views.cards import KL_STEPS, cards, kl_step
 from tests.views.documents import compared, figured, overflowing, without_reference
@@ -224,6 +224,14 @@ def test_a_matrix_that_is_held_twice_is_told():
     card = cards(second(report, replace(int8, footprint=held)))[1]
     assert not any("tied" in warning for warning in card.warnings)  # it is as it should be
     assert "head was tied to shared.weight, which stays float (1.08 MB)" in card.notes[-1]
+
+
+def test_layers_of_another_format_are_told(report):
+    int8 = report.results[1]
+    other = replace(int8.coverage, instead=(Instead("q4_k", "q5_0", 2, "head"),))
+    card = cards(second(report, replace(int8, coverage=other)))[1]
+    told = "2 layers are q5_0, as in llama.cpp, where rows are no multiple of q4_k's blocks"
+    assert any(note.startswith(told) for note in card.notes)
 
 
 def test_every_card_says_what_computed_it(report):
