@@ -37,7 +37,7 @@ def subject(request):
 
 GPTQ = {
     "t5-tiny": ("int4", "int4-g32", "int3-g32-affine", "int2-mse", "nf4-g32"),
-    "blip-tiny": ("int4-g32", "int3-g32-affine"),  # whose inputs take longer
+    "blip-tiny": ("int2", "int3-g32-affine"),  # whose inputs take longer
 }
 
 
@@ -46,14 +46,13 @@ GPTQ = {
     indirect=["subject"],
 )  # fmt: skip
 def test_gptq_is_better_than_rounding(subject, plain):
-    """On every layer of t5-tiny, and never by choosing between the two: `test_gptq` has the
-    algorithm alone. Of blip-tiny there are few inputs, so what is found for 48 scenes need not suit
-    the 16 others in each of its layers."""
+    """On every layer, and never by choosing between the two: `test_gptq` has the algorithm alone.
+    (Beside -mse one layer of blip-tiny loses in 2 bits, 1.16 of int2-mse: what errors are pushed on
+    to is clipped at the narrower range.)"""
     near, found = subject.sums(plain), subject.sums(f"{plain}-gptq")
     assert near.keys() == found.keys()
     ratios = {name: relative(found[name][0], near[name][0]) for name in near if near[name][0]}
-    if subject.loaded.entry.name == "t5-tiny":
-        assert max(ratios.values()) <= 1.02, ratios
+    assert max(ratios.values()) <= 1.02, ratios
     whole = relative(sum(e for e, _ in found.values()), sum(e for e, _ in near.values()))
     assert whole <= 0.9
 
