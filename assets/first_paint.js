@@ -2,10 +2,14 @@
 // gradio's own scripts have run: the same rows and columns, what we made ourselves as it is, controls
 // with their words, charts as empty boxes of their height. It stands in a shadow, where its names
 // stand in nobody's way, until gradio's page is whole; then that takes its place.
-// What a part waits for that is to be shown once the page can be used.
-let qdemoIsWhole;
-const qdemoWhole = new Promise(done => qdemoIsWhole = done);
-window.qdemoLater = () => qdemoWhole.then(() => ({__type__: "update", visible: true}));
+// What a part waits for that is to be shown once the page can be used, or at once where something is
+// asked for: gradio draws no chart that changed before it was there.
+{
+  let isWhole;
+  const whole = new Promise(done => isWhole = done);
+  window.qdemoLater = () => whole.then(() => ({__type__: "update", visible: true}));
+  window.qdemoLater.now = () => isWhole();
+}
 window.qdemoFirstPaint = () => {
   const PATIENCE = 2_000;  // ms for the letters
   const LONGEST = 10_000;  // ms until it goes whatever is there: a part that never comes
@@ -154,7 +158,7 @@ window.qdemoFirstPaint = () => {
     if (!isOver && !isDone(awaited.every(isThere))) return requestAnimationFrame(look);
     host.remove();
     root.classList.remove("coming");
-    qdemoIsWhole();
+    qdemoLater.now();
     follow();
   })();
 };

@@ -206,6 +206,7 @@ window.qdemo = (() => {
 
   // Compare was pressed: a new entry of the history, where it is another question.
   async function compare(model, formats, tokens, fresh, ...inputs) {
+    qdemoLater.now();
     isRunning = true;
     hold();
     const held = parse(inputs.pop());

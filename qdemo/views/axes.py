@@ -37,7 +37,7 @@ class Axis:
 
 
 def nice(low: float, high: float, most: int) -> list[float]:
-    """At most so many round values from low to high, steps of 1, 2 or 5 times a power of ten.
+    """Round values from low to high, so many steps at most, of 1, 2 or 5 times a power of ten.
 
     >>> nice(0, 17, 5), nice(-0.3, 0.3, 4)
     ([0.0, 5.0, 10.0, 15.0], [-0.2, 0.0, 0.2])
@@ -45,7 +45,7 @@ def nice(low: float, high: float, most: int) -> list[float]:
     if not high > low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(s * power for s in (1, 2, 5, 10, 20) if (high - low) / (s * power) < most)
+    step = next(s * power for s in (1, 2, 5, 10, 20) if (high - low) / (s * power) <= most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 

@@ -29,9 +29,10 @@ def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabyt
         page.goto("/")
         wait_for_charts(page)
         page.get_by_role("button", name="More:").click()
+        page.get_by_label("As text, which you may also type").fill("int5-g64")
         page.get_by_role("button", name="Add to formats").click()
-        expect(page.get_by_label("int4-g32")).to_be_checked()
-        ask(page, QUESTION, "int8", "int4-g32")
+        expect(page.get_by_label("int5-g64")).to_be_checked()
+        ask(page, QUESTION, "int8", "int5-g64")
         at = {"base_url": f"{url}/gradio_api", "trust_env": False, "timeout": 60}
         with httpx.Client(**at) as client:
             assert all(visit(client, i) for i in range(visitors))
@@ -45,4 +46,4 @@ def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabyt
         page.locator('#ribbon [data-format="int8"] input[value="1"]').click()
         expect(page.locator("#top h3")).to_contain_text("token 2")
         compare(page)  # a format of one's own is still one
-        assert list(cards(page)) == ["fp32", "int8", "int4-g32"]
+        assert list(cards(page)) == ["fp32", "int8", "int5-g64"]

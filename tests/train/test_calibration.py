@@ -14,14 +14,14 @@ from assets.train.text.heldout import read_held_out
 from assets.train.text.items import is_held_out
 from assets.train.text.stream import all_tasks
 from assets.train.text.train import MODEL
-from qdemo.engine.calibrating import FILE
+from qdemo.engine.estimating import CALIBRATION
 from qdemo.models.pictures import named_picture
 from qdemo.models.scenes import Scene, caption, draw, random_scene
 from qdemo.spec.model_card import normalize
 
 
 def lines(folder: Path) -> list[tuple[str, str]]:
-    text = (folder / FILE).read_text(encoding="utf-8")
+    text = (folder / CALIBRATION).read_text(encoding="utf-8")
     return [(asked, answer) for asked, answer in (line.split("\t") for line in text.splitlines())]
 
 
