@@ -214,7 +214,10 @@ def _connect(
         composer.components, **parts.QUICK,
     )  # fmt: skip
     typed, said = partial(own_format.typed, composer), [model, composer.text]
-    composer.text.change(typed, said, composer.components, **parts.QUICK)  # input misses a paste
+    # Not its change, which would undo what is clicked before an answer comes; the first of the two
+    # may not see a paste.
+    events = [composer.text.input, composer.text.blur]
+    gr.on(events, typed, said, composer.components, **parts.QUICK)
     told = [formats, composer.problem, problem]
     gr.on(
         [composer.add.click, composer.text.submit], _add, [formats, composer.text], told, **_QUIET
