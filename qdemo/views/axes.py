@@ -45,7 +45,8 @@ def nice(low: float, high: float, most: int) -> list[float]:
     if not high > low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(s * power for s in (1, 2, 5, 10, 20) if (high - low) / (s * power) <= most)
+    steps = (s * power for s in (1, 2, 5, 10, 20))  # 2.5 times the one before, at most
+    step = next(step for step in steps if (high - low) / step <= max(most, 2.5))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
