@@ -78,7 +78,7 @@ class Beside:
         self.subject = subject_named(NAME)
         self.loaded: Loaded = load(get_entry(NAME))
         every = calibrating.pairs(self.loaded)
-        self.inputs = calibrating.collect(self.loaded, every, ROWS, calibrating.quarter(every))
+        self.inputs = calibrating.collect(self.loaded, every, ROWS, calibrating.quarter(len(every)))
         items = [item for task in self.subject.items().values() for item in task]
         self.prompts = [
             self.loaded.family.encode(item.prompt) for item in items[:: -(-len(items) // ANSWERS)]

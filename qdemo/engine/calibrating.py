@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from qdemo.compress.building import at_once
 from qdemo.compress.stats import Collecting, Stats
-from qdemo.engine.estimating import CALIBRATION, DEFAULT
+from qdemo.engine.estimating import DEFAULT, count, kind, own_file
 from qdemo.models.families import Batch
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
@@ -39,10 +39,9 @@ Pair = tuple[object, str]
 def pairs(loaded: Loaded) -> list[Pair]:
     """Inputs and their answers, as the model's family takes them. In a file a line has an input, of
     a picture its name, and behind a tab its answer."""
-    looks = loaded.entry.family.fields[0].kind == "picture"
-    folder = loaded.entry.folder
-    if folder is not None and (folder / CALIBRATION).is_file():
-        own = _lines(folder / CALIBRATION)
+    looks, file = kind(loaded.entry) == "picture", own_file(loaded.entry)
+    if file is not None:
+        own = _lines(file)
         return [(named_picture(asked), answer) for asked, answer in own] if looks else [*own]
     return list(_gallery()) if looks else [*_lines(DEFAULT)]
 
@@ -64,14 +63,14 @@ def fitted(pairs: Sequence[Pair]) -> list[Pair]:
     >>> fitted([("a", "A"), ("b", "B"), ("c", "C"), ("d", "D")])
     [('b', 'B'), ('c', 'C'), ('d', 'D')]
     """
-    left = set(_spread(len(pairs), quarter(pairs)))
+    left = set(_spread(len(pairs), quarter(len(pairs))))
     return [pair for i, pair in enumerate(pairs) if i not in left]
 
 
-def quarter(pairs: Sequence[Pair]) -> int:
-    """How many are left to measuring: `collect` is given that as the most that it may look at, and
-    takes none of the others."""
-    return -(-len(pairs) // 4)
+def quarter(pairs: int) -> int:
+    """How many of so many are left to measuring: `collect` is given that as the most that it may
+    look at, and takes none of the others."""
+    return -(-pairs // 4)
 
 
 def statistics(
@@ -95,11 +94,11 @@ def statistics(
 
 
 def described(loaded: Loaded) -> Calibration:
-    """Which inputs methods are fitted to, and on how many others output errors are measured."""
-    folder, every = loaded.entry.folder, pairs(loaded)
-    own = folder is not None and (folder / CALIBRATION).is_file()
-    measured = _chosen(rows_for(loaded.parameters), len(every), quarter(every))
-    return Calibration(len(fitted(every)), measured, own)
+    """Which inputs methods are fitted to, and on how many others output errors are measured. Each
+    comparison asks: they are counted, and none is read or drawn."""
+    total = count(loaded.entry)
+    measured = _chosen(rows_for(loaded.parameters), total, quarter(total))
+    return Calibration(total - quarter(total), measured, own_file(loaded.entry) is not None)
 
 
 def statistics_of(loaded: Loaded, hessian: bool = True) -> dict[str, Stats]:

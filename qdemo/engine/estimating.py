@@ -87,10 +87,15 @@ def kind(entry: Entry) -> str:
     return FAMILIES[entry.task].fields[0].kind
 
 
+def own_file(entry: Entry) -> Path | None:
+    """The calibration inputs that lie beside a model's weights; None where there are none."""
+    file = entry.folder / CALIBRATION if entry.folder else None
+    return file if file is not None and file.is_file() else None
+
+
 def count(entry: Entry) -> int:
     """How many calibration inputs there are for a model."""
-    own = entry.folder / CALIBRATION if entry.folder else None
-    if own is not None and own.is_file():
+    if (own := own_file(entry)) is not None:
         return _lines(own)
     return len(gallery()) if kind(entry) == "picture" else _lines(DEFAULT)
 

@@ -4,7 +4,9 @@ a host allows."""
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from typing import TypeVar
 from weakref import ref
 
 from torch import nn
@@ -19,6 +21,9 @@ from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
 from qdemo.spec.report import Making
 from qdemo.spec.variant import Variant
+
+Step = TypeVar("Step")
+Result = TypeVar("Result")
 
 _LATE = 2
 """So many times the seconds that are allowed, whatever was expected, and it is given up."""
@@ -68,7 +73,6 @@ def _made(
         if expected > most_s:
             raise ValueError(too_long(variant, expected, most_s))
     if wanted and not is_known:
-        known = {}
         steps = calibrating.own_statistics(loaded, pairs, "hessian" in wanted)
         known = yield from _counted(steps, variant, len(pairs))
         keeping.stats.put(loaded.entry.name, Made(ref(loaded.model), known), n_bytes(known))
@@ -83,12 +87,7 @@ def _counted(
     steps: Generator[int, None, dict[str, Stats]], variant: Variant, count: int
 ) -> Generator[Making, None, dict[str, Stats]]:
     """How many inputs are through."""
-    while True:
-        try:
-            yield Making(str(variant), next(steps), count, "inputs")
-        except StopIteration as end:
-            found: dict[str, Stats] = end.value
-            return found
+    return (yield from _each(steps, lambda done: Making(str(variant), done, count, "inputs")))
 
 
 def _told(
@@ -96,14 +95,11 @@ def _told(
 ) -> Generator[Making, None, nn.Module]:
     """Which layer's turn it is, of what takes more than a moment."""
     is_told = is_found(variant)
-    while True:
-        try:
-            at = next(steps)
-        except StopIteration as end:
-            model: nn.Module = end.value
-            return model
-        if is_told:
-            yield Making(str(variant), at.number, at.count)
+
+    def told(at: Quantizing) -> Making | None:
+        return Making(str(variant), at.number, at.count) if is_told else None
+
+    return (yield from _each(steps, told))
 
 
 def _in_time(
@@ -111,13 +107,25 @@ def _in_time(
 ) -> Generator[Making, None, nn.Module]:
     """What takes far longer than was expected does not hold up everyone else."""
     until = time.monotonic() + _LATE * (most_s or 0)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            model: nn.Module = end.value
-            return model
+
+    def in_time(step: Making) -> Making:
         if most_s is not None and time.monotonic() > until:
-            steps.close()
             raise ValueError(too_long(variant, _LATE * most_s, most_s))
-        yield step
+        return step
+
+    return (yield from _each(steps, in_time))
+
+
+def _each(
+    steps: Generator[Step, None, Result], told: Callable[[Step], Making | None]
+) -> Generator[Making, None, Result]:
+    """What is told of each step, and what they come to; who ends this ends them."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            if (making := told(step)) is not None:
+                yield making

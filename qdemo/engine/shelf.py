@@ -103,7 +103,7 @@ class Shelf:
             rows = calibrating.rows_for(loaded.parameters)
             try:
                 pairs = calibrating.pairs(loaded)
-                found = calibrating.collect(loaded, pairs, rows, calibrating.quarter(pairs))
+                found = calibrating.collect(loaded, pairs, rows, calibrating.quarter(len(pairs)))
             except ValueError as error:
                 _LOGGER.warning("%s has no calibration inputs: %s", name, error)
                 found = {}

@@ -12,6 +12,7 @@ from qdemo.ui import method_part, parts
 from qdemo.ui.method_part import Part
 from qdemo.views import lab as lab_html
 from qdemo.views import method_plots, methods
+from qdemo.views.axes import power
 from qdemo.views.numbers import significant
 from qdemo.views.panels import table_html
 
@@ -116,7 +117,7 @@ def _row(number: int, mx: Block, nv: Block) -> tuple[str, ...]:
         str(number),
         significant(mx.absmax),
         significant(mx.wanted, 4),
-        methods.power_of_two(mx.stored),
+        power(int(mx.stored), 2),
         significant(mx.held, 4),
         significant(mx.error),
         say("{number} × tensor", number=f"{nv.stored:g}"),

@@ -51,13 +51,13 @@ def nice(low: float, high: float, most: int) -> list[float]:
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
-def power(exponent: int) -> str:
+def power(exponent: int, base: int = 10) -> str:
     """A power of ten as it is written; raised digits that are letters, so as large as all others.
 
-    >>> power(-4)
-    '10⁻⁴'
+    >>> power(-4), power(-3, 2)
+    ('10⁻⁴', '2⁻³')
     """
-    return "10" + str(exponent).translate(_RAISED)
+    return str(base) + str(exponent).translate(_RAISED)
 
 
 def ticks(exponents: Iterable[int]) -> dict[str, list[Any]]:

@@ -13,8 +13,6 @@ from qdemo.views.terms import with_terms
 
 Rows = Sequence[Sequence[float]]
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -139,15 +137,6 @@ def scales_table(rows: Sequence[Sequence[str]]) -> Table:
         say("RMS error"), say("NVFP4 holds"), say("that is"), say("RMS error"),
     )  # fmt: skip
     return Table(say("Scales of the blocks of the matrix above"), head, tuple(map(tuple, rows)))
-
-
-def power_of_two(exponent: float) -> str:
-    """As it is written.
-
-    >>> power_of_two(-3.0)
-    '2⁻³'
-    """
-    return "2" + f"{exponent:.0f}".translate(_RAISED)
 
 
 def super_table(rows: Sequence[Sequence[str]]) -> Table:

@@ -14,7 +14,7 @@ class Subject:
         self.loaded = load(get_entry(name))
         self.stats = statistics_of(self.loaded)
         every = pairs(self.loaded)
-        self.inputs = collect(self.loaded, every, 256, quarter(every))
+        self.inputs = collect(self.loaded, every, 256, quarter(len(every)))
 
     def sums(self, text):
         """Σ(Y − XWᵀ)² and Σ(XWᵀ)² of each layer."""
