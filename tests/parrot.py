@@ -33,7 +33,7 @@ class Parrot:
         """What calibration would give its layer: the rows of all tokens."""
         return {"1": self.model[0].weight.detach()}
 
-    def encode(self, given):
+    def encode(self, given, read_as="chat"):
         return Prompt({}, (3,), frozenset({0}), 1000, self.read, self.shown)
 
     def prefill(self, model, prompt, forced=()):

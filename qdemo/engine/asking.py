@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ from qdemo.spec.request import (
     InputError,
     Request,
     as_text,
+    parse_decoding,
     parse_formats,
     parse_max_tokens,
     parse_text,
@@ -35,9 +37,11 @@ def ask(
     given: Mapping[str, object],
     max_tokens: object = DEFAULT_TOKENS,
     fresh: object = False,
+    decoding: Mapping[str, object] = MappingProxyType({}),
 ) -> Request:
     """Check what came from outside; `given` is by the names of fields, of which the model's family
-    takes its own: text, or a picture as a file's path, a picture's name or a Picture.
+    takes its own: text, or a picture as a file's path, a picture's name or a Picture. `decoding` is
+    what `Decoding.read` reads.
 
     Raises:
         InputError: says in a sentence what is wrong.
@@ -46,8 +50,19 @@ def ask(
     variants = parse_formats(formats)
     field = field_of(entry)
     value = read(field, given.get(field.name))
+    how = parse_decoding(decoding)
+    if how.read_as not in entry.family.reads:
+        raise InputError(
+            "read_as",
+            say(
+                "{model} reads no prompt as {found}; expected {names}",
+                model=entry.name,
+                found=how.read_as,
+                names=" or ".join(entry.family.reads),
+            ),
+        )
     return Request(
-        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True
+        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True, how
     )
 
 

@@ -28,6 +28,7 @@ from qdemo.models.decoding import generate, scored, warm_up
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
+from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.messages import say
 from qdemo.spec.report import (
     Done,
@@ -78,13 +79,14 @@ def compare(
     inputs: Callable[[], Inputs] = dict,
     made: Callable[[Variant], Made] | None = None,
     calibration: Calibration | None = None,
+    decoding: Decoding = GREEDY,
 ) -> Generator[Event]:
     """Run the reference, then each variant, one alive at a time; closing the generator stops it.
 
     The reference runs whether it is named or not. Without it there is nothing to compare with:
     when it fails, nothing else is run. What is `known` is not run again. `made` makes the variants;
     without it they are built, as far as that needs no statistics of layers' inputs. `calibration`
-    says which inputs those, and `inputs`, are of.
+    says which inputs those, and `inputs`, are of; `decoding` how tokens are chosen.
 
     Raises:
         ValueError: `max_tokens` is below 1.
@@ -92,8 +94,8 @@ def compare(
     if max_tokens < 1:
         raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
     made = made or partial(plainly, loaded.model)
-    comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs, made)
-    report = replace(_planned(comparison, variants), calibration=calibration)
+    comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs, made, decoding)
+    report = replace(_planned(comparison, variants), calibration=calibration, decoding=decoding)
     yield Started(report)
     for name in report.formats:
         event: Done | Failed
@@ -167,6 +169,7 @@ class _Comparison:
     known: Known
     inputs: Callable[[], Inputs]
     made: Callable[[Variant], Made]
+    decoding: Decoding
     reference: Ran | None = None
 
     @property
@@ -230,7 +233,7 @@ class _Comparison:
     ) -> Generator[Event, None, tuple[tuple[int, ...], tuple[float, ...]]]:
         tokens: list[int] = []
         seconds: list[float] = []
-        given = (self.loaded.family, model, self.prompt, self.max_tokens)
+        given = (self.loaded.family, model, self.prompt, self.max_tokens, self.decoding)
         answer = generate(*given)
         try:
             # On a CPU scoring, which comes before, has done as much.

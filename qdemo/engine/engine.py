@@ -108,6 +108,7 @@ class Engine(Shelf):
             loaded, prompt, request.variants, request.max_tokens, known,
             lambda: self._inputs(loaded),
             lambda variant: self.made(loaded, variant, method_s), described(loaded),
+            request.decoding,
         )  # fmt: skip
 
     def given(self, request: Request) -> tuple[Loaded, Prompt]:
@@ -121,7 +122,7 @@ class Engine(Shelf):
         except UnavailableError as error:
             raise InputError("model", str(error)) from None
         try:
-            return loaded, loaded.family.encode(request.given)
+            return loaded, loaded.family.encode(request.given, request.decoding.read_as)
         except ValueError as error:
             raise InputError(request.field, str(error)) from None
 

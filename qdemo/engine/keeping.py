@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from qdemo.engine import heap
 from qdemo.settings import Settings
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.report import Done, Report, Trial
 from qdemo.spec.request import Request
 
@@ -109,12 +110,13 @@ class Asked:
     model: str
     given: str
     max_tokens: int
+    decoding: Decoding
 
     @classmethod
     def by(cls, request: Request) -> Asked:
         """That request."""
         digest = sha256(str(request.given).encode()).hexdigest()
-        return cls(request.model, digest, request.max_tokens)
+        return cls(request.model, digest, request.max_tokens, request.decoding)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,18 @@ from torch import Tensor, nn
 
 from qdemo.models.captured import stepping
 from qdemo.models.families.base import Family, Prompt, State, device_of
+from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.messages import say
 
 
 @torch.inference_mode()
-def generate(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) -> Iterator[int]:
+def generate(
+    family: Family,
+    model: nn.Module,
+    prompt: Prompt,
+    max_tokens: int,
+    decoding: Decoding = GREEDY,
+) -> Iterator[int]:
     """The most likely token after each other, up to an end token (which is yielded too).
 
     It ends after `max_tokens`, or where the model has no room for more.
@@ -35,7 +42,13 @@ def generate(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) 
             token = _most_likely(step(token))
 
 
-def warm_up(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) -> None:
+def warm_up(
+    family: Family,
+    model: nn.Module,
+    prompt: Prompt,
+    max_tokens: int,
+    decoding: Decoding = GREEDY,
+) -> None:
     """Pay for what no token's time should have in it: pages and caches, and on a GPU kernels that
     are compiled, and the graph that is captured at the second token.
 
@@ -43,7 +56,7 @@ def warm_up(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) -
         ArithmeticError: as `generate`.
     """
     tokens = 2 if device_of(model).type == "cuda" else 1
-    deque(islice(generate(family, model, prompt, max_tokens), tokens), maxlen=0)
+    deque(islice(generate(family, model, prompt, max_tokens, decoding), tokens), maxlen=0)
 
 
 @torch.inference_mode()

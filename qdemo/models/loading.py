@@ -126,9 +126,8 @@ def _model_type(entry: Entry, folder: Path) -> str:
         found: object = config["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnavailableError(_broken(entry)) from error
-    known = entry.family.model_types
-    if not isinstance(found, str) or found not in known:
-        wanted = " or ".join(map(repr, known))
+    if not isinstance(found, str) or not entry.family.takes(found):
+        wanted = " or ".join(map(repr, entry.family.model_types)) or say("a language model")
         raise UnavailableError(
             say(
                 "{name} is a model of type {found!r:.40}, expected {wanted}",

@@ -9,6 +9,7 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import KINDS
 from qdemo.spec.messages import say
@@ -37,7 +38,17 @@ def as_json(report: Report) -> dict[str, object]:
         del plain[key]
     columns = {key: None for result in plain["results"] for key in result["by_position"]}
     plain["results"] = [_flat(result, columns) for result in plain["results"]]
-    return {"schema": SCHEMA, "decoding": "greedy", "seed": None, **plain}
+    return {"schema": SCHEMA, **plain, **_chosen_how(report.decoding)}
+
+
+def _chosen_how(decoding: Decoding) -> dict[str, object]:
+    """As it has stood in a report from the first on: in a word, and the seed apart."""
+    return {
+        "decoding": "greedy" if decoding.is_greedy else "sampling",
+        "read_as": decoding.read_as,
+        "temperature": decoding.temperature,
+        "seed": None if decoding.is_greedy else decoding.seed,
+    }
 
 
 def as_text(report: Report) -> str:
@@ -112,6 +123,7 @@ def _read(document: dict[str, Any]) -> Report:
     keys = [figure["key"] for figure in document["figures"]]
     own = {field.name for field in fields(Report)} - set(_UNDER_WAY)
     plain = {key: value for key, value in document.items() if key in own}
+    plain["decoding"] = vars(Decoding.read({key: document.get(key) for key in vars(Decoding())}))
     plain["results"] = [_nested(result, keys) for result in document["results"]]
     text = json.dumps({**plain, "finished": True}, allow_nan=False)
     report = _adapter(Report).validate_json(text, strict=True)

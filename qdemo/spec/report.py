@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import Coverage, Footprint
 from qdemo.spec.setting import Calibration, InputToken, Machine
@@ -83,7 +84,9 @@ class Trial:
     probabilities; `by_position` what is measured there, such as `kl_by_position`. `weights` are
     against the reference, which has none. `span` is how far numbers went where half precision
     computes, fed the reference's answer. `computed`: when, as an ISO 8601 time, on which `device`,
-    and by which `WAYS` there.
+    and by which `WAYS` there. `ended` says why the answer ends there: "end" at an end token,
+    "length" at the longest that was asked for or has room, "repetition" where it went round in a
+    circle, "given" for a text that is scored; "" where it is not known.
     """
 
     format: str
@@ -100,6 +103,7 @@ class Trial:
     computed: str = ""
     device: str = "cpu"
     ways: tuple[str, ...] = ()
+    ended: Literal["", "end", "length", "repetition", "given"] = ""
 
     @property
     def variant(self) -> Variant:
@@ -128,7 +132,8 @@ class Report:
     `kept` names the formats whose result an earlier comparison had computed, `kept_wide` the layers
     that transformers would have kept in fp32 in a model that it loads as fp16. `calibration` says
     which inputs methods and measures have looked at. `running` is the output so far of what is
-    being run, `making` how far that is while it is being made.
+    being run, `making` how far that is while it is being made. `decoding` is how the input was read
+    and how tokens were chosen.
     """
 
     model: str
@@ -148,6 +153,7 @@ class Report:
     running: Mapping[str, str] = field(default_factory=dict)
     making: Making | None = None
     finished: bool = False
+    decoding: Decoding = GREEDY
 
     @property
     def reference(self) -> Trial | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from qdemo.spec.decoding import GREEDY, Decoding, DecodingError
 from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 
@@ -23,7 +24,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 class InputError(ValueError):
     """Something asked for that can't be had; `field` names the control that it is about: `model`,
-    `formats`, `max_tokens`, or what the model's family asks for."""
+    `formats`, `max_tokens`, what `Decoding` has, or what the model's family asks for."""
 
     def __init__(self, field: str, message: str) -> None:
         """Keep the field beside the message."""
@@ -46,6 +47,7 @@ class Request:
     field: str
     max_tokens: int = DEFAULT_TOKENS
     fresh: bool = False
+    decoding: Decoding = GREEDY
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -57,11 +59,15 @@ class Request:
         where it needs a file that one has."""
         if name is None:
             return None
-        return as_query(self.model, map(str, self.variants), name, self.max_tokens)
+        return as_query(self.model, map(str, self.variants), name, self.max_tokens, self.decoding)
 
 
 def as_query(
-    model: str, formats: Iterable[str], given: str, max_tokens: int = DEFAULT_TOKENS
+    model: str,
+    formats: Iterable[str],
+    given: str,
+    max_tokens: int = DEFAULT_TOKENS,
+    decoding: Decoding = GREEDY,
 ) -> str:
     """The part of a link that asks for a comparison.
 
@@ -71,7 +77,7 @@ def as_query(
     asked = {"model": model, "formats": ",".join(formats), "input": given}
     if max_tokens != DEFAULT_TOKENS:
         asked["max_tokens"] = str(max_tokens)
-    return urlencode(asked | {"run": "1"}, safe=":,@~=")
+    return urlencode(asked | decoding.asked | {"run": "1"}, safe=":,@~=")
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,14 @@ class Query:
     formats: tuple[str, ...] | None = None
     input: str | None = None
     max_tokens: str | None = None
+    read_as: str | None = None
+    temperature: str | None = None
+    seed: str | None = None
+
+    @property
+    def decoding(self) -> dict[str, object]:
+        """What `Decoding.read` reads."""
+        return {"read_as": self.read_as, "temperature": self.temperature, "seed": self.seed}
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Query:
@@ -95,7 +109,8 @@ class Query:
             # A + that was written by hand comes as a blank, which no format has.
             texts = [text.strip().replace(" ", "+") for text in query["formats"].split(",")]
             formats = tuple(text for text in texts if text)
-        return cls(query.get("model"), formats, query.get("input"), query.get("max_tokens"))
+        names = ("input", "max_tokens", "read_as", "temperature", "seed")
+        return cls(query.get("model"), formats, *map(query.get, names))
 
 
 def parse_formats(formats: object) -> tuple[Variant, ...]:
@@ -123,6 +138,18 @@ def parse_formats(formats: object) -> tuple[Variant, ...]:
             say("{count} formats; at most {most} at a time", count=len(variants), most=MAX_FORMATS),
         )
     return variants
+
+
+def parse_decoding(given: Mapping[str, object]) -> Decoding:
+    """How the prompt is read, and tokens are chosen, of `read_as`, `temperature` and `seed`.
+
+    Raises:
+        InputError: one is what it can't be.
+    """
+    try:
+        return Decoding.read(given)
+    except DecodingError as error:
+        raise InputError(error.name, str(error)) from None
 
 
 def parse_text(text: object, field: str = "prompt") -> str:

@@ -220,8 +220,9 @@ def _connect(
     gr.on(events, typed, said, composer.components, **parts.QUICK)
     told = [formats, composer.problem, problem]
     gr.on(
-        [composer.add.click, composer.text.submit], _add, [formats, composer.text], told, **_QUIET
-    )
+        [composer.add.click, composer.text.submit], _add, [formats, composer.text], told,
+        trigger_mode="multiple", **_QUIET,
+    )  # fmt: skip
 
 
 def _add(formats: list[str], text: str) -> tuple[Any, str, str]:

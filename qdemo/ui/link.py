@@ -13,7 +13,14 @@ import gradio as gr
 from qdemo.engine.asking import ask, field_of, name_of, parse_model, read
 from qdemo.models.availability import get_entry, offered
 from qdemo.spec.messages import say
-from qdemo.spec.request import InputError, Query, Request, parse_formats, parse_max_tokens
+from qdemo.spec.request import (
+    DEFAULT_TOKENS,
+    InputError,
+    Query,
+    Request,
+    parse_formats,
+    parse_max_tokens,
+)
 from qdemo.ui import beginning, own_format, parts
 from qdemo.ui.controls import Controls, Input, asked_by, model_choices, picture_file
 from qdemo.ui.insides import uploaded
@@ -81,8 +88,8 @@ def request(address: str, upload: str = "") -> Request:
     given: object = query.input
     if query.input is not None and query.input.startswith("upload:") and _looks(query.model):
         given = _brought(upload)
-    more = {} if query.max_tokens is None else {"max_tokens": query.max_tokens}
-    return ask(query.model, query.formats, {name: given}, **more)
+    most = DEFAULT_TOKENS if query.max_tokens is None else query.max_tokens
+    return ask(query.model, query.formats, {name: given}, most, decoding=query.decoding)
 
 
 def address_of(request: Request) -> str | None:

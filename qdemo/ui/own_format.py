@@ -68,21 +68,21 @@ def read(text: str) -> Variant:
 
 
 def build(model: str) -> Composer:
-    """Lay the composer out; the caller wires it."""
+    """Lay the composer out; the caller wires it. What is clicked to add a format stands above all
+    that comes and goes with a choice: a click on what moves is lost."""
     first = Parts()
-    families = [(say(one.name), one.key) for one in FAMILIES if one.key in COMPOSED]
-    family = gr.Radio(
-        families, value=COMPOSED[0], label=say("A format of your own: weights in"),
-        elem_id="own-family",
-    )  # fmt: skip
-    made = _controls(first)
     with gr.Row(elem_id="own-result", equal_height=True):
         text = gr.Textbox(
-            first.text, label=say("As text, which you may also type"), max_length=LONGEST,
-            elem_id="own-text", scale=4, min_width=200,
+            first.text, label=say("A format of your own: type it, or choose its parts"),
+            max_length=LONGEST, elem_id="own-text", scale=4, min_width=200,
         )  # fmt: skip
         add = gr.Button(say("Add to formats"), size="md", scale=1, min_width=130)
     problem = parts.problem("own")
+    families = [(say(one.name), one.key) for one in FAMILIES if one.key in COMPOSED]
+    family = gr.Radio(
+        families, value=COMPOSED[0], label=say("Weights in"), elem_id="own-family"
+    )  # fmt: skip
+    made = _controls(first)
     told = parts.html(_told(first.variant, model), "own-told")
     parts.html(fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]))
     return Composer(family, made, text, told, problem, add)

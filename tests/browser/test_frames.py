@@ -1,10 +1,14 @@
 """The app in a frame: of a site that its host names, of one that it does not, and of a Space."""
 
 import ssl
+from base64 import b64encode
 from contextlib import contextmanager
+from hashlib import sha256
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ARGUMENTS, COMPLAINTS, WIDE, chromium_path, listen, started
@@ -23,21 +27,37 @@ AROUND = """<!doctype html><title>Around</title>
 
 
 @pytest.fixture(scope="module")
-def chromium(browser):
-    """It finds every Space on this machine, and does not mind that it is this one."""
+def issued():
+    """A certificate of the Space."""
+    return trustme.CA().issue_cert(SPACE)
+
+
+@pytest.fixture(scope="module")
+def chromium(browser, issued):
+    """It finds every Space on this machine, does not mind that it is this one, and trusts its
+    certificate: one that is only forgiven is asked about at each request, until it gives up."""
     found = browser.browser_type.launch(
         executable_path=chromium_path(),
         args=[*ARGUMENTS, "--host-resolver-rules=MAP *.hf.space 127.0.0.1",
-              "--disable-features=LocalNetworkAccessChecks"],
+              "--disable-features=LocalNetworkAccessChecks",
+              f"--ignore-certificate-errors-spki-list={_key_of(issued)}"],
     )  # fmt: skip
     yield found
     found.close()
 
 
+def _key_of(issued):
+    """The hash of its public key, as Chromium wants it."""
+    pem = issued.cert_chain_pems[0].bytes()
+    key = load_pem_x509_certificate(pem).public_key()
+    info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b64encode(sha256(info).digest()).decode()
+
+
 @contextmanager
 def around(chromium, outer, inner, allowed):
     """A page of the site `outer`, which has `inner` in a frame."""
-    with chromium.new_context(viewport=WIDE, ignore_https_errors=True) as context:
+    with chromium.new_context(viewport=WIDE) as context:
         context.set_default_timeout(60_000)
         body = AROUND % inner
         context.route(f"{outer}/", lambda route: route.fulfill(content_type="text/html", body=body))
@@ -82,9 +102,9 @@ def test_another_site_may_not(chromium, app):
         COMPLAINTS.clear()
 
 
-def test_a_space_works_in_its_frame_and_tells_its_address(chromium):
+def test_a_space_works_in_its_frame_and_tells_its_address(chromium, issued):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert(SPACE).configure_cert(context)
+    issued.configure_cert(context)
     with started("app.py", **ON_A_SPACE) as (url, _), proxied(url, tls=context) as proxy:
         inner = f"https://{SPACE}:{proxy.port}"
         with around(chromium, HUB, f"{inner}/", inner) as (page, frame):

@@ -29,7 +29,7 @@ def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabyt
         page.goto("/")
         wait_for_charts(page)
         page.get_by_role("button", name="More:").click()
-        page.get_by_label("As text, which you may also type").fill("int5-g64")
+        page.get_by_label("A format of your own: type it, or choose its parts").fill("int5-g64")
         page.get_by_role("button", name="Add to formats").click()
         expect(page.get_by_label("int5-g64")).to_be_checked()
         ask(page, QUESTION, "int8", "int5-g64")

@@ -195,7 +195,7 @@ class Counting(Family):
 
         return Architecture(T5ForConditionalGeneration, AutoTokenizer)
 
-    def encode(self, given):
+    def encode(self, given, read_as="chat"):
         number = int(given)
         return Prompt({}, (number - 1, number), frozenset((7, 9)), 20, (), given)
 

@@ -3,7 +3,7 @@
 A new family is a file here with a class that follows `Family`, and one more name in the line below:
 
 >>> {task: family.label for task, family in FAMILIES.items()}
-{'text2text': 'text to text', 'captioning': 'picture to text'}
+{'text2text': 'text to text', 'captioning': 'picture to text', 'causal': 'language model'}
 >>> [field.name for field in FAMILIES["captioning"].fields]
 ['picture']
 """
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from qdemo.models.families.base import Architecture, Batch, Family, Prompt, State
 from qdemo.models.families.captioning import Captioning
+from qdemo.models.families.causal import Causal
 from qdemo.models.families.text2text import Text2Text
 from qdemo.spec.given import Field, by_name
 from qdemo.spec.messages import say
 
-FAMILIES: dict[str, type[Family]] = {f.task: f for f in (Text2Text, Captioning)}
+FAMILIES: dict[str, type[Family]] = {f.task: f for f in (Text2Text, Captioning, Causal)}
 """Every family by its task, the name that the catalogue, and QDEMO_MODELS, know it by."""
 
 

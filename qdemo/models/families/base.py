@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
 from qdemo.spec.setting import InputToken
@@ -35,7 +36,9 @@ class Prompt:
     An answer is decoded from the tokens of `prefix` on (the start token of a decoder, or a causal
     model's whole prompt), up to one of `ends`, and has at most `longest` tokens. `read` is the
     input token by token, as the model reads it; a picture has none. `shown` is the input as a
-    person would recognize it, and tells it from every other.
+    person would recognize it, and tells it from every other. `forced` are the tokens of a text that
+    is scored, and not answered. `may_repeat`: whether an answer that goes round in a circle may go
+    on to its longest.
     """
 
     inputs: Mapping[str, Tensor]
@@ -44,6 +47,8 @@ class Prompt:
     longest: int
     read: tuple[InputToken, ...]
     shown: str
+    forced: tuple[int, ...] = ()
+    may_repeat: bool = True
 
     def to(self, device: torch.device | str) -> Prompt:
         """The same with its tensors on `device`."""
@@ -91,13 +96,15 @@ class Family(Protocol):
     """A kind of model: text to text, picture to text.
 
     Known of the class: its `task`, by which `FAMILIES` and the catalogue name it; its `label` for
-    people; the `fields` that it asks for; and `model_types`, of which a model's config.json names
-    one. `tokenizer` is transformers', of one model.
+    people; the `fields` that it asks for; how it `reads` them, of `READ_AS`; and the
+    `model_types` that it takes, of which a model's config.json names one. `tokenizer` is
+    transformers', of one model.
     """
 
     task: ClassVar[str]
     label: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
+    reads: ClassVar[tuple[ReadAs, ...]] = ("chat",)
     model_types: ClassVar[tuple[str, ...]]
     tokenizer: Any
 
@@ -108,12 +115,17 @@ class Family(Protocol):
             ValueError: the configuration does not say how answers start and end.
         """
 
+    @classmethod
+    def takes(cls, model_type: str) -> bool:
+        """Whether models of that type are of the family; may import transformers."""
+        return model_type in cls.model_types
+
     @staticmethod
     def architecture(model_type: str) -> Architecture:
         """The classes for models of that type; imports transformers."""
 
-    def encode(self, given: object) -> Prompt:
-        """What a person gave, as the model takes it, on the CPU.
+    def encode(self, given: object, read_as: ReadAs = "chat") -> Prompt:
+        """What a person gave, as the model takes it, on the CPU; one of its ways to read it.
 
         Raises:
             ValueError: it is nothing that the model can take; says what is wrong.

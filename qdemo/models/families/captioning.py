@@ -18,6 +18,7 @@ from qdemo.models.families.base import (
     special_token,
 )
 from qdemo.models.pictures import Picture, gallery
+from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
 
@@ -56,7 +57,7 @@ class Captioning(Family):
 
         return Architecture(BlipForConditionalGeneration, BlipProcessor)
 
-    def encode(self, given: object) -> Prompt:
+    def encode(self, given: object, read_as: ReadAs = "chat") -> Prompt:
         """The pixels of a picture, (1, 3, H, W), as the model wants them.
 
         Raises:

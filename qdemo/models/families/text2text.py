@@ -15,6 +15,7 @@ from qdemo.models.families.base import (
     row,
     special_token,
 )
+from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
 from qdemo.spec.setting import InputToken
@@ -62,7 +63,7 @@ class Text2Text(Family):
 
         return Architecture(T5ForConditionalGeneration, AutoTokenizer)
 
-    def encode(self, given: object) -> Prompt:
+    def encode(self, given: object, read_as: ReadAs = "chat") -> Prompt:
         """The tokens of a prompt, (1, T), and their mask.
 
         Raises:
