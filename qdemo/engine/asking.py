@@ -12,6 +12,7 @@ from qdemo.models.availability import get_entry, offered
 from qdemo.models.catalogue import Entry
 from qdemo.models.families import FAMILIES
 from qdemo.models.pictures import Picture, named_picture, read_picture
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
 from qdemo.spec.request import (
@@ -50,6 +51,18 @@ def ask(
     variants = parse_formats(formats)
     field = field_of(entry)
     value = read(field, given.get(field.name))
+    return Request(
+        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True,
+        decoding_for(entry, decoding),
+    )  # fmt: skip
+
+
+def decoding_for(entry: Entry, decoding: Mapping[str, object]) -> Decoding:
+    """How a model is asked, of what `Decoding.read` reads.
+
+    Raises:
+        InputError: it is what it can't be, or the model reads no prompt in that way.
+    """
     how = parse_decoding(decoding)
     if how.read_as not in entry.family.reads:
         raise InputError(
@@ -61,9 +74,7 @@ def ask(
                 names=" or ".join(entry.family.reads),
             ),
         )
-    return Request(
-        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True, how
-    )
+    return how
 
 
 def parse_model(model: object) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qdemo.models.families.base import (
@@ -27,12 +28,46 @@ LONGEST = 1024
 """Tokens of a prompt and its answer together: more than a page's prompts come to."""
 
 
+_PROMPT = replace(
+    PROMPT,
+    examples=(
+        "What is the capital of France?",
+        "Why is the sky blue? Answer in two sentences.",
+        "Tell me a story about a fox who is afraid of the dark.",
+        "Name five animals that live in the sea.",
+        "How do I boil an egg?",
+        "What is 12 + 30?",
+    ),
+    examples_as={
+        "text": (
+            "Once upon a time, there was a little fox who",
+            "The capital of France is",
+            "Monday, Tuesday, Wednesday,",
+            "To boil an egg, first",
+            "def is_even(number):\n    return",
+            "1, 2, 3, 4, 5,",
+        ),
+        "score": (
+            "Water falls from the clouds as rain. It runs down the hills into streams, and the "
+            "streams run into rivers. The rivers carry it to the sea, where the sun warms it, and "
+            "it rises into the air again.",
+            "Paris is the capital of France. Rome is the capital of Italy. Madrid is the capital "
+            "of Spain.",
+            "Paris is the capital of Italy. Rome is the capital of Spain. Madrid is the capital of "
+            "France.",
+            "The quick brown fox jumps over the lazy dog.",
+            "Dog lazy the over jumps fox brown quick the.",
+        ),
+    },
+)
+
+
 class Causal(Family):
     """Any language model that transformers knows without code of its own."""
 
     task: ClassVar[str] = "causal"
     label: ClassVar[str] = "language model"
-    fields: ClassVar[tuple[Field, ...]] = (PROMPT,)
+    fields: ClassVar[tuple[Field, ...]] = (_PROMPT,)
     reads: ClassVar[tuple[ReadAs, ...]] = READ_AS
     model_types: ClassVar[tuple[str, ...]] = ()
 
