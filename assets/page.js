@@ -188,7 +188,7 @@ window.qdemo = (() => {
     if (tokens !== 64) pairs.push(["max_tokens", tokens]);
     const how = [];
     if (readAs !== "chat") how.push(["read_as", readAs]);
-    if (Number(temperature) !== 0) how.push(["temperature", temperature], ["seed", seed]);
+    if (Number(temperature) !== 0 && readAs !== "score") how.push(["temperature", temperature], ["seed", seed]);
     return {model, input, how: encode(how), text: encode([...pairs, ...how])};
   }
 

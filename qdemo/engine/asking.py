@@ -51,30 +51,30 @@ def ask(
     variants = parse_formats(formats)
     field = field_of(entry)
     value = read(field, given.get(field.name))
+    how = parse_decoding(decoding)
+    check_reads(entry, how)
     return Request(
-        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True,
-        decoding_for(entry, decoding),
-    )  # fmt: skip
+        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True, how
+    )
 
 
-def decoding_for(entry: Entry, decoding: Mapping[str, object]) -> Decoding:
-    """How a model is asked, of what `Decoding.read` reads.
+def check_reads(entry: Entry, decoding: Decoding) -> None:
+    """Whether models of that family read a prompt so.
 
     Raises:
-        InputError: it is what it can't be, or the model reads no prompt in that way.
+        InputError: they do not.
     """
-    how = parse_decoding(decoding)
-    if how.read_as not in entry.family.reads:
+    reads = entry.family.reads
+    if decoding.read_as not in reads:
         raise InputError(
             "read_as",
             say(
                 "{model} reads no prompt as {found}; expected {names}",
                 model=entry.name,
-                found=how.read_as,
-                names=" or ".join(entry.family.reads),
+                found=decoding.read_as,
+                names=" or ".join(reads),
             ),
         )
-    return how
 
 
 def parse_model(model: object) -> Entry:

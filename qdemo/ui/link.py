@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from qdemo.engine.asking import ask, decoding_for, field_of, name_of, parse_model, read
+from qdemo.engine.asking import ask, check_reads, field_of, name_of, parse_model, read
 from qdemo.models.availability import get_entry, offered
 from qdemo.spec.messages import say
 from qdemo.spec.request import (
@@ -18,6 +18,7 @@ from qdemo.spec.request import (
     InputError,
     Query,
     Request,
+    parse_decoding,
     parse_formats,
     parse_max_tokens,
 )
@@ -198,5 +199,6 @@ def _decoding(controls: Controls, query: Query, _: str) -> Updates:
         entry = parse_model(query.model or controls.model.value)
     except InputError:  # which is said where the model is chosen
         return {}
-    found = decoding_for(entry, query.decoding)
+    found = parse_decoding(query.decoding)
+    check_reads(entry, found)
     return controls.decoding.shown(found) | controls.shown_for(entry.name, found.read_as)
