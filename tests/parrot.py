@@ -8,6 +8,7 @@ from torch import nn
 from qdemo import Variant
 from qdemo.engine.comparing import compare
 from qdemo.models.families import Prompt, State
+from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.document import as_json
 from qdemo.spec.report import Finished, Started
 from qdemo.spec.setting import InputToken
@@ -18,6 +19,7 @@ class Parrot:
 
     name, shown, kept_wide = "parrot", "3", ()
     read = (InputToken("<3>", "3"),)
+    text = (5, 1, 7, 2, 0, 11)
 
     def __init__(self, width=24, vocabulary=12):
         torch.manual_seed(5)
@@ -34,7 +36,8 @@ class Parrot:
         return {"1": self.model[0].weight.detach()}
 
     def encode(self, given, read_as="chat"):
-        return Prompt({}, (3,), frozenset({0}), 1000, self.read, self.shown)
+        forced = self.text if read_as == "score" else ()
+        return Prompt({}, (3,), frozenset({0}), 1000, self.read, self.shown, forced)
 
     def prefill(self, model, prompt, forced=()):
         return self.score(model, [*forced, 0]), State({}, None)
@@ -56,8 +59,9 @@ class Parrot:
 
 def run(parrot, variants, max_tokens=64, **more):
     """The events of a comparison."""
-    asked = {"inputs": parrot.inputs} | more
-    return compare(parrot, parrot.encode(None), variants, max_tokens, **asked)
+    asked = {"inputs": parrot.inputs, "decoding": GREEDY} | more
+    prompt = parrot.encode(None, asked["decoding"].read_as)
+    return compare(parrot, prompt, variants, max_tokens, **asked)
 
 
 def told(events):
@@ -76,10 +80,15 @@ def finished(events):
     return report
 
 
-def compared(formats, parrot=None, max_tokens=5):
+def compared(formats, parrot=None, max_tokens=5, **more):
     """The report of those formats."""
     variants = [Variant.parse(text) for text in formats]
-    return finished(run(parrot or Parrot(), variants, max_tokens))
+    return finished(run(parrot or Parrot(), variants, max_tokens, **more))
+
+
+def scored(formats, parrot=None):
+    """The same of a text whose tokens are given."""
+    return compared(formats, parrot, decoding=Decoding("score"))
 
 
 def document(formats, parrot=None, max_tokens=5):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,13 +17,12 @@ from torch import Tensor, nn
 
 from qdemo.compress.footprint import coverage
 from qdemo.engine import devices
+from qdemo.engine.answering import Asked, check_finite
 from qdemo.engine.making import plainly
-from qdemo.measure import FIGURES, MEASURES
+from qdemo.measure import figures, measures
 from qdemo.measure.logits import likeliest
 from qdemo.measure.measure import Found, Inputs, Ran, finite, found, joined
-from qdemo.measure.overflow import watching
 from qdemo.measure.step import look_into
-from qdemo.models.decoding import generate, scored, warm_up
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
@@ -37,10 +35,8 @@ from qdemo.spec.report import (
     Finished,
     Making,
     Report,
-    Span,
     Started,
     Trial,
-    Written,
 )
 from qdemo.spec.request import FEWEST_TIMED
 from qdemo.spec.setting import Calibration, Machine
@@ -48,9 +44,6 @@ from qdemo.spec.variant import Variant
 
 REFERENCE = Variant()
 """What everything is compared with: the model in fp32."""
-
-WATCHED = ("fp16", "bf16")
-"""What is looked into for numbers that went too far."""
 
 TOP = 5
 
@@ -94,8 +87,9 @@ def compare(
     if max_tokens < 1:
         raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
     made = made or partial(plainly, loaded.model)
-    comparison = _Comparison(loaded, prompt, max_tokens, known or Known(), inputs, made, decoding)
-    report = replace(_planned(comparison, variants), calibration=calibration, decoding=decoding)
+    asked = Asked(loaded.family, prompt, max_tokens, decoding)
+    comparison = _Comparison(loaded, asked, known or Known(), inputs, made)
+    report = replace(_planned(comparison, variants), calibration=calibration)
     yield Started(report)
     for name in report.formats:
         event: Done | Failed
@@ -129,17 +123,18 @@ def _is_sentence(text: str) -> bool:
 
 
 def _planned(comparison: _Comparison, variants: Iterable[Variant]) -> Report:
-    loaded, prompt = comparison.loaded, comparison.prompt
+    loaded, asked = comparison.loaded, comparison.asked
     kept = comparison.known.trials.get(str(REFERENCE))
     return Report(
         model=loaded.entry.name,
-        input=prompt.shown,
-        max_tokens=comparison.max_tokens,
+        input=asked.prompt.shown,
+        max_tokens=asked.max_tokens,
         formats=tuple(dict.fromkeys(map(str, [REFERENCE, *variants]))),
-        figures=FIGURES,
-        read=prompt.read,
+        figures=figures(comparison.is_scored),
+        read=asked.prompt.read,
         kept_wide=loaded.kept_wide,
         machine=_machine(kept.device if kept else devices.described(comparison.device)),
+        decoding=asked.decoding,
     )
 
 
@@ -164,13 +159,16 @@ class _Comparison:
     """What is compared, and the reference once it has run."""
 
     loaded: Loaded
-    prompt: Prompt
-    max_tokens: int
+    asked: Asked
     known: Known
     inputs: Callable[[], Inputs]
     made: Callable[[Variant], Made]
-    decoding: Decoding
     reference: Ran | None = None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether tokens are given, and none are answered."""
+        return bool(self.asked.prompt.forced)
 
     @property
     def device(self) -> torch.device:
@@ -202,94 +200,48 @@ class _Comparison:
         return Done(trial, logits=ran.logits.cpu().numpy() if is_reference else None)
 
     def _ran(self, variant: Variant, model: nn.Module) -> Generator[Event, None, tuple[Ran, Trial]]:
-        family, prompt = self.loaded.family, self.prompt
-        logits, steps, span = None, None, None
-        if self.reference is not None:
-            logits, steps, span = self._scored(variant, model, self.reference.tokens)
-        tokens, seconds = yield from self._generated(variant, model, span)
-        if logits is None or steps is None:
-            logits, steps = scored(family, model, prompt, tokens)
+        asked = self.asked
+        known = self.reference.tokens if self.reference else asked.prompt.forced
+        scored = asked.score(variant, model, known) if known else None
+        # On a CPU scoring, which comes before, has done as much.
+        is_warm = scored is not None and self.device.type != "cuda"
+        span = scored.span if scored else None
+        answer = yield from asked.answer(variant, model, is_warm, span)
+        scored = scored or asked.score(variant, model, answer.tokens)
+        if self.reference is None:
+            check_finite(scored.logits)
         step = None
-        if len(tokens) >= FEWEST_TIMED:
+        if len(answer.seconds) >= FEWEST_TIMED:
             reference = self.loaded.model
-            step = look_into(model, steps, self.device, reference, variant.compute)
-        ran = Ran(variant, model, tokens, seconds, logits, span, self.reference, self.inputs, step)
+            step = look_into(model, scored.steps, self.device, reference, variant.compute)
+        ran = Ran(variant, model, answer.tokens, answer.seconds, scored.logits, scored.span,
+                  self.reference, self.inputs, step)  # fmt: skip
         return ran, Trial(
             format=str(variant),
-            output=family.decode(tokens),
-            tokens=tokens,
-            pieces=tuple(family.pieces(tokens)),
+            output=asked.text(answer.tokens),
+            tokens=answer.tokens,
+            pieces=tuple(asked.family.pieces(answer.tokens)),
             footprint=ran.footprint,
             coverage=coverage(model, self.loaded.model, variant),
-            top=self._top(logits),
-            span=span,
+            top=self._top(scored.logits),
+            span=scored.span,
             computed=now(),
             device=devices.described(self.device),
             ways=devices.ways(self.device, model),
+            ended=answer.ended,
         )
 
-    def _generated(
-        self, variant: Variant, model: nn.Module, span: Span | None
-    ) -> Generator[Event, None, tuple[tuple[int, ...], tuple[float, ...]]]:
-        tokens: list[int] = []
-        seconds: list[float] = []
-        given = (self.loaded.family, model, self.prompt, self.max_tokens, self.decoding)
-        answer = generate(*given)
-        try:
-            # On a CPU scoring, which comes before, has done as much.
-            if self.reference is None or self.device.type == "cuda":
-                warm_up(*given)
-            for token, took in _timed(answer):
-                tokens.append(token)
-                seconds.append(took)
-                yield Written(str(variant), self.loaded.family.decode(tokens))
-        except ArithmeticError as error:
-            raise ArithmeticError(_placed(error, span)) from None
-        return tuple(tokens), tuple(seconds)
-
-    def _scored(
-        self, variant: Variant, model: nn.Module, tokens: Sequence[int]
-    ) -> tuple[Tensor, Iterator[Tensor], Span | None]:
-        """The logits, and the steps after them; and how far numbers go inside the model, where they
-        may go too far."""
-        family, prompt = self.loaded.family, self.prompt
-        computed = {variant.compute, *(step.cast for _, step in variant.exceptions)}
-        if computed.isdisjoint(WATCHED):
-            return *scored(family, model, prompt, tokens), None
-        with watching(model) as seen:
-            return *scored(family, model, prompt, tokens), seen.span
-
     def _measured(self, name: str, ran: Ran) -> Found:
+        wanted = measures(self.is_scored)
         known = self.known.per_model.get(name)
         if known is None:
-            known = found([one for one in MEASURES if one.per_model], ran)
-        every = joined([known, found([one for one in MEASURES if not one.per_model], ran)])
-        order = {figure.key: every.figures.get(figure.key) for figure in FIGURES}
+            known = found([one for one in wanted if one.per_model], ran)
+        every = joined([known, found([one for one in wanted if not one.per_model], ran)])
+        order = {figure.key: every.figures.get(figure.key) for figure in figures(self.is_scored)}
         return replace(every, figures=order)
 
     def _top(self, logits: Tensor) -> tuple[tuple[tuple[str, float | None], ...], ...]:
         return tuple(
-            tuple(zip(self.loaded.family.pieces(tokens), map(finite, shares), strict=True))
+            tuple(zip(self.asked.family.pieces(tokens), map(finite, shares), strict=True))
             for tokens, shares in likeliest(logits, TOP)
         )
-
-
-def _placed(error: ArithmeticError, span: Span | None) -> str:
-    """The error, and where numbers first went too far, as far as that is known."""
-    first = None if span is None else span.overflow
-    if first is None:
-        return str(error)
-    return say(
-        "{error}; first in what comes out of {module}", error=str(error), module=first.module
-    )
-
-
-def _timed(tokens: Iterator[int]) -> Iterator[tuple[int, float]]:
-    """Each token with the seconds it took, the time that the listener takes left out."""
-    while True:
-        start = time.perf_counter()
-        token = next(tokens, None)
-        took = time.perf_counter() - start
-        if token is None:
-            return
-        yield token, took

@@ -66,11 +66,15 @@ class Memory(Generic[Key, Value]):
             found = self._kept.get(key)
         return None if found is None else found[0]
 
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether so many are no more than everything together may be."""
+        return n_bytes <= self._kept.maxsize
+
     def put(self, key: Key, value: Value, n_bytes: int) -> None:
         """Keep a value; one that is larger than everything together may be is not kept."""
         with self._lock:
             self._kept.pop(key, None)
-            if n_bytes <= self._kept.maxsize:
+            if self.has_room(n_bytes):
                 self._kept[key] = value, n_bytes
 
     def forget_oldest(self) -> bool:
@@ -105,7 +109,8 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a result depends on beside its format; of what a person gave, only the hash."""
+    """What a result depends on beside its format; of what a person gave, only the hash. A text that
+    is scored has no longest answer."""
 
     model: str
     given: str
@@ -116,7 +121,8 @@ class Asked:
     def by(cls, request: Request) -> Asked:
         """That request."""
         digest = sha256(str(request.given).encode()).hexdigest()
-        return cls(request.model, digest, request.max_tokens, request.decoding)
+        longest = 0 if request.decoding.read_as == "score" else request.max_tokens
+        return cls(request.model, digest, longest, request.decoding)
 
 
 @dataclass(frozen=True)
@@ -180,10 +186,12 @@ class Keeping:
 
     def keep(self, request: Request, done: Done, per_model: Found) -> None:
         """Keep a result, as long as there is room, without what is kept once for all inputs. As
-        bytes: so their number is known, and they leave no gaps behind."""
+        bytes: so their number is known, and they leave no gaps behind. Of a long text the logits
+        alone may be a gigabyte, so whether there is room is asked before they are copied."""
         trial = done.trial
-        held = pickle.dumps(_Outcome(replace(trial, weights={}), done.logits))
-        self._results.put((Asked.by(request), trial.format), held, len(held))
+        if self._results.has_room(0 if done.logits is None else done.logits.nbytes):
+            held = pickle.dumps(_Outcome(replace(trial, weights={}), done.logits))
+            self._results.put((Asked.by(request), trial.format), held, len(held))
         if trial.weights:
             n_bytes = _BYTES_A_PARAMETER * len(trial.weights)
             self._per_model.put((request.model, trial.format), per_model, n_bytes)

@@ -133,5 +133,5 @@ TIME = Measure(
             heads=(("bar", "Python"), ("summary", "of it Python")),
         ),
     ),
-    of=_time, alone=True,
+    of=_time, alone=True, when="answered",
 )  # fmt: skip

@@ -106,11 +106,12 @@ def likeliest(logits: Tensor, count: int) -> Iterator[tuple[list[int], list[floa
     >>> list(likeliest(torch.tensor([[0.0, 1.0, 1.0]]).log(), 2))
     [([1, 2], [0.5, 0.5])]
     """
-    shares = logits.float().softmax(1)
-    found = logits.float().topk(min(count, logits.shape[1]), dim=1)
-    for position, values, tokens in zip(shares, *map(Tensor.tolist, found), strict=True):
-        ordered = [token for _, token in sorted(zip(map(neg, values), tokens, strict=True))]
-        yield ordered, position[ordered].tolist()
+    for part in logits.split(_TOGETHER):  # of all together, shares would be as large as they are
+        shares = part.float().softmax(1)
+        found = part.float().topk(min(count, part.shape[1]), dim=1)
+        for position, values, tokens in zip(shares, *map(Tensor.tolist, found), strict=True):
+            ordered = [token for _, token in sorted(zip(map(neg, values), tokens, strict=True))]
+            yield ordered, position[ordered].tolist()
 
 
 class _ByPosition(NamedTuple):
@@ -172,10 +173,10 @@ def _flat(reference: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(
             say("expected logits (positions, tokens), got {shape}", shape=tuple(reference.shape))
         )
-    if not torch.isfinite(reference).all():
-        raise ValueError(say("the reference's logits are not all finite"))
     n_tokens = reference.shape[-1]
     z_ref, z = (x.detach().reshape(-1, n_tokens) for x in (reference, other))
+    if not all(bool(torch.isfinite(part).all()) for part in z_ref.split(_TOGETHER)):
+        raise ValueError(say("the reference's logits are not all finite"))
     return (z_ref.cpu(), z.cpu()) if z.is_mps else (z_ref, z)  # which has no fp64
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -31,8 +32,9 @@ class Output:
 class Ran:
     """What a variant did, as a measure finds it.
 
-    `tokens` are its own answer, each of which took so many `seconds`; `logits` (T, V) and `span`
-    are its own at each position of the reference's answer. The reference has no `reference`.
+    `tokens` are its own answer, each of which took so many `seconds`, or a text's that is scored,
+    which took none; `logits` (T, V) and `span` are its own at each position of the reference's
+    tokens. The reference has no `reference`.
     `inputs` collects the calibration inputs, the first time that it is called. `step` is what was
     seen in a step beside the timed ones. `outputs` keeps what the layers of a reference make of the
     inputs, and `sums_of_squares` those of its parameters, by name, once they are computed.
@@ -84,12 +86,14 @@ class Found:
 @dataclass(frozen=True, eq=False)
 class Measure:
     """Figures, and how they are found; what it says stays with the model and the variant, whatever
-    the input, where `per_model`. The figures of the reference are those that are `alone`."""
+    the input, where `per_model`. The figures of the reference are those that are `alone`. `when`
+    says of what alone it has something to say: of an answer, or of a text that is scored."""
 
     figures: Figures
     of: Callable[[Ran], Found]
     per_model: bool = False
     alone: bool = False
+    when: Literal["", "answered", "scored"] = ""
 
 
 def found(measures: Iterable[Measure], ran: Ran) -> Found:

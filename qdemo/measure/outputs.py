@@ -36,5 +36,5 @@ MEASURE = Measure(
             ),
         ),
     ),
-    of=_divergence,
+    of=_divergence, when="answered",
 )  # fmt: skip

@@ -29,11 +29,11 @@ class Watch:
     def see(self, name: str, x: Tensor) -> None:
         """One module's output."""
         known = self.span
-        largest, first = x.abs().amax().item(), known.overflow
+        largest, first = _largest_of(x), known.overflow
         if not math.isfinite(largest):
             first = first or _counted(name, x)
             finite = x[torch.isfinite(x)]
-            largest = finite.abs().amax().item() if finite.numel() else 0.0
+            largest = _largest_of(finite) if finite.numel() else 0.0
         elif first and first.clamped_in is None and _is_around(name, first.module):
             first = replace(first, clamped_in=name)
         where = name if largest > known.largest else known.module
@@ -69,6 +69,12 @@ def _see(seen: Watch, name: str, output: object) -> None:
 def _counted(name: str, x: Tensor) -> Overflow:
     infinite, nan = int(torch.isinf(x).sum()), int(torch.isnan(x).sum())
     return Overflow(name, infinite, nan, x.numel())
+
+
+def _largest_of(x: Tensor) -> float:
+    """The largest size; NaN where one is. No copy is made: logits may be half a gigabyte."""
+    least, most = (end.item() for end in torch.aminmax(x))
+    return max(abs(least), abs(most))
 
 
 def _is_around(outer: str, inner: str) -> bool:

@@ -82,7 +82,7 @@ class Decoding:
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Decoding:
         """The same from what came from outside, as text or as numbers; None, or nothing, is the
-        default. A greedy one has seed 0.
+        default. A greedy one has seed 0, and of a text that is scored nothing is drawn.
 
         >>> Decoding.read({"temperature": "0.7", "seed": 3, "read_as": None})
         Decoding(read_as='chat', temperature=0.7, seed=3)
@@ -99,7 +99,9 @@ class Decoding:
                 made = replace(made, **{name: convert(value)})
             except (TypeError, ValueError, OverflowError) as error:
                 raise DecodingError(name, _said(name, value, error)) from None
-        return replace(made, seed=0) if made.is_greedy else made
+        if made.is_greedy or made.read_as == "score":
+            return replace(made, temperature=0.0, seed=0)
+        return made
 
 
 GREEDY = Decoding()

@@ -42,9 +42,11 @@ def as_json(report: Report) -> dict[str, object]:
 
 
 def _chosen_how(decoding: Decoding) -> dict[str, object]:
-    """As it has stood in a report from the first on: in a word, and the seed apart."""
+    """As it has stood in a report from the first on: in a word, and the seed apart; `given` where
+    no token is chosen, as all are."""
+    chosen = "greedy" if decoding.is_greedy else "sampling"
     return {
-        "decoding": "greedy" if decoding.is_greedy else "sampling",
+        "decoding": "given" if decoding.read_as == "score" else chosen,
         "read_as": decoding.read_as,
         "temperature": decoding.temperature,
         "seed": None if decoding.is_greedy else decoding.seed,

@@ -166,6 +166,12 @@ class Report:
         return self.results[1:]
 
     @property
+    def is_scored(self) -> bool:
+        """Whether a text was given of which nothing is answered: each format was fed its tokens,
+        which are those of every result."""
+        return self.decoding.read_as == "score"
+
+    @property
     def parameters(self) -> list[str]:
         """What weight errors are known of: the whole model, then each parameter by name."""
         return list(self.variants[0].weights) if self.variants else []

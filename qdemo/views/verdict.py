@@ -13,6 +13,7 @@ from qdemo.spec.model_card import card_of
 from qdemo.spec.proportion import Counted
 from qdemo.spec.report import Report, Trial
 from qdemo.views.numbers import bounds, megabytes, percent
+from qdemo.views.outcomes import scored_told, text_proves
 from qdemo.views.wording import changed, joined
 
 
@@ -22,11 +23,14 @@ def verdict(report: Report) -> list[str]:
 
 
 def headline(report: Report) -> str:
-    """What the formats say beside fp32, in one sentence; empty where fp32 ran alone."""
+    """What the formats say beside fp32, in one sentence, or how likely a text is to each that is
+    scored; empty where fp32 answered alone."""
     if not report.results:
         if report.failures:
             return say("fp32 itself failed, so there is nothing to compare with.")
         return say("fp32 itself was stopped, so there is nothing to compare with.")
+    if report.is_scored:
+        return scored_told(report)
     same, apart = _same(report), _apart(report)
     if not apart:
         return _say_the_same(same) if same else next(iter(_ended(report)), "")
@@ -56,11 +60,14 @@ def more(report: Report) -> list[str]:
     same, how much one question proves, and what failed."""
     if not report.results:
         return []
+    if report.is_scored:
+        return [text_proves(report), *_ended(report), *_too_far(report.variants)]
     ended = _ended(report) if report.variants else _ended(report)[1:]
     return [
         *_outside(report),
         *_where(report),
         *_ties(report),
+        *_repeat(report),
         *_weights(report),
         *_proves(report),
         *ended,
@@ -153,6 +160,21 @@ def _ties(report: Report) -> list[str]:
                 )
             )
     return sentences
+
+
+def _repeat(report: Report) -> list[str]:
+    """Which answers were stopped, as they went round in a circle."""
+    names = [trial.format for trial in report.results if trial.ended == "repetition"]
+    if not names:
+        return []
+    return [
+        say_counted(
+            "{names} repeats itself, and was stopped there.",
+            "{names} repeat themselves, and were stopped there.",
+            len(names),
+            names=joined(names),
+        )
+    ]
 
 
 def _outside(report: Report) -> list[str]:

@@ -6,17 +6,17 @@ import time
 
 
 def main():
-    from qdemo.engine import comparing
+    from qdemo.engine import answering
     from qdemo.ui.dashboard import build, serve
 
-    quick, seconds = comparing.generate, float(*sys.argv[1:] or ["0.1"])
+    quick, seconds = answering.generate, float(*sys.argv[1:] or ["0.1"])
 
     def slow(*arguments):
         for token in quick(*arguments):
             time.sleep(seconds)
             yield token
 
-    comparing.generate = slow
+    answering.generate = slow
     serve(build())
 
 

@@ -7,14 +7,14 @@ import pytest
 import qdemo.measure
 from qdemo.__main__ import main
 from qdemo.engine import comparing
-from qdemo.measure import FIGURES, MEASURES
+from qdemo.measure import FIGURES, MEASURES, figures, measures
 from qdemo.measure.measure import Found, Measure, Ran, found, joined
 from qdemo.spec.document import as_json, as_text, from_text
 from qdemo.spec.figure import Figure
 from qdemo.spec.report import WHOLE_MODEL, Parameter, Report, Trial
 from qdemo.views import files, tables
 from qdemo.views.cards import cards
-from tests.parrot import compared
+from tests.parrot import compared, scored
 from tests.views.documents import Page
 
 FORMATS = ("bf16", "int8", "int2+emb", "int4-g12@fp16")
@@ -45,9 +45,24 @@ def test_every_figure_says_what_it_is():
 def test_only_what_is_measured_alone_is_a_figure_of_fp32():
     for measure in MEASURES:
         assert measure.alone or not any(figure.alone for figure in measure.figures)
-    fp32 = compared(FORMATS).results[0]
-    alone = [figure.key for figure in FIGURES if figure.alone]
-    assert [key for key, value in fp32.figures.items() if value is not None] == alone
+    for make, is_scored in ((compared, False), (scored, True)):
+        fp32 = make(FORMATS).results[0]
+        alone = [figure.key for figure in figures(is_scored) if figure.alone]
+        assert [key for key, value in fp32.figures.items() if value is not None] == alone
+
+
+def test_what_says_nothing_of_an_answer_or_of_a_text_has_no_column_there():
+    of_answer, of_text = ({one.key for one in figures(is_scored)} for is_scored in (False, True))
+    assert {"token_ms", "first_divergent_token"} <= of_answer - of_text
+    assert {"loss_mean", "perplexity", "perplexity_ratio"} <= of_text - of_answer
+    assert {"bytes", "logit_kl_mean", "output_error"} <= of_answer & of_text
+    assert of_answer | of_text == set(KEYS)
+    for make, keys in ((compared, of_answer), (scored, of_text)):
+        report = make(FORMATS)
+        assert {figure.key for figure in report.figures} == keys
+        assert all(set(trial.figures) == keys for trial in report.results)
+        for table in (tables.summary(report), tables.logits(report)):
+            assert all(set(column) != {"–"} for column in zip(*table.rows, strict=True))
 
 
 def test_every_measure_finds_the_figures_that_it_declares(monkeypatch):
@@ -61,14 +76,16 @@ def test_every_measure_finds_the_figures_that_it_declares(monkeypatch):
 
     monkeypatch.setattr(comparing, "found", watched)
     compared(FORMATS)
+    assert {id(measure) for measure, _ in seen} == set(map(id, measures(is_scored=False)))
+    of_text = scored(FORMATS)
     assert {id(measure) for measure, _ in seen} == set(map(id, MEASURES))
     for measure, one in seen:
         declared = {figure.key for figure in measure.figures}
         assert set(one.figures) <= declared
         for values in one.of_parameters.values():
             assert {f"weight_{key}" for key in values} | set(values) & declared
-    for trial in compared(FORMATS).results:
-        assert list(trial.figures) == KEYS
+    for trial in of_text.results:
+        assert list(trial.figures) == [figure.key for figure in figures(is_scored=True)]
 
 
 def test_what_several_find_is_joined():
@@ -108,9 +125,7 @@ LENGTH = Measure(
 @pytest.fixture
 def report(monkeypatch):
     """Of a comparison that measures one thing more."""
-    for where in (comparing, qdemo.measure):
-        monkeypatch.setattr(where, "MEASURES", (*MEASURES, LENGTH))
-        monkeypatch.setattr(where, "FIGURES", (*FIGURES, *LENGTH.figures))
+    monkeypatch.setattr(qdemo.measure, "MEASURES", (*MEASURES, LENGTH))
     return compared(FORMATS)
 
 
