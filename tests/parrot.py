@@ -53,8 +53,13 @@ class Parrot:
     def decode(self, tokens):
         return " ".join(map(str, tokens))
 
-    def pieces(self, tokens):
+    written = decode
+
+    def pieces(self, tokens, before=()):
         return [f"<{token}>" for token in tokens]
+
+    def alternatives(self, before, tokens):
+        return self.pieces(tokens)
 
 
 def run(parrot, variants, max_tokens=64, **more):

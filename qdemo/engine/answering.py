@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.measure.overflow import watching
-from qdemo.models.decoding import generate, scored, warm_up
+from qdemo.models.decoding import generate, scored, warm_up, why_ended
 from qdemo.models.families import Family, Prompt
 from qdemo.spec.decoding import Decoding
 from qdemo.spec.messages import say
@@ -74,15 +74,11 @@ class Asked:
             for token, took in _timed(answer):
                 tokens.append(token)
                 seconds.append(took)
-                yield Written(str(variant), self.family.decode(tokens))
+                yield Written(str(variant), self.family.written(tokens))
         except ArithmeticError as error:
             raise ArithmeticError(_placed(error, span)) from None
-        return Answer(tuple(tokens), tuple(seconds), self._why_ended(tokens))
-
-    def _why_ended(self, tokens: Sequence[int]) -> Ending:
-        if tokens[-1] in self.prompt.ends:
-            return "end"
-        return "length" if len(tokens) >= min(self.max_tokens, self.prompt.longest) else ""
+        ended = why_ended(tokens, self.prompt, self.max_tokens, self.decoding)
+        return Answer(tuple(tokens), tuple(seconds), ended)
 
     def score(self, variant: Variant, model: nn.Module, tokens: Sequence[int]) -> Scored:
         """What the model makes of `tokens`, in one pass.

@@ -220,10 +220,10 @@ class _Comparison:
             format=str(variant),
             output=asked.text(answer.tokens),
             tokens=answer.tokens,
-            pieces=tuple(asked.family.pieces(answer.tokens)),
+            pieces=tuple(asked.family.pieces(answer.tokens, asked.prompt.prefix)),
             footprint=ran.footprint,
             coverage=coverage(model, self.loaded.model, variant),
-            top=self._top(scored.logits),
+            top=self._top(scored.logits, known or answer.tokens),
             span=scored.span,
             computed=now(),
             device=devices.described(self.device),
@@ -240,8 +240,11 @@ class _Comparison:
         order = {figure.key: every.figures.get(figure.key) for figure in figures(self.is_scored)}
         return replace(every, figures=order)
 
-    def _top(self, logits: Tensor) -> tuple[tuple[tuple[str, float | None], ...], ...]:
+    def _top(
+        self, logits: Tensor, forced: tuple[int, ...]
+    ) -> tuple[tuple[tuple[str, float | None], ...], ...]:
+        shown, prefix = self.asked.family.alternatives, self.asked.prompt.prefix
         return tuple(
-            tuple(zip(self.asked.family.pieces(tokens), map(finite, shares), strict=True))
-            for tokens, shares in likeliest(logits, TOP)
+            tuple(zip(shown(prefix + forced[:at], tokens), map(finite, shares), strict=True))
+            for at, (tokens, shares) in enumerate(likeliest(logits, TOP))
         )

@@ -137,21 +137,33 @@ def _shapes(state: State) -> tuple[object, ...]:
 
 def _static(past: Any, room: int) -> Any:
     """A cache like `past`, and as full, with that room."""
-    from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache, StaticLayer
+    from transformers.cache_utils import Cache, EncoderDecoderCache, StaticLayer
 
     if isinstance(past, EncoderDecoderCache):
         # What is read across all of it has no room to spare, as nothing masks that.
         read = past.cross_attention_cache
         across = _static(read, read.get_seq_length())
         return EncoderDecoderCache(_static(past.self_attention_cache, room), across)
-    kinds = {type(layer) for layer in past.layers}
-    if kinds != {DynamicLayer}:
-        names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise ValueError(say("caches of {names} can't be made static", names=names))
+    _check_growing(past)
     made = Cache(layers=[StaticLayer(max_cache_len=room) for _ in past.layers])
     for i, layer in enumerate(past.layers):
         made.update(layer.keys, layer.values, i)
     return made
+
+
+def _check_growing(past: Any) -> None:
+    """Whether a cache grows with each token, and keeps what it has: a window that slides forgets,
+    and a recurrent state can't be taken back.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    kinds = {type(layer) for layer in past.layers} if type(past) is DynamicCache else {type(past)}
+    if kinds != {DynamicLayer}:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(say("caches of {names} can't be made static", names=names))
 
 
 _ONE_AT_A_TIME = Lock()
@@ -234,8 +246,9 @@ class _OnGpu:
 
     def _captured(self, token: Tensor) -> _Graph | None:
         family, model, state = self.plain.family, self.plain.model, self.plain.state
-        room = -(-(_length(state.past) + self.count) // ROOM) * ROOM
         try:
+            _check_growing(_own(state.past))
+            room = -(-(_length(state.past) + self.count) // ROOM) * ROOM
             static = StaticStep(family, state, room)
             static.token.copy_(token.view(1, 1))
             return _Graph(model, static)

@@ -1,4 +1,4 @@
-"""Greedy decoding, token by token, and scoring: the same for every family of models."""
+"""Decoding token by token, greedy or drawn, and scoring: the same for every family of models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,12 @@ from qdemo.models.captured import stepping
 from qdemo.models.families.base import Family, Prompt, State, device_of
 from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.messages import say
+
+Ended = Literal["end", "length", "repetition"]
+"""Why an answer ends: at an end token, at the longest that it may be, or in a circle."""
+
+FEWEST_ROUNDS, FEWEST_TOKENS = 3, 16
+"""An answer that went round so many times, and for so many tokens, goes on so for ever."""
 
 
 @torch.inference_mode()
@@ -24,22 +32,64 @@ def generate(
     max_tokens: int,
     decoding: Decoding = GREEDY,
 ) -> Iterator[int]:
-    """The most likely token after each other, up to an end token (which is yielded too).
+    """One token after the other, up to an end token (which is yielded too): the most likely one, or
+    where there is a temperature the one that its position's number chooses (see `uniform`).
 
-    It ends after `max_tokens`, or where the model has no room for more.
+    It ends after `max_tokens`, where the model has no room for more, or where a greedy answer goes
+    round in a circle, for a prompt that wants that.
 
     Raises:
         ArithmeticError: the logits are not finite, as after an overflow of fp16.
     """
     first, state = family.prefill(model, prompt.to(device_of(model)))
-    count = min(max_tokens, prompt.longest)
-    token = _most_likely(first[-1])
-    with stepping(family, model, state, count) as step:
-        for left in reversed(range(count)):
-            yield (chosen := int(token))
-            if chosen in prompt.ends or not left:
+    token, tokens = _chosen(first[-1], 0, decoding), list[int]()
+    with stepping(family, model, state, min(max_tokens, prompt.longest)) as step:
+        while True:
+            tokens.append(int(token))
+            yield tokens[-1]
+            if _ended(tokens, prompt, max_tokens, decoding):
                 return
-            token = _most_likely(step(token))
+            token = _chosen(step(token), len(tokens), decoding)
+
+
+def why_ended(
+    tokens: Sequence[int], prompt: Prompt, max_tokens: int, decoding: Decoding = GREEDY
+) -> Ended:
+    """Why `generate` ends after these tokens.
+
+    Raises:
+        ValueError: it does not.
+    """
+    found = _ended(tokens, prompt, max_tokens, decoding)
+    if found is None:
+        raise ValueError(
+            say("an answer does not end after {count} tokens like these", count=len(tokens))
+        )
+    return found
+
+
+def _ended(
+    tokens: Sequence[int], prompt: Prompt, max_tokens: int, decoding: Decoding
+) -> Ended | None:
+    if tokens and tokens[-1] in prompt.ends:
+        return "end"
+    if decoding.is_greedy and not prompt.may_repeat and goes_round(tokens):
+        return "repetition"
+    return "length" if len(tokens) >= min(max_tokens, prompt.longest) else None
+
+
+def goes_round(tokens: Sequence[int]) -> bool:
+    """Whether they end in the same tokens over and over, three times at least and 16 tokens long.
+
+    >>> goes_round([5, *[1, 2, 3] * 6]), goes_round([1, 2, 3] * 5), goes_round([*range(40)] * 2)
+    (True, False, False)
+    """
+    for period in range(1, len(tokens) // FEWEST_ROUNDS + 1):
+        rounds = max(FEWEST_ROUNDS, -(-FEWEST_TOKENS // period))
+        tail = tokens[-rounds * period :]
+        if len(tail) == rounds * period and tail[period:] == tail[:-period]:
+            return True
+    return False
 
 
 def warm_up(
@@ -96,6 +146,40 @@ def scored(
     logits, state = family.prefill(model, prompt.to(device_of(model)), tokens[:-1])
     last = torch.tensor(tokens[-1], device=logits.device)
     return logits, islice(going_on(family, model, state, last), prompt.longest - len(tokens))
+
+
+def uniform(seed: int, position: int) -> float:
+    """The number from 0 to 1, 1 left out, that chooses the token at a position of an answer, which
+    is counted from 0: the same for every format, device and version of torch.
+
+    It is Philox4x64-10 (Salmon, Moraes, Dror and Shaw: Parallel Random Numbers: As Easy as 1, 2, 3,
+    2011), whose stream numpy promises not to change: of the key `seed`, at the counter after
+    `position`, the upper 53 bits of the first word.
+
+    >>> uniform(0, 0) == uniform(0, 0) != uniform(0, 1)
+    True
+    """
+    word: int = np.random.Philox(key=seed, counter=position).random_raw()
+    return (word >> 11) * 2.0**-53
+
+
+def drawn(logits: Tensor, u: float, temperature: float) -> int:
+    """The token that `u` chooses: the first, in the order of ids, up to which the probabilities of
+    softmax(logits (V,) / temperature) add up to more than `u`; added up on the CPU, in fp64."""
+    z = logits.double().cpu()
+    sums = ((z - z.max()) / temperature).exp().cumsum(0)
+    total = sums[-1].item()
+    target = min(u * total, math.nextafter(total, 0))  # to which the largest u may be rounded up
+    return int(torch.searchsorted(sums, target, right=True))
+
+
+def _chosen(logits: Tensor, position: int, decoding: Decoding) -> Tensor:
+    """The token, (), that comes at a position."""
+    likeliest = _most_likely(logits)
+    if decoding.is_greedy:
+        return likeliest
+    token = drawn(logits, uniform(decoding.seed, position), decoding.temperature)
+    return torch.tensor(token, device=logits.device)
 
 
 def _most_likely(logits: Tensor) -> Tensor:

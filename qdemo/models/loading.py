@@ -74,8 +74,7 @@ def prepare() -> None:
     import transformers.utils.logging  # noqa: F401
 
     for family in FAMILIES.values():
-        for model_type in family.model_types:
-            family.architecture(model_type)
+        family.prepare()
 
 
 def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
@@ -101,7 +100,7 @@ def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
     if found["missing_keys"]:
         raise UnavailableError(_incomplete(entry, sorted(found["missing_keys"])))
     try:
-        family = entry.family(model.config, words)
+        family = entry.family(model.config, words, model.generation_config)
     except ValueError as error:
         raise UnavailableError(
             say("{name} can't be decoded: {error}", name=entry.name, error=error)

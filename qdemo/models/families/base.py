@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from qdemo.models.families.pieces import unused, whole
 from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
@@ -108,8 +109,9 @@ class Family(Protocol):
     model_types: ClassVar[tuple[str, ...]]
     tokenizer: Any
 
-    def __init__(self, config: Any, words: Any) -> None:
-        """Speak for one model, of its configuration and its tokenizer or processor.
+    def __init__(self, config: Any, words: Any, generation: Any = None) -> None:
+        """Speak for one model, of its configuration, its tokenizer or processor, and what its
+        generation_config.json says, where it has one.
 
         Raises:
             ValueError: the configuration does not say how answers start and end.
@@ -119,6 +121,12 @@ class Family(Protocol):
     def takes(cls, model_type: str) -> bool:
         """Whether models of that type are of the family; may import transformers."""
         return model_type in cls.model_types
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Import what the first model of the family will need."""
+        for model_type in cls.model_types:
+            cls.architecture(model_type)
 
     @staticmethod
     def architecture(model_type: str) -> Architecture:
@@ -145,13 +153,24 @@ class Family(Protocol):
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
 
-    def pieces(self, tokens: Sequence[int]) -> list[str]:
-        """Each token as it is written in the vocabulary; a model may have more tokens than that."""
+    def written(self, tokens: Sequence[int]) -> str:
+        """The text so far of an answer that goes on: a character that is not whole yet, of which
+        some tokens are only a part, is held back."""
+        return whole(self.decode(tokens))
+
+    def pieces(self, tokens: Sequence[int], before: Sequence[int] = ()) -> list[str]:
+        """What is shown of each token of a text that goes on after the tokens `before`: as it is
+        written in the vocabulary, where no token is only a part of a character; a model may have
+        more tokens than that."""
         found = self.tokenizer.convert_ids_to_tokens(list(tokens))
         return [
-            f"id {token} (unused)" if piece is None else str(piece)
+            unused(token) if piece is None else str(piece)
             for token, piece in zip(tokens, found, strict=True)
         ]
+
+    def alternatives(self, before: Sequence[int], tokens: Sequence[int]) -> list[str]:
+        """What would be shown of each of the `tokens` as the next one after those `before`."""
+        return self.pieces(tokens)
 
     def calibration_batch(self, pairs: Sequence[tuple[object, str]]) -> Batch:
         """Inputs with the answers that are forced on them, on the CPU.

@@ -36,7 +36,7 @@ class Captioning(Family):
     )
     model_types: ClassVar[tuple[str, ...]] = ("blip",)
 
-    def __init__(self, config: Any, words: Any) -> None:
+    def __init__(self, config: Any, words: Any, generation: Any = None) -> None:
         """Read the special tokens from the configuration; `words` is a processor.
 
         Raises:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Sequence
+from functools import cache
+from inspect import signature
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from qdemo.models.families.base import (
     Architecture,
@@ -15,7 +17,9 @@ from qdemo.models.families.base import (
     padded,
     row,
 )
-from qdemo.models.families.text2text import PROMPT
+from qdemo.models.families.chat import as_message, end_of_turn, special_tokens
+from qdemo.models.families.pieces import Spelling
+from qdemo.models.families.written import WRITTEN
 from qdemo.spec.decoding import READ_AS, ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
@@ -27,39 +31,20 @@ if TYPE_CHECKING:
 LONGEST = 1024
 """Tokens of a prompt and its answer together: more than a page's prompts come to."""
 
+MOST_LOGITS = 2**25
+"""Logits that are kept of a text that is scored, which is 134 MB in fp32: as many as of an answer
+of 128 tokens in a vocabulary of 262,144."""
 
-_PROMPT = replace(
-    PROMPT,
-    examples=(
-        "What is the capital of France?",
-        "Why is the sky blue? Answer in two sentences.",
-        "Tell me a story about a fox who is afraid of the dark.",
-        "Name five animals that live in the sea.",
-        "How do I boil an egg?",
-        "What is 12 + 30?",
-    ),
-    examples_as={
-        "text": (
-            "Once upon a time, there was a little fox who",
-            "The capital of France is",
-            "Monday, Tuesday, Wednesday,",
-            "To boil an egg, first",
-            "def is_even(number):\n    return",
-            "1, 2, 3, 4, 5,",
-        ),
-        "score": (
-            "Water falls from the clouds as rain. It runs down the hills into streams, and the "
-            "streams run into rivers. The rivers carry it to the sea, where the sun warms it, and "
-            "it rises into the air again.",
-            "Paris is the capital of France. Rome is the capital of Italy. Madrid is the capital "
-            "of Spain.",
-            "Paris is the capital of Italy. Rome is the capital of Spain. Madrid is the capital of "
-            "France.",
-            "The quick brown fox jumps over the lazy dog.",
-            "Dog lazy the over jumps fox brown quick the.",
-        ),
-    },
-)
+USUAL = ("gpt_neox", "llama", "gpt2", "qwen3")
+"""Types whose classes are imported before anyone waits for them."""
+
+_POSITIONS = ("max_position_embeddings", "max_seq_len", "n_positions", "seq_length")
+"""What configurations call the longest text."""
+
+_CACHES = ("past_key_values", "cache_params", "state")
+"""What models call the cache that they take and return."""
+
+_IMPORTING = Lock()
 
 
 class Causal(Family):
@@ -67,39 +52,60 @@ class Causal(Family):
 
     task: ClassVar[str] = "causal"
     label: ClassVar[str] = "language model"
-    fields: ClassVar[tuple[Field, ...]] = (_PROMPT,)
+    fields: ClassVar[tuple[Field, ...]] = (WRITTEN,)
     reads: ClassVar[tuple[ReadAs, ...]] = READ_AS
     model_types: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, config: Any, words: Any) -> None:
-        """Read the end tokens and the longest text from the configuration; `words` is a tokenizer.
+    def __init__(self, config: Any, words: Any, generation: Any = None) -> None:
+        """Read the end tokens and the longest text; `words` is a tokenizer.
+
+        An answer ends at any token that the configuration, that of generation or the tokenizer
+        names as the end, or that the chat template puts behind an answer.
 
         Raises:
             ValueError: nothing says where an answer ends.
         """
         self.tokenizer = words
-        ends = {*_as_ids(getattr(config, "eos_token_id", None)), *_as_ids(words.eos_token_id)}
-        if not ends:
+        named = (config, generation, words)
+        self._ends = frozenset(
+            end for one in named for end in _as_ids(getattr(one, "eos_token_id", None))
+        ) | frozenset(_as_ids(end_of_turn(words)))
+        if not self._ends:
             raise ValueError(say("neither its config.json nor its tokenizer names an end token"))
-        self._ends = frozenset(ends)
-        self._longest = min(LONGEST, getattr(config, "max_position_embeddings", None) or LONGEST)
+        found = (getattr(config, name, None) for name in _POSITIONS)
+        positions = next((each for each in found if isinstance(each, int) and each > 0), LONGEST)
+        self._longest = min(LONGEST, positions)
+        vocabulary = getattr(config, "vocab_size", None) or len(words)
+        self._longest_scored = min(self._longest, MOST_LOGITS // vocabulary)
+        self._special = special_tokens(words)
+        self._spelling = Spelling(words)
 
     @classmethod
     def takes(cls, model_type: str) -> bool:
-        """Whether transformers has a causal model of that type."""
-        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        """Whether transformers has a language model of that type, which reads text and nothing
+        else, from left to right, and on its own."""
+        return model_type in _types()
 
-        return model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the classes of the usual types."""
+        for model_type in USUAL:
+            cls.architecture(model_type)
 
     @staticmethod
     def architecture(model_type: str) -> Architecture:
         """The classes for models of that type; imports transformers."""
-        from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoTokenizer
+        with _IMPORTING:  # two threads at once may find a module half made
+            from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoTokenizer
 
-        return Architecture(MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[model_type]], AutoTokenizer)
+            model = MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[model_type]]
+            return Architecture(model, AutoTokenizer)
 
     def encode(self, given: object, read_as: ReadAs = "chat") -> Prompt:
         """The tokens of a prompt: in the chat template where there is one, or as they are.
+
+        Of a text that is scored the first token is given, which is the beginning of every text
+        where the tokenizer has one, and the others are forced.
 
         Raises:
             ValueError: no text, an empty one, or one that leaves no room for an answer.
@@ -108,60 +114,97 @@ class Causal(Family):
             raise ValueError(
                 say("expected a prompt as text, got {name}", name=type(given).__name__)
             )
-        if not given.strip():
+        read = self._read(given, read_as) if given.strip() else ()
+        if not read:
             raise ValueError(say("the prompt is empty; type something"))
-        tokens = self._tokens(given, read_as)
-        if len(tokens) >= self._longest:
-            raise ValueError(
-                say(
-                    "the prompt has {count} tokens; at most {longest} are read",
-                    count=len(tokens),
-                    longest=self._longest - 1,
-                )
-            )
+        tokens = tuple(token for token, _ in read)
         is_scored = read_as == "score"
-        prefix, forced = (tokens[:1], tokens[1:]) if is_scored else (tokens, [])
-        if is_scored and not forced:
-            raise ValueError(say("one token alone can't be scored; type more"))
+        self._check_fits(len(tokens), is_scored)
+        prefix = tokens[:1] if is_scored else tokens
         return Prompt(
             inputs={},
-            prefix=tuple(prefix),
+            prefix=prefix,
             ends=self._ends,
             longest=self._longest - len(prefix),
-            read=tuple(InputToken(piece) for piece in self.pieces(tokens)),
+            read=tuple(token for _, token in read),
             shown=given,
-            forced=tuple(forced),
+            forced=tokens[len(prefix) :],
             may_repeat=False,
         )
 
-    def _tokens(self, given: str, read_as: ReadAs) -> list[int]:
-        if read_as == "chat" and self.tokenizer.chat_template:
-            found = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": given}], add_generation_prompt=True, return_dict=True,
-                enable_thinking=False,
-            )  # fmt: skip
-        else:
-            found = self.tokenizer(given)
-        tokens: list[int] = found["input_ids"]
-        return tokens
+    def _check_fits(self, count: int, is_scored: bool) -> None:
+        if is_scored and count == 1:
+            raise ValueError(say("one token alone can't be scored; type more"))
+        if is_scored and count > self._longest_scored:
+            raise ValueError(
+                say(
+                    "the text has {count} tokens; at most {longest} are scored",
+                    count=count,
+                    longest=self._longest_scored,
+                )
+            )
+        if not is_scored and count >= self._longest:
+            raise ValueError(
+                say(
+                    "the prompt has {count} tokens; at most {longest} are read, as the answer "
+                    "comes behind them",
+                    count=count,
+                    longest=self._longest - 1,
+                )
+            )
+
+    def _read(self, given: str, read_as: ReadAs) -> list[tuple[int, InputToken]]:
+        """The tokens of a prompt, as numbers and as people see them."""
+        in_template = read_as == "chat" and bool(self.tokenizer.chat_template)
+        text = as_message(self.tokenizer, given) if in_template else given
+        is_fast = self.tokenizer.is_fast
+        # A template has its own beginning, and would come to a second one.
+        found = self.tokenizer(
+            text, add_special_tokens=not in_template, return_offsets_mapping=is_fast
+        )
+        tokens = found["input_ids"]
+        spans = found["offset_mapping"] if is_fast else [(0, 0)] * len(tokens)
+        return [
+            (token, InputToken(piece, text[start:end] or None, self._kind(token)))
+            for token, piece, (start, end) in zip(tokens, self.pieces(tokens), spans, strict=True)
+        ]
+
+    def _kind(self, token: int) -> Literal["", "unknown", "special"]:
+        if token in self._special:
+            return "special"
+        return "unknown" if token == self.tokenizer.unk_token_id else ""
+
+    def pieces(self, tokens: Sequence[int], before: Sequence[int] = ()) -> list[str]:
+        """What each token adds to those before it; see `qdemo.models.families.pieces`."""
+        return self._spelling.pieces(tokens, before)
+
+    def alternatives(self, before: Sequence[int], tokens: Sequence[int]) -> list[str]:
+        """What each token would add to those `before`."""
+        return self._spelling.alternatives(before, tokens)
 
     def prefill(
         self, model: nn.Module, prompt: Prompt, forced: Sequence[int] = ()
     ) -> tuple[Tensor, State]:
         """The model reads the prompt and what is forced; logits from the prompt's last token on."""
         tokens = row(model, (*prompt.prefix, *forced))
-        return self._read(model, tokens, None, 1 + len(forced))
+        return _read_on(model, tokens, None, 1 + len(forced))
 
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
-        """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
-        return self._read(model, tokens, state.past, tokens.shape[1])
+        """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from.
 
-    def _read(self, model: nn.Module, tokens: Tensor, past: Any, kept: int) -> tuple[Tensor, State]:
-        out = model(input_ids=tokens, past_key_values=past, use_cache=True, logits_to_keep=kept)
-        return out.logits[0], State({}, out.past_key_values)
+        They are read one after the other, as models with a recurrent state read several anew.
+        """
+        import torch
+
+        rows = []
+        for token in tokens.split(1, dim=1):
+            logits, state = _read_on(model, token, state.past, 1)
+            rows.append(logits)
+        return (rows[0] if len(rows) == 1 else torch.cat(rows)), state
 
     def calibration_batch(self, pairs: Sequence[tuple[object, str]]) -> Batch:
-        """Prompts with their answers behind them; one mask (B, S).
+        """Prompts with their answers behind them, padded on the right, where nothing that is read
+        from left to right sees it; one mask (B, S).
 
         Raises:
             ValueError: there are no pairs, or a prompt that can't be read.
@@ -177,6 +220,51 @@ class Causal(Family):
         """Logits (B, S, V)."""
         logits: Tensor = model(**batch.inputs, use_cache=False).logits
         return logits
+
+
+def _read_on(model: nn.Module, tokens: Tensor, past: Any, kept: int) -> tuple[Tensor, State]:
+    """Logits (kept, V) after the last of the `tokens` (1, T), read after `past`."""
+    cache, may_leave_out = _takes(type(model).forward)
+    fewer = {"logits_to_keep": kept} if may_leave_out else {}
+    out = model(input_ids=tokens, use_cache=True, **{cache: past}, **fewer)
+    logits: Tensor = out.logits[0, -kept:]
+    return logits, State({}, getattr(out, cache))
+
+
+@cache
+def _takes(forward: Callable[..., Any]) -> tuple[str, bool]:
+    """What a class of models calls its cache, and whether it can leave logits out."""
+    names = signature(forward).parameters
+    return next(name for name in _CACHES if name in names), "logits_to_keep" in names
+
+
+@cache
+def _types() -> frozenset[str]:
+    """The types of models that are language models, and of no other kind too: those trained to fill
+    gaps read to both sides, and others answer a second text, sound or pictures."""
+    from transformers.models.auto import modeling_auto as auto
+
+    others = (
+        auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
+        auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES,
+    )
+    return frozenset(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES).difference(*others, _NOT_ALONE)
+
+
+_NOT_ALONE = (
+    "bert-generation",
+    "blt",
+    "cpmant",
+    "gemma4_assistant",
+    "gemma4_unified_assistant",
+    "moshi",
+    "trocr",
+    "xlnet",
+)
+"""Halves of other models, drafters for them, readers of bytes, and what has no usual cache."""
 
 
 def _as_ids(found: Any) -> list[int]:

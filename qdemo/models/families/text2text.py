@@ -46,7 +46,7 @@ class Text2Text(Family):
     fields: ClassVar[tuple[Field, ...]] = (PROMPT,)
     model_types: ClassVar[tuple[str, ...]] = ("t5",)
 
-    def __init__(self, config: Any, words: Any) -> None:
+    def __init__(self, config: Any, words: Any, generation: Any = None) -> None:
         """Read the special tokens from the configuration; `words` is a tokenizer.
 
         Raises:
