@@ -115,7 +115,7 @@ def test_every_exception_is_still_one():
 LOOKED_UP = {
     "head", "figure.unit", "figure.none", "term.name", "term.definition",
     "text", "card.trained_for",
-    "self.heading", "self.lead", "e.family.label", "field.label", "field.placeholder",
+    "self.heading", "self.lead", "e.family.label", "family.label", "field.label", "field.placeholder",
     "family.name", "family.idea", "one.name", "part.meaning",
     "kind", "WHY[left.why]", "WAYS[way]", "WHOLE_MODEL",
 }  # fmt: skip

@@ -9,6 +9,9 @@ from typing import Any
 
 from qdemo.models.families import Family, family_of
 
+BYTES = {"fp64": 8, "fp32": 4, "fp16": 2, "bf16": 2}
+"""The floats that a file may hold, and the bytes of a number."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -19,7 +22,9 @@ class Entry:
     embedding and the output layer are one matrix. `revision` is the Hub's commit. An embedded
     model, or one of the host's own, has its `folder`, with configuration and weights, instead of
     the two. `parameters` counts shared ones once; 0 where that is not known before the model is
-    here.
+    here. `dtype` is what its file holds them in, where that is known, a key of `BYTES`; `beside`
+    are the bytes that the file holds beside them: masks, or a tied matrix once more. `licence` is
+    as its owner names it.
     """
 
     name: str
@@ -29,6 +34,9 @@ class Entry:
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     revision: str | None = None
     folder: Path | None = field(default=None, repr=False)
+    dtype: str | None = None
+    licence: str | None = None
+    beside: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a task that no family has."""
@@ -38,6 +46,16 @@ class Entry:
     def family(self) -> type[Family]:
         """The family that it is of."""
         return family_of(self.task)
+
+    @property
+    def repo(self) -> str:
+        """What the Hub knows it by: its name, without the commit that may follow it."""
+        return self.name.partition("@")[0]
+
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes of its file's tensors; as fp32 where it is not known what they are."""
+        return self.parameters * BYTES.get(self.dtype or "fp32", 4) + self.beside
 
 
 _MODELS = Path(__file__).parents[2] / "assets" / "models"
