@@ -117,7 +117,11 @@ def test_a_variant_that_fails_is_told_below_the_table(capsys):
 def test_models_lists_the_catalogue(capsys):
     status, out, _ = run(capsys, "models")
     assert status == 0
-    assert ["google/flan-t5-xxl", "text2text", "11,135,332,352", "44,541.3"] in cells(out)
+    numbers = ["11,135,332,352", "44,541.3", "44,541.3", "fp32"]
+    assert ["google/flan-t5-xxl", "text2text", *numbers, "apache-2.0", "ae7c9136ad"] in cells(out)
+    numbers = ["134,515,008", "538.1", "269.0", "bf16"]
+    name = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert [name, "causal", *numbers, "apache-2.0", "–"] in cells(out)
 
 
 KV8 = "+kv8 in 'int4-g64+kv8' is known, but not built yet"

@@ -3,8 +3,8 @@ before it is downloaded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,10 @@ from qdemo.models.availability import (
     MODELS,
     commit_of,
     folder_of,
+    get_entry,
 )
 from qdemo.models.catalogue import Entry
+from qdemo.models.hub import free_disk
 from qdemo.models.memory import free_bytes, needed_bytes
 from qdemo.models.typed import LOOKED, parse
 from qdemo.settings import SETTINGS
@@ -22,6 +24,8 @@ from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from qdemo.engine.shelf import Sized
 
 _LOOKING = Lock()
@@ -69,11 +73,12 @@ def find(text: str, listed: Mapping[str, Entry] = MODELS) -> Entry:
         ValueError: it is no name of a model, or of none that is listed, where no others are.
         UnavailableError: it can't be had, or is none that can be compared.
     """
-    is_open = SETTINGS.hub == "any"
-    known = listed.get(text) or LOOKED.get(text) or (MODELS.get(text) if is_open else None)
+    known = listed.get(text) or LOOKED.get(text)
+    if known is None and SETTINGS.hub == "any":
+        known = MODELS.get(text)
     if known is not None:
         return known
-    if is_open and _is_typed(text):
+    if _is_typed(text) and SETTINGS.hub == "any":
         return _looked_up(text)
     unknown = say(
         "unknown model {name!r}; the models are {names}", name=text[:100], names=", ".join(listed)
@@ -103,6 +108,24 @@ def _looked_up(text: str) -> Entry:
     return found
 
 
+def shapes_of(text: str, tied: bool | None = None) -> PreTrainedModel:
+    """A model without its weights: of a list, or typed, of any class that transformers has, whether
+    it can be compared or not; `tied` as of `qdemo.models.loading.skeleton`.
+
+    Raises:
+        ValueError: as `find`.
+        UnavailableError: it can't be had, or built.
+    """
+    libraries()
+    from qdemo.models import describing
+    from qdemo.models.loading import skeleton
+
+    is_known = text in MODELS or LOOKED.get(text) is not None
+    if is_known or not _is_typed(text) or SETTINGS.hub != "any":
+        return skeleton(find(text), tied)
+    return describing.shapes_of(describing.describe(parse(text), needs_weights=False), tied)
+
+
 def look(text: str) -> Look:
     """What a model is and will cost, listed or typed. Nothing of it is downloaded but its
     config.json and the headers of its weights.
@@ -113,24 +136,46 @@ def look(text: str) -> Look:
     """
     entry = find(text.strip())
     libraries()
-    from qdemo.engine.shelf import sizes
-    from qdemo.models.loading import planned
+    from qdemo.engine.shelf import sized
+    from qdemo.models.loading import skeleton
 
-    (int8,) = sizes(entry.name, [Variant.parse("int8")])
-    needed, free = needed_bytes(entry.parameters), free_bytes()
-    return Look(
-        entry.name,
-        commit_of(entry),
-        entry.task,
-        planned(entry)[0].__name__,
-        int8.coverage.parameters,
-        entry.dtype or "fp32",
-        entry.stored_bytes,
-        0 if folder_of(entry) else entry.stored_bytes,
-        4 * int8.coverage.parameters,
-        needed,
-        free,
-        entry.licence,
-        int8,
-        (),
+    model = skeleton(entry)
+    (int8,) = sized(model, [Variant.parse("int8")])
+    parameters = int8.coverage.parameters
+    found = Look(
+        name=entry.name,
+        commit=commit_of(entry),
+        task=entry.task,
+        architecture=type(model).__name__,
+        parameters=parameters,
+        dtype=entry.dtype or "fp32",
+        stored=entry.stored_bytes,
+        download=0 if folder_of(entry) else entry.stored_bytes,
+        fp32=4 * parameters,
+        needed=needed_bytes(parameters),
+        free=free_bytes(),
+        licence=entry.licence,
+        int8=int8,
+        warnings=(),
     )
+    return replace(found, warnings=tuple(_warnings(found)))
+
+
+def _warnings(found: Look) -> Iterator[str]:
+    """What speaks against it, the gravest first."""
+    if not found.fits:
+        yield say(
+            "A comparison takes {needed:.2f} GB of memory, and {free:.2f} GB are free here: it "
+            "would be refused.",
+            needed=found.needed / 1e9,
+            free=(found.free or 0) / 1e9,
+        )
+    room = free_disk()
+    if found.download > room:
+        yield say(
+            "The download takes {needed:.2f} GB, and the disk has {free:.2f} GB left.",
+            needed=found.download / 1e9,
+            free=room / 1e9,
+        )
+    if found.commit is None and not folder_of(get_entry(found.name)):
+        yield say("Its commit is not known yet: that of the first download stays.")

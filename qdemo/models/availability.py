@@ -24,7 +24,7 @@ from qdemo.spec.messages import say
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
-_WORDS = "tokenizer_config.json"
+TOKENIZER = "tokenizer_config.json"
 
 
 class UnavailableError(OSError):
@@ -107,7 +107,7 @@ def folder_of(entry: Entry | Typed) -> Path | None:
     """Where the model's files lie on this machine; None where they are not here, or not all."""
     if entry.folder:
         return entry.folder
-    words = _cached(entry, _WORDS)
+    words = _cached(entry, TOKENIZER)
     return words.parent if words and _has_weights(entry) else None
 
 

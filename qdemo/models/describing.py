@@ -7,15 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qdemo.models.availability import MODELS, UnavailableError, folder_of, kept
+from qdemo.models.availability import MODELS, TOKENIZER, UnavailableError, folder_of
 from qdemo.models.catalogue import BYTES, Entry
 from qdemo.models.checkpoint import Stored, stored_in
 from qdemo.models.families import FAMILIES, Family
-from qdemo.models.hub import config_of, listing
+from qdemo.models.hub import config_of, listing, no_words
 from qdemo.models.typed import LOOKED, Typed
 from qdemo.spec.messages import say
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _MOST_PARTS = 1024  # layers, or experts, that a configuration may ask to be built
 _PARTS = ("layer", "expert")
@@ -23,16 +26,16 @@ _PARTS = ("layer", "expert")
 
 @dataclass(frozen=True)
 class Described:
-    """A model as its files describe it. `architecture` is the class of transformers that its
-    config.json names, "" where it names none; `commit` and `licence` are the Hub's, where it tells
-    them; a model that is here has its `folder`, and nothing to be downloaded."""
+    """A model as its `files` describe it, which go by their names. `commit` and `licence` are the
+    Hub's, where it tells them; a model that is here has nothing to be downloaded."""
 
     name: str
     commit: str | None
     folder: Path | None
     config: Mapping[str, Any]
     stored: Stored
-    download_bytes: int
+    files: frozenset[str]
+    download_bytes: int = 0
     licence: str | None = None
 
     @property
@@ -47,41 +50,61 @@ class Described:
         return str(self.config.get("model_type") or "")
 
 
-def describe(typed: Typed) -> Described:
-    """Read what tells what it is, of a folder or of the Hub; nothing else is downloaded.
+def describe(typed: Typed, needs_weights: bool = True) -> Described:
+    """Read what tells what it is, of a folder or of the Hub; nothing else is downloaded. For its
+    shapes alone a folder need not have weights.
 
     Raises:
         UnavailableError: it is not there, or may not be had, or its weights are none that are
             loaded here.
     """
     if typed.folder is not None:
-        return _of_folder(typed.folder)
-    pinned = replace(typed, revision=typed.revision or kept(typed.repo))
-    here = folder_of(pinned)
+        folder = _folder(typed.folder)
+        return _in(folder, _name_of(folder), needs_weights)
+    here = folder_of(typed)
     if here is not None:
-        config, stored = read_config(here, typed.name), stored_in(here, typed.name)
-        return Described(typed.name, here.name, None, config, stored, 0)
-    found = listing(pinned)
-    config = _as_config(config_of(pinned, found), typed.name)
-    described = Described(typed.name, found.commit, None, config, found.stored, found.n_bytes)
-    return replace(described, licence=found.licence)
+        return replace(_in(here, typed.name), commit=here.name, folder=None)
+    found = listing(typed)
+    config = _as_config(config_of(typed, found), typed.name)
+    files = frozenset(file.name for file in (*found.words, *found.weights))
+    return Described(
+        typed.name, found.commit, None, config, found.stored, files, found.n_bytes, found.licence
+    )
 
 
-def _of_folder(typed: Path) -> Described:
-    folder = typed.expanduser().absolute()
-    name = folder.name
-    known = MODELS.get(name) or LOOKED.get(name)
-    if not name or (known is not None and known.folder != folder):
-        name = str(folder)
+def _folder(typed: Path) -> Path:
+    """The whole path of a folder that has a configuration.
+
+    Raises:
+        UnavailableError: it has none.
+    """
     try:
-        is_there = (folder / "config.json").is_file()
-    except OSError:  # a name too long for the disk, a folder that may not be read
-        is_there = False
-    if not is_there:
-        raise UnavailableError(
-            say("{name} is no folder of a model: it has no config.json", name=str(typed)[:100])
-        )
-    return Described(name, None, folder, read_config(folder, name), stored_in(folder, name), 0)
+        folder = typed.expanduser().absolute()
+        if (folder / "config.json").is_file():
+            return folder
+    except (OSError, RuntimeError):  # too long a name, one that may not be read, nobody's home
+        pass
+    raise UnavailableError(
+        say("{name} is no folder of a model: it has no config.json", name=str(typed)[:100])
+    )
+
+
+def _name_of(folder: Path) -> str:
+    """Its last part, where no other model has that name."""
+    known = MODELS.get(folder.name) or LOOKED.get(folder.name)
+    is_free = known is None or known.folder == folder
+    return folder.name if folder.name and is_free else str(folder)
+
+
+def _in(folder: Path, name: str, needs_weights: bool = True) -> Described:
+    files = frozenset(path.name for path in folder.iterdir())
+    try:
+        stored = stored_in(folder, name)
+    except UnavailableError:
+        if needs_weights:
+            raise
+        stored = Stored({})
+    return Described(name, None, folder, read_config(folder, name), stored, files)
 
 
 def read_config(folder: Path, name: str) -> Mapping[str, Any]:
@@ -110,35 +133,60 @@ def entry_of(found: Described) -> Entry:
     """What is offered under its name; imports transformers.
 
     Raises:
-        UnavailableError: no family takes it, or its weights are already quantized.
+        UnavailableError: no family takes it, it has no tokenizer, or its weights are already
+            quantized.
     """
-    from qdemo.models.loading import counted, outputs, skeleton
+    from qdemo.models.loading import counted, outputs
 
-    family = _family(found)
-    entry = Entry(
-        found.name, family.task, False, 0, found.config, found.commit, found.folder,
-        _float_of(found), found.licence,
+    task = _family(found).task
+    dtype = _float_of(found)
+    if TOKENIZER not in found.files:
+        raise UnavailableError(no_words(found.name))
+    shapes = shapes_of(found)
+    sized = Entry(
+        found.name, task, bool(outputs(shapes)), counted(shapes), found.config, found.commit,
+        found.folder, dtype, found.licence,
     )  # fmt: skip
+    return replace(sized, beside=found.stored.n_bytes - sized.stored_bytes)
+
+
+def shapes_of(found: Described, tied: bool | None = None) -> PreTrainedModel:
+    """The architecture without storage, of any class of transformers, whether a family takes it or
+    not; `tied` overrides whether the word embedding and the output layer are one matrix.
+
+    Raises:
+        UnavailableError: transformers has no such class, or can't build it.
+    """
+    check_buildable(found.config, found.name)
+    from qdemo.models.loading import outputs, shapes, untie
+
     try:
-        shapes = skeleton(entry, tied=True)
-        tied = _is_tied(found, shapes.config, outputs(shapes))
-        parameters = counted(shapes if tied else skeleton(entry, tied=False))
+        build = _class_of(found)
+        model = shapes(build, build.config_class.from_dict(dict(found.config)))
+        is_one = _is_tied(found, model.config, outputs(model)) if tied is None else tied
+        untie(model, () if is_one else outputs(model))
     except Exception as error:  # whatever a configuration makes a constructor raise
         raise UnavailableError(
-            say(
-                "the config.json of {name} describes no model that can be built: {error}",
-                name=found.name,
-                error=str(error).partition("\n")[0][:200],
-            )
+            say("the config.json of {name} describes no model that can be built", name=found.name)
         ) from error
-    sized = replace(entry, parameters=parameters, tied=tied)
-    return replace(sized, beside=found.stored.n_bytes - sized.stored_bytes)
+    return model
+
+
+def _class_of(found: Described) -> Any:
+    """The class that its config.json names, or the bare model of its type."""
+    import transformers
+
+    named: Any = getattr(transformers, found.architecture or "-", None)
+    is_class = isinstance(named, type) and issubclass(named, transformers.PreTrainedModel)
+    if is_class and getattr(named.config_class, "model_type", None) == found.model_type:
+        return named
+    return transformers.MODEL_MAPPING[transformers.CONFIG_MAPPING[found.model_type]]
 
 
 def _is_tied(found: Described, config: Any, outputs: list[str]) -> bool:
     """As transformers does it: where the configuration says so, or where nothing else is stored."""
     says = found.config.get("tie_word_embeddings", getattr(config, "tie_word_embeddings", False))
-    return bool(outputs) and (says is True or not found.stored.names.intersection(outputs))
+    return says is True or not found.stored.names.intersection(outputs)
 
 
 def _family(found: Described) -> type[Family]:

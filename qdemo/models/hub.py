@@ -25,7 +25,14 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import SafetensorsRepoMetadata
 
-from qdemo.models.availability import ALLOWED, INDEX, WEIGHTS, UnavailableError, kept
+from qdemo.models.availability import (
+    ALLOWED,
+    INDEX,
+    TOKENIZER,
+    WEIGHTS,
+    UnavailableError,
+    kept,
+)
 from qdemo.models.catalogue import EMBEDDED, Entry
 from qdemo.models.checkpoint import Stored, Tensor, no_safetensors, not_whole
 from qdemo.models.memory import check_free, check_memory
@@ -155,10 +162,11 @@ def bring(entry: Source, file: File, revision: str) -> Path:
 
 
 def check_room(entry: Entry, found: Listing) -> None:
-    """Whether this machine can take it.
+    """Whether this machine can take it, and do anything with it.
 
     Raises:
-        UnavailableError: it is larger than the host allows, or than memory or disk have room for.
+        UnavailableError: it is larger than the host allows, or than memory or disk have room for,
+            or it has no tokenizer.
     """
     most = SETTINGS.most_parameters
     parameters = entry.parameters or found.parameters
@@ -171,8 +179,10 @@ def check_room(entry: Entry, found: Listing) -> None:
                 most=most,
             )
         )
+    if TOKENIZER not in {file.name for file in found.words}:
+        raise UnavailableError(no_words(entry.name))
     check_memory(entry, parameters)
-    check_free(entry, "disk", found.n_bytes, _free_disk())
+    check_free(entry, "disk", found.n_bytes, free_disk())
 
 
 def _is_named(entry: Entry) -> bool:
@@ -180,7 +190,15 @@ def _is_named(entry: Entry) -> bool:
     return entry.name in ALLOWED or SETTINGS.hub == "any"
 
 
-def _free_disk() -> int:
+def no_words(name: str) -> str:
+    """Why a model is refused that has no tokenizer: it could never be read, or written."""
+    return say(
+        "{name} has no tokenizer ({file}), so it can't be run here", name=name, file=TOKENIZER
+    )
+
+
+def free_disk() -> int:
+    """The bytes that the disk has left where the Hub's cache is."""
     cache = cache_folder().absolute()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     return shutil.disk_usage(existing).free

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,17 +186,28 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
     Raises:
         UnavailableError: it is the host's own and not on this machine yet.
     """
+    model = shapes(*planned(entry))
+    untie(model, [k for k in outputs(model) if not (is_tied(entry, k) if tied is None else tied)])
+    return model
+
+
+def shapes(build: Any, config: Any) -> PreTrainedModel:
+    """A model of that class and configuration on torch's meta device, tied as transformers does."""
     import torch
 
-    build, config = planned(entry)
     with BUILDING, torch.device("meta"):
         model: PreTrainedModel = build(config)
-    for key in model.all_tied_weights_keys:
-        if _is_output(model, key) and not (is_tied(entry, key) if tied is None else tied):
-            # T5Config can't be told not to: it ties whatever it says.
-            layer = model.get_submodule(key.rpartition(".")[0])
-            layer.weight = torch.nn.Parameter(torch.empty_like(layer.weight))
     return model
+
+
+def untie(model: PreTrainedModel, keys: Iterable[str]) -> None:
+    """Give output layers, which go by their matrices' names, matrices of their own; T5Config can't
+    be told to: it ties whatever it says."""
+    import torch
+
+    for key in keys:
+        layer = model.get_submodule(key.rpartition(".")[0])
+        layer.weight = torch.nn.Parameter(torch.empty_like(layer.weight))
 
 
 def outputs(model: PreTrainedModel) -> list[str]:

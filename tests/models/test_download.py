@@ -273,7 +273,7 @@ def test_what_memory_has_no_room_for_is_refused_before_it_comes(hub, monkeypatch
 
 
 def test_what_the_disk_has_no_room_for_is_refused_before_it_comes(hub, monkeypatch):
-    monkeypatch.setattr(asking, "_free_disk", lambda: 1000)
+    monkeypatch.setattr(asking, "free_disk", lambda: 1000)
     assert "of disk" in refused()
     assert "bytes=0-" not in hub.asked(WEIGHTS)
 
