@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdemo import listing
+from qdemo.spec.decoding import READ_AS
 from qdemo.spec.messages import say
-from qdemo.spec.request import DEVICES
+from qdemo.spec.request import DEVICES, parse_decoding
 from qdemo.views import terminal
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("--input", required=True, help=given)
     comparison.add_argument("--formats", nargs="+", default=_COMPARED, metavar="FORMAT")
     comparison.add_argument("--max-tokens", type=int, default=64, metavar="N")
+    how = say("as a message that is answered, a text that is gone on with, or one that is scored")
+    comparison.add_argument("--read-as", choices=READ_AS, default="chat", help=how)
+    drawn = say("draw tokens, above 0; 0 takes the likeliest")
+    comparison.add_argument("--temperature", default="0", metavar="T", help=drawn)
+    same = say("what tokens are drawn by, the same for every format")
+    comparison.add_argument("--seed", default="0", metavar="S", help=same)
     comparison.add_argument("--device", choices=DEVICES, help=say("what computes (QDEMO_DEVICE)"))
     comparison.add_argument("--json", metavar="FILE", help=say("write all that was measured"))
     comparison.set_defaults(run=_compare)
@@ -74,12 +81,14 @@ def _compare(options: argparse.Namespace) -> None:
     from qdemo.spec.document import as_text
     from qdemo.spec.report import Finished, Started
 
+    decoding = parse_decoding(vars(options))
     _compute_on(options.device)
     given = typed(options.model, options.input)
     report: Report | None = None
     with _file(options.json) as write:  # before anything slow
         _bring(options.model)
-        for event in compare(options.model, given, options.formats, options.max_tokens):
+        asked = (options.model, given, options.formats, options.max_tokens, decoding)
+        for event in compare(*asked):
             report = event.report if isinstance(event, Started) else report
             report = report and report.after(event)
             _show_progress(event)
@@ -201,6 +210,7 @@ def _write_over(text: str) -> None:
 
 
 def _report(report: Report) -> None:
+    from qdemo.views.outcomes import chosen_told, ended_told, text_proves
     from qdemo.views.tables import summary
     from qdemo.views.wording import covers, held_instead, held_twice, read_as, too_far
 
@@ -208,11 +218,17 @@ def _report(report: Report) -> None:
         terminal.tell(f"{report.model}: {report.input!r}\n")
         if any(token.kind for token in report.read[:-1]):
             terminal.tell(f"{read_as(report.read)}\n")
-        outputs = [repr(trial.output) for trial in report.results]
+        if how := chosen_told(report.decoding):
+            terminal.tell(f"{how}\n")
+        outputs = [] if report.is_scored else [repr(trial.output) for trial in report.results]
         terminal.tell(terminal.columns(summary(report), outputs))
+        if report.is_scored:
+            terminal.tell(f"\n{text_proves(report)}")
     for trial in report.results:
         if trial.span and trial.span.overflow:
             terminal.tell(f"\n{trial.format}: {too_far(trial.format, trial.span.overflow)}")
+        if trial.ended == "repetition":
+            terminal.tell(f"\n{trial.format}: {ended_told(trial)}")
         own = [*held_instead(trial.coverage), *held_twice(trial.format, trial.footprint)]
         for sentence in [*own, *covers(trial.footprint, trial.coverage)]:
             terminal.tell(f"\n{trial.format}: {sentence}")

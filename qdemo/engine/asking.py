@@ -12,6 +12,7 @@ from qdemo.models.availability import get_entry, offered
 from qdemo.models.catalogue import Entry
 from qdemo.models.families import FAMILIES
 from qdemo.models.pictures import Picture, named_picture, read_picture
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
 from qdemo.spec.request import (
@@ -51,19 +52,29 @@ def ask(
     field = field_of(entry)
     value = read(field, given.get(field.name))
     how = parse_decoding(decoding)
-    if how.read_as not in entry.family.reads:
+    check_reads(entry, how)
+    return Request(
+        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True, how
+    )
+
+
+def check_reads(entry: Entry, decoding: Decoding) -> None:
+    """Whether models of that family read a prompt so.
+
+    Raises:
+        InputError: they do not.
+    """
+    reads = entry.family.reads
+    if decoding.read_as not in reads:
         raise InputError(
             "read_as",
             say(
                 "{model} reads no prompt as {found}; expected {names}",
                 model=entry.name,
-                found=how.read_as,
-                names=" or ".join(entry.family.reads),
+                found=decoding.read_as,
+                names=" or ".join(reads),
             ),
         )
-    return Request(
-        entry.name, variants, value, field.name, parse_max_tokens(max_tokens), fresh is True, how
-    )
 
 
 def parse_model(model: object) -> Entry:

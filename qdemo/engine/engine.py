@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from qdemo.engine import devices, heap
-from qdemo.engine.asking import field_of, picture_of
+from qdemo.engine.asking import check_reads, field_of, picture_of
 from qdemo.engine.first import begin, compile_loops, libraries
 from qdemo.engine.shelf import Shelf
 from qdemo.engine.telling import ended, now_and_then, per_model
@@ -24,6 +24,7 @@ from qdemo.engine.turns import Line, Run, Waiting, begun
 from qdemo.models.availability import UnavailableError, folder_of, get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.settings import SETTINGS, Settings
+from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.messages import say
 from qdemo.spec.report import (
     Done,
@@ -225,15 +226,20 @@ def is_here(entry: Entry) -> bool:
 
 
 def compare(
-    model: str, given: object, formats: Iterable[str | Variant], max_tokens: int = DEFAULT_TOKENS
+    model: str,
+    given: object,
+    formats: Iterable[str | Variant],
+    max_tokens: int = DEFAULT_TOKENS,
+    decoding: Decoding = GREEDY,
 ) -> Generator[Event]:
-    """Run a catalogue model on `given`, a prompt or a PIL picture, in fp32 and in each format.
+    """Run a catalogue model on `given`, a prompt or a PIL picture, in fp32 and in each format;
+    `decoding` says how that is read, and how tokens are chosen.
 
     Yields what happens (`qdemo.spec.report`); the last event, `Finished`, has the whole report.
     Nothing is taken from what was computed before, and there is no deadline.
 
     Raises:
-        ValueError: an unknown model or format, or an input that the model can't take.
+        ValueError: an unknown model or format, or an input that the model can't take, or not so.
         UnavailableError: the model is neither here nor to be had; an OSError.
     """
     entry = get_entry(model)
@@ -242,13 +248,15 @@ def compare(
         variant.check_built()
     if max_tokens < 1:
         raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
+    check_reads(entry, decoding)
     libraries()
     from qdemo.models.download import download
 
     for _ in download(entry):  # nothing, where it is here
         pass
     ENGINE.loaded(entry)
-    request = Request(model, variants, picture_of(given), field_of(entry).name, max_tokens, True)
+    field = field_of(entry).name
+    request = Request(model, variants, picture_of(given), field, max_tokens, True, decoding)
     ENGINE.given(request)
     return ENGINE.run(request)
 

@@ -124,13 +124,25 @@ def _whole(value: Any) -> int:
     return whole
 
 
-_CONVERT: dict[str, Callable[[Any], Any]] = {"read_as": str, "temperature": float, "seed": _whole}
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError
+    return float(value)
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {"read_as": str, "temperature": _number, "seed": _whole}
 
 
 def _said(name: str, value: object, error: Exception) -> str:
     own = str(error)
     if own.startswith(name):
         return own
-    return say(
-        "{name} is {found!r:.20}, no number that it can be", name=name, found=str(value)[:20]
-    )
+    return say("{name} is {found}, no number that it can be", name=name, found=short(value))
+
+
+def short(value: object) -> str:
+    """As much of it as a message has room for; a number of 5,000 digits can't even be written."""
+    try:
+        return f"{value!r:.20}"
+    except ValueError:
+        return say("far too large")

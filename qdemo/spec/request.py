@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from qdemo.spec.decoding import GREEDY, Decoding, DecodingError
+from qdemo.spec.decoding import GREEDY, Decoding, DecodingError, short
 from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 
@@ -203,30 +203,22 @@ def parse_max_tokens(number: object) -> int:
         whole = int(number)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
         raise InputError(
-            "max_tokens", say("max_tokens is {found}, no number", found=_short(number))
+            "max_tokens", say("max_tokens is {found}, no number", found=short(number))
         ) from None
     if whole != number and str(whole) != str(number):
         raise InputError(
-            "max_tokens", say("max_tokens is {found}, no whole number", found=_short(number))
+            "max_tokens", say("max_tokens is {found}, no whole number", found=short(number))
         )
     if not 1 <= whole <= MAX_TOKENS:
         raise InputError(
             "max_tokens",
             say(
                 "max_tokens is {found}, expected 1 to {most}",
-                found=_short(number),
+                found=short(number),
                 most=MAX_TOKENS,
             ),
         )
     return int(whole)
-
-
-def _short(number: object) -> str:
-    """As much of it as a message has room for; a number of 5,000 digits can't even be written."""
-    try:
-        return f"{number!r:.20}"
-    except ValueError:
-        return say("far too large")
 
 
 def as_text(value: object, field: str = "formats") -> str:

@@ -16,6 +16,7 @@ from qdemo.engine.shelf import sizes as sizes_of
 from qdemo.engine.turns import FullError, Waiting, begun
 from qdemo.models.availability import UnavailableError, offered, where
 from qdemo.models.families import fields
+from qdemo.spec.decoding import GREEDY
 from qdemo.spec.document import Json, as_json
 from qdemo.spec.given import Field
 from qdemo.spec.report import Report
@@ -35,6 +36,9 @@ def build() -> None:
             *(part for field in fields().values() for part in _parts(field)),
             Api(DEFAULT_TOKENS, {"type": "integer"}, "max_tokens"),
             Api(False, {"type": "boolean"}, "fresh"),
+            Api(GREEDY.read_as, _TEXT, "read_as"),
+            Api(GREEDY.temperature, {"type": "number"}, "temperature"),
+            Api(GREEDY.seed, {"type": "integer"}, "seed"),
         ]
         compare.__signature__ = _of_arguments(asked)  # type: ignore[attr-defined]
         gr.Button().click(
@@ -66,10 +70,13 @@ def compare(model: str, formats: list[str], *rest: object) -> Iterator[Json | Do
 
     `picture` is a file, `picture_name` one that is made here: `scene:NUMBER` or `gallery:NAME`.
     `fresh` computes also what an earlier comparison of the same input computed and was kept.
+    `read_as`: "chat" answers the prompt as a message, "text" goes on with it, "score" measures what
+    a language model makes of its tokens. `temperature` above 0 draws tokens, by `seed`.
     """
-    *given, max_tokens, fresh = rest
+    *given, max_tokens, fresh, read_as, temperature, seed = rest
+    decoding = {"read_as": read_as, "temperature": temperature, "seed": seed}
     with refusing():
-        request = ask(model, formats, _given(given), max_tokens, fresh)
+        request = ask(model, formats, _given(given), max_tokens, fresh, decoding)
         with begun() as run:
             for told in ENGINE.told(request, run):
                 yield _plain(told)

@@ -12,6 +12,7 @@ import gradio as gr
 from qdemo.engine.asking import ask
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.turns import Waiting, begun
+from qdemo.spec.decoding import GREEDY
 from qdemo.spec.report import Report
 from qdemo.spec.request import DEFAULT_TOKENS, Request
 from qdemo.ui.api import refusing
@@ -33,6 +34,9 @@ def compare(
     prompt: str = "",
     picture_name: str = "",
     max_tokens: int = DEFAULT_TOKENS,
+    read_as: str = GREEDY.read_as,
+    temperature: float = GREEDY.temperature,
+    seed: int = GREEDY.seed,
     request: gr.Request = None,  # gradio gives it by its type
 ) -> Iterator[str]:
     """Compare what a model answers, and what it holds, in several number formats beside fp32.
@@ -47,9 +51,15 @@ def compare(
         prompt: what a model that reads is asked; leave it out for one that looks at a picture
         picture_name: for a model that looks at a picture, scene:NUMBER, or gallery:NAME
         max_tokens: how many tokens an answer may have, 1 to 128
+        read_as: of a language model, chat to have the prompt answered, text to have it gone on
+            with, score to measure the perplexity of it
+        temperature: 0 takes the likeliest token, above it tokens are drawn, up to 5
+        seed: what they are drawn by, the same for every format
     """
+    given = {"prompt": prompt, "picture": picture_name}
+    decoding = {"read_as": read_as, "temperature": temperature, "seed": seed}
     with refusing():
-        asked = ask(model, formats, {"prompt": prompt, "picture": picture_name}, max_tokens)
+        asked = ask(model, formats, given, max_tokens, decoding=decoding)
         link = _link(asked, request)
         with begun() as run:
             for told in ENGINE.told(asked, run):  # by telling it is found out who has left

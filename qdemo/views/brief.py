@@ -7,6 +7,7 @@ from itertools import product
 
 from qdemo.spec.document import Json
 from qdemo.spec.report import Report, Trial
+from qdemo.views.outcomes import ended_told
 from qdemo.views.verdict import verdict
 from qdemo.views.wording import shortened
 
@@ -38,6 +39,7 @@ def _brief(report: Report, link: str | None, longest: int) -> Json:
     return {
         "model": report.model,
         "input": shortened(report.input, longest),
+        **report.decoding.asked,
         "verdict": shortened(" ".join(verdict(report)), 4 * longest),
         "formats": [_format(report, trial, longest) for trial in report.results],
         "failed": {one.format: shortened(one.reason, longest) for one in report.failures},
@@ -48,20 +50,27 @@ def _brief(report: Report, link: str | None, longest: int) -> Json:
 
 def _format(report: Report, trial: Trial, longest: int) -> Json:
     figures = trial.figures
-    alone = {
+    alone: dict[str, object] = {
         "format": trial.format,
         "bytes": trial.footprint.total,
         "times_smaller": round(report.results[0].footprint.total / trial.footprint.total, 2),
-        "output": shortened(trial.output, longest),
     }
+    if report.is_scored:
+        alone["perplexity"] = _digits(figures.get("perplexity"))
+    else:
+        alone["output"] = shortened(trial.output, longest)
+    if ended := ended_told(trial):
+        alone["ended"] = ended
     if trial is report.reference:
         return alone
-    return alone | {
+    beside = alone | {
         "kl_nats": _digits(figures.get("logit_kl_mean")),
         "same_top": _digits(figures.get("logit_same_top")),
         "same_top_95": [_digits(figures.get(f"logit_same_top_{end}")) for end in ("low", "high")],
-        "diverges_at_token": figures.get("first_divergent_token"),
     }
+    if not report.is_scored:
+        beside["diverges_at_token"] = figures.get("first_divergent_token")
+    return beside
 
 
 def _digits(value: float | None) -> float | None:
