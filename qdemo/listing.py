@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdemo.spec.messages import say
@@ -28,10 +30,12 @@ def formats(options: argparse.Namespace) -> None:
 
 def footprint(options: argparse.Namespace) -> None:
     """The bytes that a model holds in each format."""
-    from qdemo.engine.shelf import linear_layers
-    from qdemo.engine.shelf import sizes as sizes_of
+    from qdemo.engine.looking import shapes_of
+    from qdemo.engine.shelf import linear_layers, sized
+    from qdemo.models.availability import MODELS
     from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
+    from qdemo.views.numbers import stored_as
     from qdemo.views.tables import Table
     from qdemo.views.wording import covers, held_instead
 
@@ -39,15 +43,19 @@ def footprint(options: argparse.Namespace) -> None:
     for variant in variants:  # before anything slow
         variant.check_built()
     tied = False if options.untied else None
-    reference, *sizes = sizes_of(options.model, variants, tied)
+    shapes = shapes_of(as_typed(options.model), tied)
+    reference, *sizes = sized(shapes, variants)
     print(
         say(
             "{model}: {parameters:,} parameters, {layers} Linear layers",
             model=options.model,
             parameters=reference.coverage.parameters,
-            layers=linear_layers(options.model),
+            layers=linear_layers(shapes),
         )
     )
+    entry = MODELS.get(options.model)
+    if entry is not None and entry.dtype:
+        print(stored_as(entry.dtype, entry.stored_bytes))
     unit = say(
         "built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes"
     )
@@ -89,20 +97,35 @@ def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
 
 def models(options: argparse.Namespace) -> None:
     """The models there are."""
-    from qdemo.engine.shelf import sizes as sizes_of
-    from qdemo.models.availability import MODELS, UnavailableError
-    from qdemo.spec.variant import Variant
+    from qdemo.models.availability import MODELS, commit_of
     from qdemo.views.numbers import NONE
     from qdemo.views.tables import Table
 
-    rows = []
-    for entry in MODELS.values():
-        try:
-            (size,) = sizes_of(entry.name, [Variant()])
-        except UnavailableError:  # the host's own, whose shape is not known before it is here
-            rows.append((entry.name, entry.task, NONE, NONE))
-            continue
-        megabytes = f"{size.footprint.total / 1e6:,.1f}"
-        rows.append((entry.name, entry.task, f"{size.coverage.parameters:,}", megabytes))
-    head = (say("model"), say("task"), say("parameters"), say("MB in {format}", format="fp32"))
-    print(terminal.columns(Table("", head, tuple(rows))))
+    head = (say("model"), say("task"), say("parameters"), say("MB in {format}", format="fp32"),
+            say("MB stored"), say("stored as"), say("licence"), say("commit"))  # fmt: skip
+    rows = tuple(
+        (
+            entry.name,
+            entry.task,
+            f"{entry.parameters:,}" if entry.parameters else NONE,
+            f"{4 * entry.parameters / 1e6:,.1f}" if entry.parameters else NONE,
+            f"{entry.stored_bytes / 1e6:,.1f}" if entry.parameters else NONE,
+            entry.dtype or NONE,
+            entry.licence or NONE,
+            (commit_of(entry) or NONE)[:10],
+        )
+        for entry in MODELS.values()
+    )
+    print(terminal.columns(Table("", head, rows)))
+    told = say(
+        "Stored is what there is to download. Numbers that are stored in 16 bits are made fp32 to "
+        "compute with; casting back to what they were loses nothing."
+    )
+    print(f"\n{told}")
+
+
+def as_typed(text: str) -> str:
+    """A folder's name, as a shell completes it, as the whole path that a model is asked for by."""
+    folder = Path(text)
+    is_path = os.sep in text and (folder / "config.json").is_file()
+    return str(folder.resolve()) if is_path else text

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from qdemo.spec.messages import say
 from qdemo.spec.request import DEVICES
 
+HUB = ("any", "listed")
+"""What models a person may ask for: any of the Hub and of this machine's folders, or those listed.
+"""
+
+_LOOPBACK = ("", "127.0.0.1", "localhost", "::1", "[::1]")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,6 +31,8 @@ class Settings:
     `frame_ancestors` (QDEMO_FRAME_ANCESTORS): who may show the pages in a frame, as origins.
     `tracebacks` (QDEMO_TRACEBACKS): whether errors are logged whole, and not in a line each.
     `in_space`: whether this is a Space of Hugging Face, which sets SPACE_ID.
+    `hub` (QDEMO_HUB): whether models are `listed` alone, or `any` that a person names; without the
+    variable any, unless others than this machine may ask: see `_who_may_ask`.
     """
 
     models: str = ""
@@ -37,13 +45,15 @@ class Settings:
     frame_ancestors: tuple[str, ...] = ()
     tracebacks: bool = False
     in_space: bool = False
+    hub: str = "any"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that an environment holds, and the defaults for what it leaves out.
 
         Raises:
-            ValueError: a variable is no whole number from 0 on, no device, or no list of origins.
+            ValueError: a variable is no whole number from 0 on, none of a few words, or no list of
+                origins.
 
         >>> Settings.read({"QDEMO_DEADLINE_S": "60"}).deadline_s
         60
@@ -60,7 +70,21 @@ class Settings:
             frame_ancestors=_origins(environment, "QDEMO_FRAME_ANCESTORS"),
             tracebacks=_whole(environment, "QDEMO_TRACEBACKS", 0) > 0,
             in_space=bool(environment.get("SPACE_ID")),
+            hub=_one_of(environment, "QDEMO_HUB", _who_may_ask(environment), HUB),
         )
+
+
+def _who_may_ask(environment: Mapping[str, str]) -> str:
+    """`any` where only this machine reaches the server: its host is then the one who asks.
+
+    >>> _who_may_ask({}), _who_may_ask({"GRADIO_SERVER_NAME": "0.0.0.0"})
+    ('any', 'listed')
+    """
+    listens_here = environment.get("GRADIO_SERVER_NAME", "").strip() in _LOOPBACK
+    others = ("SPACE_ID", "GRADIO_ROOT_PATH")  # the second: a proxy stands before it
+    is_shared = environment.get("GRADIO_SHARE", "").strip().lower() not in ("", "0", "false")
+    is_open = is_shared or any(environment.get(name) for name in others)
+    return "any" if listens_here and not is_open else "listed"
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -124,8 +124,15 @@ def test_models_are_those_of_the_catalogue(client):
         "task": "text2text",
         "parameters": 4_175_424,
         "bytes_fp32": 16_701_696,
+        "bytes_stored": 16_701_696,
+        "dtype": "fp32",
+        "licence": "apache-2.0",
+        "commit": None,
         "where": "embedded",
     }
+    pythia = models["EleutherAI/pythia-70m"]
+    assert (pythia["task"], pythia["dtype"], pythia["licence"]) == ("causal", "fp16", "apache-2.0")
+    assert pythia["bytes_stored"] == 2 * pythia["parameters"] + 6 * 2048**2
     assert models["blip-tiny"]["task"] == "captioning"
     assert "google/flan-t5-small" in models
     assert "google/flan-t5-xxl" not in models  # 45 GB are for the command line

@@ -115,8 +115,8 @@ def test_every_exception_is_still_one():
 LOOKED_UP = {
     "head", "figure.unit", "figure.none", "term.name", "term.definition",
     "text", "card.trained_for",
-    "self.heading", "self.lead", "e.family.label", "field.label", "field.placeholder",
-    "family.name", "family.idea", "one.name", "part.meaning",
+    "self.heading", "self.lead", "e.family.label", "family.label", "field.label",
+    "field.placeholder", "family.name", "family.idea", "one.name", "part.meaning",
     "kind", "WHY[left.why]", "WAYS[way]", "WHOLE_MODEL",
 }  # fmt: skip
 """What is said without its template beside it: `assets.locale` has these by `declared`."""

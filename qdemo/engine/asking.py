@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from qdemo.models.availability import get_entry, offered
+from qdemo.engine.looking import find
+from qdemo.models.availability import UnavailableError, offered
 from qdemo.models.catalogue import Entry
 from qdemo.models.families import FAMILIES
 from qdemo.models.pictures import Picture, named_picture, read_picture
@@ -78,21 +79,17 @@ def check_reads(entry: Entry, decoding: Decoding) -> None:
 
 
 def parse_model(model: object) -> Entry:
-    """The catalogue's entry.
+    """The entry that is offered under that name; or, where the host allows any, what is found for
+    what a person typed: that asks the Hub.
 
     Raises:
-        InputError: there is none of that name, or it is too large to be offered.
+        InputError: there is none of that name, it is too large to be offered, or it can't be had.
     """
-    name = as_text(model, "model")[:100]
-    models = {entry.name: entry for entry in offered()}
-    if name not in models:
-        raise InputError(
-            "model",
-            say(
-                "unknown model {name!r}; the models are {names}", name=name, names=", ".join(models)
-            ),
-        )
-    return models[name]
+    name = as_text(model, "model").strip()
+    try:
+        return find(name, {entry.name: entry for entry in offered()})
+    except (ValueError, UnavailableError) as error:
+        raise InputError("model", str(error)) from None
 
 
 def field_of(entry: Entry) -> Field:
@@ -116,7 +113,7 @@ def typed(model: str, text: str) -> object:
     Raises:
         ValueError: there is no such model, or no such picture.
     """
-    if field_of(get_entry(model)).kind == "text":
+    if field_of(find(model)).kind == "text":
         return text
     if text.startswith(_MADE_HERE):
         return named_picture(text)

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from qdemo.engine import devices, heap
 from qdemo.engine.asking import check_reads, field_of, picture_of
 from qdemo.engine.first import begin, compile_loops, libraries
+from qdemo.engine.looking import Look, find, look
 from qdemo.engine.shelf import Shelf
 from qdemo.engine.telling import ended, now_and_then, per_model
 from qdemo.engine.turns import Line, Run, Waiting, begun
@@ -203,6 +204,17 @@ class Engine(Shelf):
         except UnavailableError as error:
             raise InputError("model", str(error)) from None
 
+    def look(self, text: str) -> Look:
+        """What a model is and will cost, listed or typed; takes as long as the Hub does.
+
+        Raises:
+            InputError: there is none, it can't be had, or it is none that can be compared.
+        """
+        try:
+            return look(text)
+        except (ValueError, UnavailableError) as error:
+            raise InputError("model", str(error)) from None
+
     def warm_up(self, name: str) -> None:
         """Import what computes, and load a model, in the background, so no click waits for it."""
 
@@ -242,7 +254,7 @@ def compare(
         ValueError: an unknown model or format, or an input that the model can't take, or not so.
         UnavailableError: the model is neither here nor to be had; an OSError.
     """
-    entry = get_entry(model)
+    entry = find(model)
     variants = tuple(Variant.parse(f) if isinstance(f, str) else f for f in formats)
     for variant in variants:
         variant.check_built()

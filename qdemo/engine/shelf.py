@@ -135,18 +135,11 @@ class Sized:
     bits_per_weight: float | None
 
 
-def linear_layers(model: str) -> int:
-    """How many Linear layers a model has; found without its weights.
-
-    Raises:
-        ValueError: there is no such model.
-    """
-    libraries()
+def linear_layers(shapes: nn.Module) -> int:
+    """How many Linear layers a model has."""
     from torch import nn
 
-    from qdemo.models.loading import skeleton
-
-    return sum(type(module) is nn.Linear for module in skeleton(get_entry(model)).modules())
+    return sum(type(module) is nn.Linear for module in shapes.modules())
 
 
 def sizes(model: str, variants: Iterable[Variant], tied: bool | None = None) -> Iterator[Sized]:
@@ -156,11 +149,20 @@ def sizes(model: str, variants: Iterable[Variant], tied: bool | None = None) -> 
         ValueError: there is no such model, or a format does not fit it.
     """
     libraries()
-    from qdemo.compress.building import build
-    from qdemo.compress.footprint import bits_per_weight, coverage, footprint
     from qdemo.models.loading import skeleton
 
-    shapes = skeleton(get_entry(model), tied)
+    return sized(skeleton(get_entry(model), tied), variants)
+
+
+def sized(shapes: nn.Module, variants: Iterable[Variant]) -> Iterator[Sized]:
+    """What a model of such shapes holds in each format.
+
+    Raises:
+        ValueError: a format does not fit it.
+    """
+    from qdemo.compress.building import build
+    from qdemo.compress.footprint import bits_per_weight, coverage, footprint
+
     for variant in variants:
         built = build(shapes, variant)
         reached = coverage(built, shapes, variant)

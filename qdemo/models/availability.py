@@ -13,16 +13,18 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from huggingface_hub import try_to_load_from_cache
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.file_download import repo_folder_name
 
 from qdemo.models.catalogue import CATALOGUE, EMBEDDED, Entry
 from qdemo.models.families import FAMILIES
+from qdemo.models.typed import LOOKED, Typed
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
-_WORDS = "tokenizer_config.json"
+TOKENIZER = "tokenizer_config.json"
 
 
 class UnavailableError(OSError):
@@ -77,45 +79,90 @@ MODELS = CATALOGUE | ALLOWED
 
 
 def get_entry(name: str) -> Entry:
-    """The model of that name, of the catalogue or the host's.
+    """The model of that name: of the catalogue, the host's, or one that was looked up before. The
+    Hub is not asked: `qdemo.engine.looking.find` does that.
 
     Raises:
         ValueError: there is none.
     """
-    if name not in MODELS:
+    found = MODELS.get(name) or LOOKED.get(name)
+    if found is None:
         raise ValueError(
             say(
                 "unknown model {name!r}; the models are {names}", name=name, names=", ".join(MODELS)
             )
         )
-    return MODELS[name]
+    return found
 
 
 def offered() -> list[Entry]:
-    """The models that a page offers: those the host has named, and all that are not too large."""
+    """The models that a page offers: those the host has named, all that are not too large, and
+    those that were looked up."""
     most = SETTINGS.most_parameters
-    return [e for e in MODELS.values() if e.name in ALLOWED or e.parameters <= most]
+    listed = [e for e in MODELS.values() if e.name in ALLOWED or e.parameters <= most]
+    return [*listed, *LOOKED.entries()]
 
 
-def folder_of(entry: Entry) -> Path | None:
+def folder_of(entry: Entry | Typed) -> Path | None:
     """Where the model's files lie on this machine; None where they are not here, or not all."""
     if entry.folder:
         return entry.folder
-    words = _cached(entry, _WORDS)
+    words = _cached(entry, TOKENIZER)
     return words.parent if words and _has_weights(entry) else None
 
 
-def _has_weights(entry: Entry) -> bool:
+def _has_weights(entry: Entry | Typed) -> bool:
     if _cached(entry, WEIGHTS):
         return True
     index = _cached(entry, INDEX)
-    shards = set(json.loads(index.read_text())["weight_map"].values()) if index else set()
-    return bool(shards) and all(_cached(entry, shard) for shard in shards)
+    names = shards(index) if index else ()
+    return bool(names) and all(_cached(entry, name) for name in names)
 
 
-def _cached(entry: Entry, file: str) -> Path | None:
-    found = try_to_load_from_cache(entry.name, file, revision=entry.revision)
+def shards(index: Path) -> set[str]:
+    """The names of the files that an index of weights names; none where it is no index."""
+    try:
+        found = set(json.loads(index.read_bytes())["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+    return {name for name in found if isinstance(name, str)}
+
+
+def _cached(entry: Entry | Typed, file: str) -> Path | None:
+    found = try_to_load_from_cache(entry.repo, file, revision=entry.revision or kept(entry.repo))
     return Path(found) if isinstance(found, str) else None
+
+
+def kept(repo: str) -> str | None:
+    """The commit that a model of the Hub stays at on this machine, where nobody has named one: that
+    of its first download here, or of another program's that was before; None before that."""
+    refs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "refs"
+    for name in (_OWN_REF, "main"):
+        try:
+            found = (refs / name).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if _COMMIT.fullmatch(found):
+            return found
+    return None
+
+
+def keep(repo: str, commit: str) -> None:
+    """Have a model stay at that commit, wherever the Hub's `main` goes: it is written beside the
+    refs that huggingface_hub keeps, which then never takes its files for unused."""
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
+    (folder / "refs").mkdir(parents=True, exist_ok=True)
+    (folder / "refs" / _OWN_REF).write_text(commit, encoding="ascii")
+
+
+def commit_of(entry: Entry) -> str | None:
+    """The commit of the Hub that is, or would be, compared; None where the first download finds
+    it out, and for what is no model of the Hub."""
+    return None if entry.folder else entry.revision or kept(entry.repo)
+
+
+_OWN_REF = "qdemo"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def where(entry: Entry) -> str:
@@ -124,6 +171,4 @@ def where(entry: Entry) -> str:
         return "embedded" if entry.name in EMBEDDED else say("on this machine")
     if folder_of(entry):
         return "downloaded"
-    return (
-        f"download {4 * entry.parameters / 1e6:,.0f} MB" if entry.parameters else say("on the Hub")
-    )
+    return f"download {entry.stored_bytes / 1e6:,.0f} MB" if entry.parameters else say("on the Hub")

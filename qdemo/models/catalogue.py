@@ -9,6 +9,9 @@ from typing import Any
 
 from qdemo.models.families import Family, family_of
 
+BYTES = {"fp64": 8, "fp32": 4, "fp16": 2, "bf16": 2}
+"""The floats that a file may hold, and the bytes of a number."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -19,7 +22,9 @@ class Entry:
     embedding and the output layer are one matrix. `revision` is the Hub's commit. An embedded
     model, or one of the host's own, has its `folder`, with configuration and weights, instead of
     the two. `parameters` counts shared ones once; 0 where that is not known before the model is
-    here.
+    here. `dtype` is what its file holds them in, where that is known, a key of `BYTES`; `beside`
+    are the bytes that the file holds beside them: masks, or a tied matrix once more. `licence` is
+    as its owner names it.
     """
 
     name: str
@@ -29,6 +34,9 @@ class Entry:
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     revision: str | None = None
     folder: Path | None = field(default=None, repr=False)
+    dtype: str | None = None
+    licence: str | None = None
+    beside: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a task that no family has."""
@@ -39,12 +47,26 @@ class Entry:
         """The family that it is of."""
         return family_of(self.task)
 
+    @property
+    def repo(self) -> str:
+        """What the Hub knows it by: its name, without the commit that may follow it."""
+        return self.name.partition("@")[0]
+
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes of its file's tensors; as fp32 where it is not known what they are."""
+        return self.parameters * BYTES.get(self.dtype or "fp32", 4) + self.beside
+
 
 _MODELS = Path(__file__).parents[2] / "assets" / "models"
 
 
+_APACHE, _BSD, _MIT = "apache-2.0", "bsd-3-clause", "mit"
+
+
 def _embedded(name: str, task: str, tied: bool, parameters: int) -> Entry:
-    return Entry(name, task, tied, parameters, folder=_MODELS / name)
+    folder = _MODELS / name
+    return Entry(name, task, tied, parameters, folder=folder, dtype="fp32", licence=_APACHE)
 
 
 def _flan_t5(
@@ -59,7 +81,10 @@ def _flan_t5(
         "num_heads": heads,
         "feed_forward_proj": "gated-gelu",
     }
-    return Entry(f"google/flan-t5-{size}", "text2text", False, parameters, config, revision)
+    return Entry(
+        f"google/flan-t5-{size}", "text2text", False, parameters, config, revision,
+        dtype="fp32", licence=_APACHE,
+    )  # fmt: skip
 
 
 def _blip(size: str, parameters: int, revision: str, width: int, layers: int, heads: int) -> Entry:
@@ -72,9 +97,97 @@ def _blip(size: str, parameters: int, revision: str, width: int, layers: int, he
     }
     text = {"encoder_hidden_size": width, "num_attention_heads": 12}
     config = {"vision_config": vision, "text_config": text}
-    name = f"Salesforce/blip-image-captioning-{size}"
-    return Entry(name, "captioning", True, parameters, config, revision)
+    return Entry(
+        f"Salesforce/blip-image-captioning-{size}", "captioning", True, parameters, config,
+        revision, dtype="fp32", licence=_BSD,
+    )  # fmt: skip
 
+
+def _language_model(
+    name: str,
+    parameters: int,
+    config: Mapping[str, object],
+    dtype: str,
+    beside: int = 0,
+    licence: str = _APACHE,
+) -> Entry:
+    """No commit is named: that of the first download stays."""
+    tied = config["tie_word_embeddings"] is True
+    return Entry(
+        name, "causal", tied, parameters, config, dtype=dtype, licence=licence, beside=beside
+    )
+
+
+def _pythia(size: str, parameters: int, width: int, layers: int, heads: int) -> Entry:
+    """Its file holds a causal mask a layer, a byte an element, beside the weights."""
+    context = 2048
+    config = {
+        "model_type": "gpt_neox",
+        "vocab_size": 50304,
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "max_position_embeddings": context,
+        "rotary_pct": 0.25,
+        "use_parallel_residual": True,
+        "tie_word_embeddings": False,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    }
+    name = f"EleutherAI/pythia-{size}"
+    return _language_model(name, parameters, config, "fp16", beside=layers * context**2)
+
+
+def _smollm2(size: str, parameters: int, width: int, layers: int, heads: int, kv: int) -> Entry:
+    config = {
+        "model_type": "llama",
+        "vocab_size": 49152,
+        "hidden_size": width,
+        "intermediate_size": width * 8 // 3,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv,
+        "max_position_embeddings": 8192,
+        "rope_theta": 100000,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 2,
+    }
+    return _language_model(f"HuggingFaceTB/SmolLM2-{size}-Instruct", parameters, config, "bf16")
+
+
+_QWEN3 = {
+    "model_type": "qwen3",
+    "vocab_size": 151936,
+    "hidden_size": 1024,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "max_position_embeddings": 40960,
+    "rope_theta": 1000000,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
+    "bos_token_id": 151643,
+    "eos_token_id": 151645,
+}
+_GPT2 = {
+    "model_type": "gpt2",
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "tie_word_embeddings": True,
+    "bos_token_id": 50256,
+    "eos_token_id": 50256,
+}
+_QWEN3_HEAD = 2 * 151936 * 1024  # bytes: its file holds the tied matrix twice
+_GPT2_MASKS = 4 * 12 * 1024**2  # bytes: a causal mask a layer
 
 _SMALL = "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"
 _BASE = "7bcac572ce56db69c1ea7c8af255c5d7c9672fc2"
@@ -96,6 +209,13 @@ CATALOGUE: dict[str, Entry] = {
         _flan_t5("xxl", 11_135_332_352, _XXL, d_model=4096, d_ff=10240, layers=24, heads=64),
         _blip("base", 223_971_644, _BLIP_BASE, width=768, layers=12, heads=12),
         _blip("large", 446_290_492, _BLIP_LARGE, width=1024, layers=24, heads=16),
+        _pythia("70m", 70_426_624, width=512, layers=6, heads=8),
+        _pythia("160m", 162_322_944, width=768, layers=12, heads=12),
+        _pythia("410m", 405_334_016, width=1024, layers=24, heads=16),
+        _smollm2("135M", 134_515_008, width=576, layers=30, heads=9, kv=3),
+        _smollm2("360M", 361_821_120, width=960, layers=32, heads=15, kv=5),
+        _language_model("Qwen/Qwen3-0.6B", 596_049_920, _QWEN3, "bf16", _QWEN3_HEAD),
+        _language_model("openai-community/gpt2", 124_439_808, _GPT2, "fp32", _GPT2_MASKS, _MIT),
     )
 }
 """Every model by name."""

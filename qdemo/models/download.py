@@ -11,19 +11,18 @@ import hashlib
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from httpx2 import TransportError
-from huggingface_hub import constants, hf_hub_download, hf_hub_url
+from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-from qdemo.models.availability import UnavailableError, folder_of
+from qdemo.models.availability import UnavailableError, folder_of, keep
 from qdemo.models.catalogue import Entry
-from qdemo.models.hub import File, Listing, asked, cache_folder, check_room, listing
+from qdemo.models.hub import File, Listing, bring, cache_folder, check_room, listing
 from qdemo.spec.messages import say
 
 SECONDS_APART = 0.2
@@ -65,6 +64,8 @@ def download(entry: Entry) -> Generator[Downloading]:
         return
     found = listing(entry)
     check_room(entry, found)
+    if entry.name == entry.repo:  # else its name says at what commit it is
+        keep(entry.repo, found.commit)
     _blobs(entry).mkdir(parents=True, exist_ok=True)
     try:
         with _only_one(entry):
@@ -98,22 +99,19 @@ def _told(entry: Entry, found: Listing) -> Iterator[Downloading]:
 def _all(entry: Entry, found: Listing) -> Iterator[tuple[int, int]]:
     """Bytes that are here now, and how many of them have just come, file by file."""
     for file in found.words:
-        _library_download(entry, file)
+        bring(entry, file, entry.revision or found.commit)
         yield file.n_bytes, file.n_bytes
     for file in found.weights:
         if file.sha256:
             yield from _large(entry, found.commit, file, _blobs(entry) / file.sha256)
-        _library_download(entry, file)  # which finds a large one's bytes in their place
-
-
-def _library_download(entry: Entry, file: File) -> None:
-    bring = partial(hf_hub_download, revision=entry.revision, endpoint=constants.ENDPOINT)
-    asked(entry, lambda: bring(entry.name, file.name))
+        bring(
+            entry, file, entry.revision or found.commit
+        )  # which finds a large one's bytes in their place
 
 
 def _blobs(entry: Entry) -> Path:
     """Where the Hub's cache keeps the files of a model, each under the name of its hash."""
-    return cache_folder() / repo_folder_name(repo_id=entry.name, repo_type="model") / "blobs"
+    return cache_folder() / repo_folder_name(repo_id=entry.repo, repo_type="model") / "blobs"
 
 
 def _large(entry: Entry, commit: str, file: File, blob: Path) -> Iterator[tuple[int, int]]:
@@ -122,7 +120,7 @@ def _large(entry: Entry, commit: str, file: File, blob: Path) -> Iterator[tuple[
         return
     part = blob.with_suffix(".part")
     yield (part.stat().st_size if part.exists() else 0), 0
-    url = hf_hub_url(entry.name, file.name, revision=commit, endpoint=constants.ENDPOINT)
+    url = hf_hub_url(entry.repo, file.name, revision=commit, endpoint=constants.ENDPOINT)
     for n_bytes in _patiently(entry, url, file, part):
         yield n_bytes, n_bytes
     if _sha256(part) != file.sha256:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Loaded:
     @property
     def parameters(self) -> int:
         """How many it has; shared ones count once."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return counted(self.model)
 
     def on(self, device: torch.device) -> Loaded:
         """The same on that device, to which it is moved where it is not there."""
@@ -90,10 +90,12 @@ def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
     architecture = entry.family.architecture(_model_type(entry, folder))
     try:
         with BUILDING, _quiet():
-            words = architecture.words.from_pretrained(folder, local_files_only=True)
+            words = architecture.words.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
             model, found = architecture.model.from_pretrained(
                 folder, use_safetensors=True, dtype="float32", local_files_only=True,
-                output_loading_info=True,
+                output_loading_info=True, trust_remote_code=False,
             )  # fmt: skip
     except Exception as error:  # each library raises its own; none is for people
         raise UnavailableError(_broken(entry)) from error
@@ -183,25 +185,46 @@ def skeleton(entry: Entry, tied: bool | None = None) -> PreTrainedModel:
     Raises:
         UnavailableError: it is the host's own and not on this machine yet.
     """
-    import torch
-
-    build, config = _planned(entry)
-    with BUILDING, torch.device("meta"):
-        model: PreTrainedModel = build(config)
-    for key in model.all_tied_weights_keys:
-        if _is_output(model, key) and not (is_tied(entry, key) if tied is None else tied):
-            # T5Config can't be told not to: it ties whatever it says.
-            layer = model.get_submodule(key.rpartition(".")[0])
-            layer.weight = torch.nn.Parameter(torch.empty_like(layer.weight))
+    model = shapes(*planned(entry))
+    untie(model, [k for k in outputs(model) if not (is_tied(entry, k) if tied is None else tied)])
     return model
 
 
-def _planned(entry: Entry) -> tuple[Any, Any]:
+def shapes(build: Any, config: Any) -> PreTrainedModel:
+    """A model of that class and configuration on torch's meta device, tied as transformers does."""
+    import torch
+
+    with BUILDING, torch.device("meta"):
+        model: PreTrainedModel = build(config)
+    return model
+
+
+def untie(model: PreTrainedModel, keys: Iterable[str]) -> None:
+    """Give output layers, which go by their matrices' names, matrices of their own; T5Config can't
+    be told to: it ties whatever it says."""
+    import torch
+
+    for key in keys:
+        layer = model.get_submodule(key.rpartition(".")[0])
+        layer.weight = torch.nn.Parameter(torch.empty_like(layer.weight))
+
+
+def outputs(model: PreTrainedModel) -> list[str]:
+    """The names of the matrices of output layers that are one with the word embedding."""
+    return [key for key in model.all_tied_weights_keys if _is_output(model, key)]
+
+
+def counted(model: nn.Module) -> int:
+    """How many parameters a model has; shared ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def planned(entry: Entry) -> tuple[Any, Any]:
     """The class of its model, and its configuration: the catalogue's, or that of its files."""
     if entry.config:
-        model_type = entry.config.get("model_type", entry.family.model_types[0])
+        model_type = entry.config.get("model_type") or entry.family.model_types[0]
         build = entry.family.architecture(model_type).model
-        return build, build.config_class(**entry.config)
+        return build, build.config_class.from_dict(dict(entry.config))
     folder = folder_here(entry)
     build = entry.family.architecture(_model_type(entry, folder)).model
     return build, build.config_class.from_pretrained(folder)

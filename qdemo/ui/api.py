@@ -14,7 +14,7 @@ from qdemo.engine.asking import ask, parse_model
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.shelf import sizes as sizes_of
 from qdemo.engine.turns import FullError, Waiting, begun
-from qdemo.models.availability import UnavailableError, offered, where
+from qdemo.models.availability import UnavailableError, commit_of, offered, where
 from qdemo.models.families import fields
 from qdemo.spec.decoding import GREEDY
 from qdemo.spec.document import Json, as_json
@@ -118,13 +118,21 @@ def _plain(told: Waiting | Report) -> Json | Document:
 
 
 def models() -> list[Json]:
-    """The models that can be compared, with their task, size and where their weights are."""
+    """The models that can be compared, with their task, size, licence and where their weights are.
+
+    `dtype` is what their file holds, of `bytes_stored`; `commit` is null before the first download
+    has found it out, and of what is not on the Hub.
+    """
     return [
         {
             "name": entry.name,
             "task": entry.task,
             "parameters": entry.parameters,
             "bytes_fp32": 4 * entry.parameters,
+            "bytes_stored": entry.stored_bytes,
+            "dtype": entry.dtype,
+            "licence": entry.licence,
+            "commit": commit_of(entry),
             "where": where(entry),
         }
         for entry in offered()

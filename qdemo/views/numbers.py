@@ -28,6 +28,20 @@ def megabytes(size: float | None) -> str:
     return say("{size} MB", size=f"{mb:,.{digits}f}")
 
 
+def stored_as(dtype: str, n_bytes: float) -> str:
+    """What the file of a model holds, whose weights are made fp32 when they are read.
+
+    >>> stored_as("bf16", 269_030_016)
+    'stored as bf16, 269.0 MB; casting back to bf16 loses nothing'
+    """
+    size = megabytes(n_bytes)
+    if dtype == "fp32":
+        return say("stored as fp32, {size}", size=size)
+    return say(
+        "stored as {dtype}, {size}; casting back to {dtype} loses nothing", dtype=dtype, size=size
+    )
+
+
 def significant(value: float | None, digits: int = 3) -> str:
     """So many significant digits, without powers of ten where that reads well.
 

@@ -13,6 +13,7 @@ from qdemo.models.availability import UnavailableError, folder_of, where
 from qdemo.models.catalogue import Entry
 from qdemo.models.download import Downloading, download
 from qdemo.models.loading import load
+from qdemo.settings import Settings
 from tests import hub_checkpoints as checkpoints
 from tests.hub import Hub
 from tests.hub_client import online
@@ -258,7 +259,7 @@ def test_another_kind_of_model_is_refused(hub):
 
 
 def test_what_is_too_large_for_the_host_is_refused_before_it_comes(hub, monkeypatch):
-    monkeypatch.setattr(asking, "SETTINGS", asking.SETTINGS.__class__(most_parameters=1000))
+    monkeypatch.setattr(asking, "SETTINGS", Settings(most_parameters=1000, hub="listed"))
     assert "parameters; this server takes 1,000 at most" in refused()
     assert "bytes=0-" not in hub.asked(WEIGHTS)
     monkeypatch.setattr(asking, "ALLOWED", {NAME: ENTRY})  # as the host has named it
@@ -272,7 +273,7 @@ def test_what_memory_has_no_room_for_is_refused_before_it_comes(hub, monkeypatch
 
 
 def test_what_the_disk_has_no_room_for_is_refused_before_it_comes(hub, monkeypatch):
-    monkeypatch.setattr(asking, "_free_disk", lambda: 1000)
+    monkeypatch.setattr(asking, "free_disk", lambda: 1000)
     assert "of disk" in refused()
     assert "bytes=0-" not in hub.asked(WEIGHTS)
 
