@@ -284,6 +284,31 @@ window.qdemo = (() => {
     return press(next);
   }
 
+  // --- formats of one's own, and those that are ticked
+
+  // A click on a part is one on what is typed by then; what is typed later stands.
+  for (const kind of ["pointerdown", "keydown", "change"]) {
+    document.addEventListener(kind, event => {
+      if (!event.target.closest("#own-family, #own-parts, #own-ticks")) return;
+      put("own-base", find("#own-text :is(textarea, input)").value);
+    }, true);
+  }
+
+  // One too many is not ticked, and it is said why; what was wrong before is right by now.
+  const atMost = (most, why) => formats =>
+    formats.length > most ? [formats.slice(0, most), why] : [undefined, ""];
+
+  // One of one's own is ticked beside those that are by now, whatever was ticked when it was added;
+  // or it is said what is wrong with it, or that it would be one too many.
+  const added = (usual, most, why) => (answer, formats) => {
+    const {text, problem} = JSON.parse(answer);
+    if (!text) return [undefined, problem, ""];
+    const wanted = [...new Set([...formats, text])];
+    if (wanted.length > most) return [undefined, "", why];
+    const choices = [...new Set([...usual, ...wanted])].map(name => [name, name]);
+    return [{__type__: "update", choices, value: wanted}, "", ""];
+  };
+
   // --- Back and Forward
 
   let led = 0, taken = 0;  // how often they have led somewhere, and up to which the page has followed
@@ -353,6 +378,12 @@ window.qdemo = (() => {
 
   // --- for every page
 
+  // What an answer changes; nothing, where what it was asked of is something else by now.
+  function untouched(answer, ...now) {
+    const {asked, changes} = JSON.parse(answer);
+    return JSON.stringify(asked) === JSON.stringify(now) ? changes : [];
+  }
+
   document.addEventListener("keydown", event => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || find("dialog[open]")) return;
     find("#compare")?.click();
@@ -384,7 +415,7 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    again, brought, calm, compare, encode, keep, moved, opened, page, picked, press, put, read, recall,
-    restored, state, through, throughAgain, write,
+    added, again, atMost, brought, calm, compare, encode, keep, moved, opened, page, picked, press,
+    put, read, recall, restored, state, through, throughAgain, untouched, write,
   };
 })();

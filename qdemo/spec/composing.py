@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.scheme import NAME_OF, NAMED
@@ -121,6 +122,53 @@ class Parts:
         return (
             found if says and found.transform in TRANSFORMS and found.variant == variant else None
         )
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What was clicked and typed since the controls last stood for something: `stood` is what they
+    were, `parts` what they are; `text` is what is typed by now, and `base` what was typed when a
+    part was last clicked.
+
+    >>> Edit(Parts(), "int4-g64", Parts(double=True), "nf4").wanted  # clicked, then typed
+    'nf4'
+    >>> Edit(Parts(), "nf4", Parts(double=True), "nf4").wanted  # typed, then clicked
+    'nf4-g64-dq'
+    """
+
+    stood: Parts
+    base: str
+    parts: Parts
+    text: str
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the text has the last word."""
+        return self.text != self.base or not self._clicked
+
+    @property
+    def meant(self) -> Parts:
+        """What is typed with what is clicked, as far as that fits; where parts can't say what is
+        typed, it gives way to them."""
+        typed = None if self.base == self.stood.text else _typed(self.base)
+        return replace(typed or self.stood, **self._clicked).fitting()
+
+    @property
+    def wanted(self) -> str:
+        """The text of what is meant."""
+        return self.text if self.is_typed else self.meant.text
+
+    @property
+    def _clicked(self) -> dict[str, Any]:
+        before = vars(self.stood)
+        return {name: now for name, now in vars(self.parts).items() if now != before[name]}
+
+
+def _typed(text: str) -> Parts | None:
+    try:
+        return Parts.of(Variant.parse(text.strip()))
+    except ValueError:
+        return None
 
 
 def _of_step(step: Step) -> Parts:

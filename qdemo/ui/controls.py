@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -14,8 +13,8 @@ from qdemo.models.families import fields
 from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
-from qdemo.spec.request import DEFAULT_TOKENS, MAX_FORMATS, MAX_TOKENS
-from qdemo.ui import decoding_part, given_part, own_format, parts
+from qdemo.spec.request import DEFAULT_TOKENS, MAX_TOKENS
+from qdemo.ui import decoding_part, given_part, own_edit, own_format, parts
 from qdemo.ui.given_part import Input
 from qdemo.views.panels import trained_html
 
@@ -168,8 +167,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     controls = Controls(
         chosen, formats, max_tokens, fresh, decoding, inputs, trained, compare, stop, problems
     )
-    _connect(composer, chosen, formats, problems["formats"])
-    formats.input(_at_most, formats, [formats, problems["formats"]], **_QUIET)
+    own_edit.connect(composer, chosen, formats, problems["formats"])
     _follow(controls)
     return controls
 
@@ -182,47 +180,3 @@ def _follow(controls: Controls) -> None:
         lambda *chosen: {line: "", **controls.shown_for(*chosen)}, wanted, [line, *shown], **_QUIET
     )
     read_as.input(controls.shown_for, wanted, shown, **_QUIET)
-
-
-def _at_most(formats: list[str]) -> tuple[Any, str]:
-    """One too many is not ticked, and it is said why; what was wrong before is right by now."""
-    if len(formats) <= MAX_FORMATS:
-        return gr.skip(), ""
-    return formats[:MAX_FORMATS], parts.problem_html(_too_many())
-
-
-def _too_many() -> str:
-    return say("At most {most} formats at a time; untick one to add another.", most=MAX_FORMATS)
-
-
-def _connect(
-    composer: own_format.Composer, model: gr.Dropdown, formats: gr.CheckboxGroup, problem: gr.HTML
-) -> None:
-    """What is chosen shows what else fits, and what comes of it; the button adds it, ticked."""
-    every = [model, composer.family, *composer.parts.values()]
-    gr.on(
-        [part.input for part in every], partial(own_format.chosen, composer), every,
-        composer.components, **parts.QUICK,
-    )  # fmt: skip
-    typed, said = partial(own_format.typed, composer), [model, composer.text]
-    # Not its change, which would undo what is clicked before an answer comes; the first of the two
-    # may not see a paste.
-    events = [composer.text.input, composer.text.blur]
-    gr.on(events, typed, said, composer.components, **parts.QUICK)
-    told = [formats, composer.problem, problem]
-    gr.on(
-        [composer.add.click, composer.text.submit], _add, [formats, composer.text], told,
-        trigger_mode="multiple", **_QUIET,
-    )  # fmt: skip
-
-
-def _add(formats: list[str], text: str) -> tuple[Any, str, str]:
-    """The tick boxes with that format, or what is wrong: with it, where it stands, or with one
-    more, at the tick boxes."""
-    try:
-        wanted = dict.fromkeys([*formats, str(own_format.read(text))])
-    except ValueError as error:
-        return gr.skip(), parts.problem_html(str(error)), ""
-    if len(wanted) > MAX_FORMATS:
-        return gr.skip(), "", parts.problem_html(_too_many())
-    return own_format.ticked(wanted), "", ""

@@ -4,7 +4,7 @@ ticked. Its text says all of it; who knows that may type it instead."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -12,7 +12,7 @@ import gradio as gr
 from qdemo.engine.estimating import seconds_of
 from qdemo.settings import SETTINGS
 from qdemo.spec.composing import SCALES, Offered, Parts
-from qdemo.spec.families import COMPOSED, FAMILIES, family_of, stored
+from qdemo.spec.families import COMPOSED, FAMILIES, stored
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS, NAMED
@@ -83,7 +83,7 @@ def build(model: str) -> Composer:
         families, value=COMPOSED[0], label=say("Weights in"), elem_id="own-family"
     )  # fmt: skip
     made = _controls(first)
-    told = parts.html(_told(first.variant, model), "own-told")
+    told = parts.html(describe(first.variant, model), "own-told")
     parts.html(fill("own_format", terms=[button(key, name_of(key)) for key in _WORDS]))
     return Composer(family, made, text, told, problem, add)
 
@@ -120,35 +120,10 @@ def _controls(first: Parts) -> dict[str, Any]:
     return lists | boxes
 
 
-def chosen(composer: Composer, model: str, family: str, *values: Any) -> dict[Any, Any]:
-    """What a choice changes: what else is offered, the text, and what is told of it."""
-    found = replace(Parts(), **dict(zip(composer.parts, values, strict=True)))
-    names = stored(family)
-    if found.stored not in names:  # another family was chosen
-        found = replace(found, stored="int4" if "int4" in names else names[0])
-    found = found.fitting()
-    return {
-        **_shown(composer, family, found),
-        composer.text: found.text,
-        composer.told: _told(found.variant, model),
-        composer.problem: "",
-    }
-
-
-def typed(composer: Composer, model: str, text: str) -> dict[Any, Any]:
-    """What a text that is typed changes: the controls follow, as far as they can say it."""
-    try:
-        variant = read(text)
-    except ValueError as error:
-        return {composer.told: "", composer.problem: parts.problem_html(str(error))}
-    found, family = Parts.of(variant), family_of(variant)
-    shown = _shown(composer, family.key, found) if found and family else {}
-    return {**shown, composer.told: _told(variant, model), composer.problem: ""}
-
-
-def _shown(composer: Composer, family: str, found: Parts) -> dict[Any, Any]:
+def shown(composer: Composer, found: Parts) -> dict[Any, Any]:
     """The controls as those parts have them, with what goes with them; the others are unseen."""
     offered, part = found.offered, composer.parts
+    family = next(key for key in COMPOSED if found.stored in stored(key))
     choices = {
         "stored": _stored(family),
         "scales": _shares() if offered.scales else [],
@@ -159,17 +134,15 @@ def _shown(composer: Composer, family: str, found: Parts) -> dict[Any, Any]:
     seen = {"affine": offered.affine, "double": offered.double, "gptq": offered.gptq}
     updates = {part[name]: gr.update(value=value) for name, value in vars(found).items()}
     for name, values in choices.items():
+        updates[part[name]] |= {"visible": len(values) > 1}
         if len(values) > 1:
-            own = gr.update(choices=values, value=getattr(found, name), visible=True)
-        else:
-            own = gr.update(visible=False)
-        updates[part[name]] = own
+            updates[part[name]] |= {"choices": values}
     for name, is_seen in seen.items():
-        updates[part[name]] = gr.update(value=getattr(found, name), visible=is_seen)
+        updates[part[name]] |= {"visible": is_seen}
     return {composer.family: family, **updates}
 
 
-def _told(variant: Variant, model: str) -> str:
+def describe(variant: Variant, model: str) -> str:
     """What a variant is: bits, a sentence, the seconds that it is likely to take."""
     try:
         expected = seconds_of(variant, model)

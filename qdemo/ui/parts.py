@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from inspect import isgeneratorfunction
@@ -25,6 +26,9 @@ QUICK: dict[str, Any] = {
 }
 """Settings of events that only look: answered at once, the last move counts."""
 
+Updates = Mapping[Any, Any]
+"""What becomes of components."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -46,6 +50,31 @@ def computing(handler: Callable[P, R]) -> Callable[P, R]:
         yield from cast(Iterator[Any], handler(*args, **kwargs))
 
     return cast(Callable[P, R], answers if isgeneratorfunction(handler) else answer)
+
+
+def on_untouched(
+    events: Sequence[Any],
+    answer: Callable[..., Updates],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    name: str,
+    aside: Sequence[Any] = (),
+) -> None:
+    """Have `answer` set `outputs`, among them what it was asked of: not where a person has touched
+    one of `inputs` since, which an answer to what was before would undo. The touch is an event
+    itself, and gets an answer of its own. `aside` are inputs that no person touches, and `name` is
+    free for what carries answers to the page's script."""
+    carrier = unseen(name)
+
+    def asked(*values: Any) -> str:
+        found = answer(*values)
+        changes = [found.get(part, gr.skip()) for part in outputs]
+        return json.dumps({"asked": values[: len(inputs)], "changes": changes})
+
+    # Not as gradio checks values: it does not know what was offered by the page's script.
+    gr.on(events, asked, [*inputs, *aside], carrier, preprocess=False, **QUICK).then(
+        None, [carrier, *inputs], [*outputs], js="qdemo.untouched", **QUICK
+    )
 
 
 def html(

@@ -1,6 +1,7 @@
 """A format of one's own is put together under More."""
 
 import re
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
@@ -14,6 +15,19 @@ BEST = "int2-g64-affine-mse-gptq"
 def more(shared):
     shared.get_by_role("button", name="More:").click()
     return shared
+
+
+@contextmanager
+def no_answers(page):
+    """What is asked meanwhile is answered at the end, as by a server that is far away."""
+    asked = []
+    page.route("**/gradio_api/run/**", lambda one: asked.append(one))
+    yield
+    assert asked
+    page.route("**/gradio_api/run/**", lambda one: one.continue_())
+    for one in asked:
+        one.continue_()
+    page.unroute("**/gradio_api/run/**")
 
 
 def test_a_codebook_with_quantized_scales_is_put_together_by_clicks(more):
@@ -75,3 +89,43 @@ def test_a_bad_combination_says_why_at_its_control_and_adds_nothing(more):
     expect(more.get_by_label("embeddings too (+emb)")).to_be_checked()  # the controls follow
     ask(more, "What is 59 + 64?", "int3-g64-affine+emb@bf16")
     assert card(more, "int3-g64-affine+emb@bf16")["state"] == "done"
+
+
+def test_what_is_clicked_before_an_answer_comes_is_not_undone_by_it(more):
+    compose(more, "int2-g64")
+    expect(more.get_by_label("embeddings too (+emb)")).not_to_be_checked()
+    with no_answers(more):
+        more.get_by_label("zero point (-affine)").check()
+        choose(more, "Scales found by", "search (-mse)")
+        more.get_by_label("make up for errors (-gptq)").check()
+        add(more)
+    expect(composed(more)).to_have_value(BEST)
+    expect(more.locator("#own-told")).to_contain_text("fitted to calibration inputs")
+    expect(more.locator("#formats").get_by_label(BEST)).to_be_checked()
+
+
+def test_what_is_typed_after_a_click_stands_and_is_added(more):
+    with no_answers(more):
+        more.get_by_label("embeddings too (+emb)").check()
+        compose(more, "nf4-g64-dq@bf16")
+    expect(more.get_by_label("codebooks")).to_be_checked()
+    expect(composed(more)).to_have_value("nf4-g64-dq@bf16")
+    expect(more.locator("#formats").get_by_label("nf4-g64-dq@bf16")).to_be_checked()
+
+
+def test_a_click_right_after_typing_is_one_on_what_was_typed(more):
+    with no_answers(more):
+        composed(more).fill("fp4bnb")
+        more.get_by_label("make up for errors (-gptq)").check()
+    expect(composed(more)).to_have_value("fp4bnb-g64-gptq")
+    expect(more.get_by_label("codebooks")).to_be_checked()
+
+
+def test_what_is_ticked_while_one_is_added_stays_ticked(more):
+    tick(more, "int8")
+    with no_answers(more):
+        compose(more, "int6")
+        compose(more, "int7")
+        tick(more, "fp16", "int8")
+    for name in ("int7", "int6", "fp16", "int8"):
+        expect(more.locator("#formats").get_by_label(name, exact=True)).to_be_checked()

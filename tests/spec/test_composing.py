@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo import Variant
-from qdemo.spec.composing import ACTIVATIONS, RANGES, SCALES, TRANSFORMS, Parts
+from qdemo.spec.composing import ACTIVATIONS, RANGES, SCALES, TRANSFORMS, Edit, Parts
 from qdemo.spec.families import COMPOSED, stored
 from qdemo.spec.scheme import COMPUTE_FORMATS
 
@@ -82,3 +82,21 @@ def test_what_parts_can_t_say(text):
 def test_every_part_has_a_usual_choice():
     assert all(field.default is not None for field in fields(Parts))
     assert Parts().text == "int4-g64"
+
+
+@given(parts, parts)
+def test_what_was_done_last_is_meant_and_what_was_done_before_it_is_kept(before, chosen):
+    stood, now = before.fitting(), chosen.fitting()
+    clicked = replace(stood, embeddings=not stood.embeddings)
+    assert Edit(stood, stood.text, now, stood.text).wanted == now.text
+    if now.text != stood.text:
+        assert Edit(stood, stood.text, clicked, now.text).wanted == now.text
+    both = replace(now, embeddings=clicked.embeddings)
+    assert Edit(stood, now.text, clicked, now.text).wanted == both.text
+
+
+def test_what_parts_can_t_say_is_kept_until_one_is_clicked():
+    text = "int4-g64~lm_head=int8"
+    assert Edit(Parts(), text, Parts(), text).wanted == text
+    assert Edit(Parts(), text, Parts(double=True), text).wanted == "int4-g64-dq"
+    assert Edit(Parts(), "int", Parts(double=True), "int").wanted == "int4-g64-dq"

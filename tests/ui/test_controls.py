@@ -151,28 +151,6 @@ def test_what_is_known_but_not_built_yet_is_said_at_the_formats_and_not_added(bu
     assert caught.value.field == "formats"
 
 
-def test_what_is_added_is_ticked_beside_the_rest():
-    changed, own, said = controls._add(["int8", "int4-g64~lm_head=int8"], " nf4 ")
-    assert changed["value"] == ["int8", "int4-g64~lm_head=int8", "nf4-g64"]
-    assert (own, said) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("nf4-affine", "nf4 is a codebook, which has no affine form"),
-        ("int4+kv8", "is known, but not built yet"),
-        ("", "unknown format ''"),
-        ("q4_0-mse", "q4_0 defines its scales; leave -mse out"),
-    ],
-)
-def test_what_is_wrong_with_a_format_is_told_where_it_is_put_together(text, why):
-    changed, own, said = controls._add(["int8"], text)
-    assert changed == gr.skip()
-    assert why in Page(own).text
-    assert said == ""
-
-
 def test_the_picture_of_a_name():
     name, path = next(iter(gallery().items()))
     assert given_part.picture_file(name) == str(path)
@@ -191,23 +169,3 @@ def test_what_a_model_was_trained_for_follows_the_model(built):
     told = built.shown_for("blip-tiny")[built.trained]["value"]
     assert "blip-tiny was trained for putting scenes of emoji" in told
     assert built.shown_for("google/flan-t5-small")[built.trained]["value"] == ""
-
-
-THIRTEEN = ["fp16", "bf16", *(f"int{bits}" for bits in range(8, 1, -1)), "mxfp4", "mxfp8",
-            "nvfp4", "q4_0"]  # fmt: skip
-
-
-def test_a_thirteenth_format_is_refused_at_once_and_told_at_the_control():
-    kept, told = controls._at_most(THIRTEEN)
-    assert kept == THIRTEEN[:12]
-    assert "At most 12 formats at a time" in told
-    kept, told = controls._at_most(THIRTEEN[:12])
-    assert "value" not in kept
-    assert told == ""
-    kept, own, told = controls._add(THIRTEEN[:12], "nf4")
-    assert "value" not in kept
-    assert own == ""
-    assert "At most 12 formats at a time" in told
-    kept, own, told = controls._add(THIRTEEN[:11], "nf4")
-    assert kept["value"] == [*THIRTEEN[:11], "nf4-g64"]
-    assert (own, told) == ("", "")

@@ -32,7 +32,7 @@ _UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
 def shown(parts: Iterable[bytes], before: Sequence[bytes] = ()) -> Iterator[str]:
     """A piece for each token of a text that goes on after others, of its bytes, and theirs.
 
-    >>> list(shown([b"The", b" \xe6\x97", b"\xa5", b"\n", b"\xe6", b"a"]))
+    >>> list(shown([b"The", b" \\xe6\\x97", b"\\xa5", b"\\n", b"\\xe6", b"a"]))
     ['The', '▁<0xE6><0x97>', '日', '↵', '<0xE6>', 'a']
     """
     held = _unfinished(b"".join(before))
@@ -44,7 +44,7 @@ def shown(parts: Iterable[bytes], before: Sequence[bytes] = ()) -> Iterator[str]
 def shown_after(before: Sequence[bytes], parts: Iterable[bytes]) -> list[str]:
     """A piece for each token that might come after those `before`, of its bytes.
 
-    >>> shown_after([b"\xe6", b"\x97"], [b"\xa5", b"\xa9", b"a"])
+    >>> shown_after([b"\\xe6", b"\\x97"], [b"\\xa5", b"\\xa9", b"a"])
     ['日', '早', 'a']
     """
     held = _unfinished(b"".join(before))
