@@ -178,11 +178,17 @@ window.qdemo = (() => {
     }
   }
 
+  // Of a model that was typed it is known by what is on the page.
+  function shownInput() {
+    const [shown] = kinds.find(([name]) => find(`#${name}`)?.checkVisibility()) ?? kinds[0];
+    return shown;
+  }
+
   // The controls' values, in their order: those that every model has, and those of inputs.
   const CHOSEN = 7;
   function addressOf(values) {
     const [model, formats, tokens, , readAs, temperature, seed] = values, inputs = values.slice(CHOSEN);
-    const {at, kind} = placeOf(asks[model] ?? kinds[0][0]);
+    const {at, kind} = placeOf(asks[model] ?? shownInput());
     const input = inputs[at + width(kind) - 1];
     const pairs = [["model", model], ["formats", formats.join(",")], ["input", input]];
     if (tokens !== 64) pairs.push(["max_tokens", tokens]);
@@ -216,10 +222,16 @@ window.qdemo = (() => {
     }
   }
 
+  function fold(accordion) {
+    const inside = find(`${accordion} > [data-testid="accordion-content"]`);
+    if (inside?.checkVisibility()) find(`${accordion} > button`)?.click();
+  }
+
   // Compare was pressed: a new entry of the history, where it is another question.
   async function compare(...values) {
     qdemoLater.now();
     isRunning = true;
+    fold("#another");  // or it lies over how far a download is
     hold();
     const held = parse(values.pop());
     values.pop();  // the address, which is told below
@@ -401,11 +413,11 @@ window.qdemo = (() => {
   // What is wrong with a control is no longer said once somebody has changed it, until it is asked
   // again: the line has what is said in either case, so that it can be said twice.
   document.addEventListener("input", event => {
-    const control = event.target.closest("#prompt, #max_tokens, #picture, #temperature, #seed, #read_as");
-    if (control) find(`#problem-${control.id}`)?.classList.add("put-right");
+    const control = event.target.closest("#prompt, #max_tokens, #picture, #temperature, #seed, #read_as, #another-text");
+    if (control) find(`#problem-${control.id.split("-")[0]}`)?.classList.add("put-right");
   }, true);
   document.addEventListener("click", event => {
-    if (!event.target.closest("#compare")) return;
+    if (!event.target.closest("#compare, #another button")) return;
     for (const line of document.querySelectorAll(".put-right")) line.classList.remove("put-right");
   }, true);
 

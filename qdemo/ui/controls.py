@@ -14,7 +14,7 @@ from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
 from qdemo.spec.request import DEFAULT_TOKENS, MAX_TOKENS
-from qdemo.ui import decoding_part, given_part, own_edit, own_format, parts
+from qdemo.ui import another_part, decoding_part, given_part, own_edit, own_format, parts
 from qdemo.ui.given_part import Input
 from qdemo.views.panels import trained_html
 
@@ -82,6 +82,11 @@ class Controls:
             updates |= one.shown_for(fields.get(name), as_read)
         return updates
 
+    def chosen(self, model: str) -> dict[Any, Any]:
+        """A model that is chosen, of a list that may have it only since now."""
+        listed = gr.update(choices=model_choices(), value=model)
+        return {self.model: listed, self.problems["model"]: "", **self.shown_for(model)}
+
 
 @dataclass(frozen=True, eq=False)
 class Asked:
@@ -129,6 +134,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
                 model_choices(), value=model, label=say("Model"), elem_id="model", filterable=False
             )
             problems["model"] = parts.problem("model")
+            another = another_part.build(problems)
             more = say("More: tokens, own formats")
             with gr.Accordion(more, open=False, elem_id="more"):
                 with gr.Row(elem_id="how-far"):
@@ -169,6 +175,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     )
     own_edit.connect(composer, chosen, formats, problems["formats"])
     _follow(controls)
+    another_part.connect(another, chosen, [problems["model"], *controls.columns], controls.chosen)
     return controls
 
 

@@ -43,7 +43,7 @@ def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> s
         input=report.input if report.read else asked_as(report.input),
         known_as="" if report.read else report.input,
         read=report.read,
-        reading=read_as(report.read),
+        reading=read_as(report.read, report.input),
         how=_how(report.decoding),
     )
 
