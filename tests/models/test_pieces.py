@@ -2,11 +2,8 @@
 another one at its place."""
 
 import pytest
-import torch
 from tokenizers import Tokenizer, decoders, models, normalizers
-from torch import nn
 from transformers import PreTrainedTokenizerFast
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from qdemo.engine.answering import Asked
 from qdemo.models.families.causal import Causal
@@ -14,7 +11,7 @@ from qdemo.models.families.pieces import Spelling, of_signs, whole
 from qdemo.spec.decoding import GREEDY
 from qdemo.spec.setting import InputToken
 from qdemo.spec.variant import Variant
-from tests.causal_folder import config, tokenizer
+from tests.causal_folder import Scripted, config, tokenizer
 
 WRITTEN = "日本 is 👩‍💻 and 🇩🇪🇫🇷, ½ é\n\tThe wolf 👍🏽."
 
@@ -113,20 +110,6 @@ def test_only_the_end_of_a_text_is_held_back():
     assert whole("a\ufffdb") == "a\ufffdb"
     assert whole("") == whole("\ufffd\ufffd\ufffd") == ""
     assert whole("🇩🇪🇫🇷") == "🇩🇪🇫🇷"
-
-
-class Scripted(nn.Module):
-    """A model that says what it is given to say, whatever it reads."""
-
-    def __init__(self, script, vocabulary):
-        super().__init__()
-        self.script, self.vocabulary = script, vocabulary
-
-    def forward(self, input_ids, past_key_values=None, use_cache=None):
-        at = past_key_values or 0
-        logits = torch.zeros(1, input_ids.shape[1], self.vocabulary)
-        logits[0, -1, self.script[at]] = 1
-        return CausalLMOutputWithPast(logits=logits, past_key_values=at + 1)
 
 
 def test_what_a_model_writes_is_told_character_by_character(words, family):
