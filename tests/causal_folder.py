@@ -26,6 +26,7 @@ CONFIGS = {
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
     "opt": {**SMALL, "ffn_dim": 64, "word_embed_proj_dim": 32},
     "falcon": {**SMALL, "new_decoder_architecture": False, "multi_query": True},
+    "rwkv": {"hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32},
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
 }  # fmt: skip
 """By kind, what its configuration has beside the vocabulary; named as transformers names the type,
