@@ -6,7 +6,9 @@ from functools import cache
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 WIDE = {**SMALL, "intermediate_size": 64, "num_key_value_heads": 2}
@@ -24,6 +26,7 @@ CONFIGS = {
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
     "opt": {**SMALL, "ffn_dim": 64, "word_embed_proj_dim": 32},
     "falcon": {**SMALL, "new_decoder_architecture": False, "multi_query": True},
+    "rwkv": {"hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32},
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
 }  # fmt: skip
 """By kind, what its configuration has beside the vocabulary; named as transformers names the type,
@@ -107,3 +110,17 @@ def write(folder, kind="llama", chat=False, starts=False, seed=0):
         ends = {"eos_token_id": [END, END_OF_TURN], "bos_token_id": START}
         (folder / "generation_config.json").write_text(json.dumps(ends))
     return folder
+
+
+class Scripted(nn.Module):
+    """A model that says what it is given to say, whatever it reads."""
+
+    def __init__(self, script, vocabulary):
+        super().__init__()
+        self.script, self.vocabulary = script, vocabulary
+
+    def forward(self, input_ids, past_key_values=None, use_cache=None):
+        at = past_key_values or 0
+        logits = torch.zeros(1, input_ids.shape[1], self.vocabulary)
+        logits[0, -1, self.script[at]] = 1
+        return CausalLMOutputWithPast(logits=logits, past_key_values=at + 1)

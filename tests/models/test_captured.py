@@ -2,19 +2,23 @@
 and does nothing that a graph can't hold."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers.cache_utils import DynamicCache, DynamicSlidingWindowLayer
+from transformers.utils import import_utils
 
 from qdemo import Variant
 from qdemo.models import captured
 from qdemo.models.availability import get_entry
 from qdemo.models.captured import StaticStep
 from qdemo.models.families.base import row
+from qdemo.models.families.causal import Causal
 from qdemo.models.loading import load
 from qdemo.models.pictures import named_picture
+from tests.causal_folder import model, tokenizer
 
 GIVEN = {
     "t5-tiny": (
@@ -24,6 +28,12 @@ GIVEN = {
     ),
     "blip-tiny": ("scene:42", "gallery:a-woman-and-a-dog-on-the-beach"),
 }
+OF_WORDS = {
+    "llama": ("The wolf and the pig", "What is the name of the onion?"),
+    "gpt_neox": ("What is the name of the river?",),
+    "gpt2": ("Hello, my name is",),
+}
+GIVEN |= OF_WORDS
 CASES = [(name, given) for name, every in GIVEN.items() for given in every]
 STEPS = 20
 
@@ -35,7 +45,14 @@ def variant(request):
 
 @pytest.fixture(scope="module")
 def loaded():
-    return {name: load(get_entry(name)) for name in GIVEN}
+    found = {name: load(get_entry(name)) for name in GIVEN.keys() - OF_WORDS.keys()}
+    return found | {name: of_words(name) for name in OF_WORDS}
+
+
+def of_words(kind):
+    """A small language model of that kind."""
+    made = model(kind)
+    return SimpleNamespace(family=Causal(made.config, tokenizer()), model=made)
 
 
 class Subject:
@@ -82,7 +99,7 @@ def assert_same(ours, wanted):
 def test_the_static_step_says_what_the_usual_one_says(loaded, variant, name, given):
     subject = Subject(loaded[name], variant, given)
     token, state = subject.prefill()
-    static = StaticStep(subject.family, state, 1 + STEPS)
+    static = StaticStep(subject.family, state, len(subject.prompt.prefix) + STEPS)
     ours = list(subject.static(token, static))
     assert_same(ours, list(subject.usual(token, state)))
 
@@ -145,6 +162,23 @@ def test_a_cache_that_forgets_is_left_as_it_is(loaded):
         StaticStep(subject.family, replace(state, past=sliding), 64)
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("gemma3_text", "caches of DynamicLayer, DynamicSlidingWindowLayer can't be made static"),
+        ("mamba", "caches of LinearAttentionLayer can't be made static"),
+        ("rwkv", "caches of list can't be made static"),
+    ],
+)
+def test_a_language_model_whose_cache_is_another_goes_step_by_step(kind, why, caplog):
+    subject = Subject(of_words(kind), Variant(), "The wolf and the pig")
+    found, step = steps(subject)
+    assert step.graph is None
+    assert_same(found, usual(subject))
+    assert not captured.is_captured(subject.model)
+    assert why in caplog.text
+
+
 class NothingIsReadBack(TorchDispatchMode):
     """A GPU would have to be waited for, or given numbers of Python's; a graph can do neither."""
 
@@ -157,8 +191,10 @@ class NothingIsReadBack(TorchDispatchMode):
 
 @pytest.mark.parametrize("text", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("name", GIVEN)
-def test_nothing_in_the_step_waits_for_the_gpu(loaded, text, name):
+def test_nothing_in_the_step_waits_for_the_gpu(loaded, text, name, monkeypatch):
     """Quantized, it does on a CPU, whose kernels are others."""
+    # While a graph is captured, transformers does not look whether there is padding.
+    monkeypatch.setattr(import_utils, "is_cuda_stream_capturing", lambda: True)
     subject = Subject(loaded[name], Variant.parse(text), GIVEN[name][0])
     token, state = subject.prefill()
     static = StaticStep(subject.family, state, 64)

@@ -261,10 +261,12 @@ _NOT_ALONE = (
     "gemma4_assistant",
     "gemma4_unified_assistant",
     "moshi",
+    "openai-gpt",
     "trocr",
     "xlnet",
 )
-"""Halves of other models, drafters for them, readers of bytes, and what has no usual cache."""
+"""Halves of other models, drafters for them, readers of bytes, and what has no cache, or a kind of
+its own."""
 
 
 def _as_ids(found: Any) -> list[int]:

@@ -3,7 +3,8 @@
 A byte-level vocabulary cuts characters: 日 may be three tokens, of which none is one. A piece shows
 what its token adds to those before it: a token that completes a character shows all of it, one that
 leaves it unfinished its bytes, <0xE6>. So a piece depends on nothing that is still to come, it
-stands while an answer is written, and different tokens at one place look different.
+stands while an answer is written, and different tokens at one place look different (but for a
+character that comes whole where the same one was begun in bytes).
 
 Blanks are shown as SentencePiece writes them, ▁, and other marks that nobody would see as signs.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -139,14 +140,25 @@ def _spelling(words: Any) -> Callable[[str], bytes]:
     )
 
 
+def _twins(vocabulary: Mapping[str, int]) -> dict[int, str]:
+    """The bytes that are a character for which there is a piece too."""
+    signs = {f"<0x{code:02X}>": chr(code).replace(" ", "▁") for code in range(128)}
+    return {
+        vocabulary[byte]: byte
+        for byte, sign in signs.items()
+        if byte in vocabulary and sign in vocabulary
+    }
+
+
 class Spelling:
     """How the tokens of a tokenizer are shown."""
 
     def __init__(self, words: Any) -> None:
         """`words` is transformers' tokenizer, whatever kind of vocabulary it has."""
         self._words, self._bytes = words, _spelling(words)
-        marks = words.added_tokens_decoder.items()
-        self._added = {token: mark.content for token, mark in marks}  # written as they are
+        self._as_is = {token: mark.content for token, mark in words.added_tokens_decoder.items()}
+        if self._bytes is of_fallback:
+            self._as_is |= _twins(words.get_vocab())
 
     def pieces(self, tokens: Sequence[int], before: Sequence[int] = ()) -> list[str]:
         """What each token adds to those before it."""
@@ -162,7 +174,7 @@ class Spelling:
     def _parts(self, tokens: Sequence[int]) -> list[bytes]:
         pieces = self._words.convert_ids_to_tokens(list(tokens))
         return [
-            self._added[token].encode() if token in self._added else self._bytes(piece or "")
+            self._as_is[token].encode() if token in self._as_is else self._bytes(piece or "")
             for token, piece in zip(tokens, pieces, strict=True)
         ]
 
