@@ -78,7 +78,7 @@ def connect(
     mine = [another.look, another.told, problem]
     gr.on(
         [another.look.click, another.text.submit], looked, another.text, [*mine, model, *shown],
-        concurrency_limit=4, show_progress="hidden", api_visibility="private",
+        concurrency_limit=None, show_progress="hidden", api_visibility="private",
         trigger_mode="once",
     )  # fmt: skip
 

@@ -28,7 +28,8 @@ def built():
 
 def test_every_field_has_a_line_that_says_what_is_wrong(built):
     assert set(built.problems) == {
-        "model", "formats", "prompt", "picture", "max_tokens", "read_as", "temperature", "seed",
+        "model", "another", "formats", "prompt", "picture", "max_tokens", "read_as", "temperature",
+        "seed",
     }  # fmt: skip
     assert all(html.elem_id == f"problem-{field}" for field, html in built.problems.items())
 
