@@ -12,6 +12,7 @@ from qdemo.spec.report import Report, Trial
 from qdemo.spec.request import FEWEST_TIMED
 from qdemo.views import scored
 from qdemo.views.colours import colour
+from qdemo.views.covering import covers, held_instead, held_twice
 from qdemo.views.finding import fitted_to
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
@@ -19,10 +20,7 @@ from qdemo.views.outcomes import ended_told
 from qdemo.views.split import Split, split
 from qdemo.views.wording import (
     computed_on,
-    covers,
     differing_words,
-    held_instead,
-    held_twice,
     joined,
     too_far,
     written,
