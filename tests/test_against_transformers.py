@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.functional import kl_div
 from transformers import (
+    AutoModelForCausalLM,
     AutoTokenizer,
     BlipForConditionalGeneration,
     BlipProcessor,
@@ -24,8 +25,10 @@ from transformers import (
 )
 
 from qdemo.__main__ import main
+from qdemo.models.availability import MODELS, allowed
 from qdemo.spec.document import from_json
 from qdemo.views.files import as_csv
+from tests.causal_folder import write
 
 ASSETS = Path(__file__).parent.parent / "assets"
 PROMPT = "Sort these words: pig, onion, river, wolf"
@@ -51,6 +54,9 @@ class PlainT5:
         shifted = torch.cat([torch.tensor([model.config.decoder_start_token_id]), tokens[:-1]])
         return model(**self.inputs, decoder_input_ids=shifted[None], use_cache=False).logits[0]
 
+    def pieces(self, tokens):
+        return self.tokenizer.convert_ids_to_tokens(tokens)
+
 
 class PlainBlip:
     name, asked = "blip-tiny", str(PICTURE)
@@ -71,6 +77,54 @@ class PlainBlip:
         seen = model.vision_model(pixel_values=self.pixels.to(model.dtype)).last_hidden_state
         shifted = torch.cat([torch.tensor([model.config.text_config.bos_token_id]), tokens[:-1]])
         return model.text_decoder(input_ids=shifted[None], encoder_hidden_states=seen).logits[0]
+
+    def pieces(self, tokens):
+        return self.tokenizer.convert_ids_to_tokens(tokens)
+
+
+class PlainCausal:
+    """A language model of a folder that the host has named, of which transformers' own auto classes
+    make what they will."""
+
+    asked = "The wolf and the pig went to the river."
+
+    def __init__(self, folder):
+        self.name, self.folder = folder.name, folder
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        message = [{"role": "user", "content": self.asked}]
+        if self.tokenizer.chat_template:
+            self.inputs = self.tokenizer.apply_chat_template(
+                message, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+            )
+        else:
+            self.inputs = self.tokenizer(self.asked, return_tensors="pt")
+        self.begin = self.inputs["input_ids"].shape[1]
+
+    def generate(self, model):
+        found = model.generate(**self.inputs, do_sample=False, max_new_tokens=64)
+        return found[0, self.begin :]
+
+    def logits(self, model, tokens):
+        every = torch.cat([self.inputs["input_ids"][0], tokens[:-1]])
+        return model(every[None], use_cache=False).logits[0, self.begin - 1 :]
+
+    def pieces(self, tokens):
+        """Of tokens that are whole characters, and seen; None of others."""
+        texts = [self.tokenizer.decode([token]) for token in tokens]
+        seen = [text.isprintable() and "\ufffd" not in text for text in texts]
+        return [
+            text.replace(" ", "▁") if is_seen else None
+            for text, is_seen in zip(texts, seen, strict=True)
+        ]
+
+
+def pythia_shaped(folder):
+    return PlainCausal(write(folder / "pythia-shaped", "gpt_neox"))
+
+
+def llama_shaped(folder):
+    return PlainCausal(write(folder / "llama-shaped", "llama", chat=True, starts=True))
 
 
 def absmax_rounded(w, limit):
@@ -123,7 +177,8 @@ def logit_figures(z_ref, z, tokens):
     difference = z - z_ref
     centred = (difference - difference.mean(1, keepdim=True)).abs()
     kl = kl_div(log_p, log_ref, reduction="none", log_target=True).sum(1)
-    same = (z.argmax(1) == z_ref.argmax(1)).double().mean().item()
+    best = [each == each.amax(1, keepdim=True) for each in (z, z_ref)]  # bf16's are often several
+    same = (best[0] & best[1]).any(1).double().mean().item()
     change = (log_p.exp() - log_ref.exp())[range(len(tokens)), tokens]
     return {
         "logit_mean_abs": difference.abs().mean().item(),
@@ -179,12 +234,24 @@ def rms_steps(model, format):
     return torch.cat(steps).square().mean().sqrt().item()
 
 
-@pytest.fixture(scope="module", params=[PlainT5, PlainBlip], ids=lambda plain: plain.name)
-def plain(request):
+PLAIN = {
+    "t5-tiny": lambda _: PlainT5(),
+    "blip-tiny": lambda _: PlainBlip(),
+    "pythia-shaped": pythia_shaped,
+    "llama-shaped": llama_shaped,
+}
+
+
+@pytest.fixture(scope="module", params=PLAIN)
+def plain(request, tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # two that wait for each other take ages on a busy machine
-    with torch.inference_mode():
-        yield request.param()
+    with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
+        made = PLAIN[request.param](tmp_path_factory.mktemp("written"))
+        if isinstance(made, PlainCausal):
+            for name, entry in allowed(f"causal:{made.folder}", {}).items():
+                patch.setitem(MODELS, name, entry)
+        yield made
     torch.set_num_threads(threads)
 
 
@@ -229,11 +296,17 @@ def result(document, format):
     return next(result for result in document["results"] if result["format"] == format)
 
 
+def assert_shown(plain, pieces, tokens):
+    wanted = plain.pieces(tokens)
+    pairs = zip(pieces, wanted, strict=True)
+    assert [piece for piece, text in pairs if text is not None] == [t for t in wanted if t]
+
+
 def test_the_answer_of_fp32_is_that_of_generate(plain, document, tokens):
     reference = document["results"][0]
     assert reference["tokens"] == tokens.tolist()
     assert reference["output"] == plain.tokenizer.decode(tokens, skip_special_tokens=True)
-    assert reference["pieces"] == plain.tokenizer.convert_ids_to_tokens(tokens)
+    assert_shown(plain, reference["pieces"], tokens)
     assert reference["bytes"] == held(plain.model)
 
 
@@ -254,10 +327,14 @@ def test_the_logits_are_as_far_apart(plain, other, result, tokens, z_ref):
 
 
 def test_the_likeliest_tokens_are_those_of_softmax(plain, other, result, tokens):
-    shares, ids = plain.logits(other, tokens).float().softmax(1).topk(5)
-    for position, top in enumerate(result["top"]):
-        assert [piece for piece, _ in top] == plain.tokenizer.convert_ids_to_tokens(ids[position])
-        assert [share for _, share in top] == pytest.approx(shares[position].tolist(), abs=1e-5)
+    every = plain.logits(other, tokens).float().softmax(1)
+    pieces, known = plain.pieces(range(every.shape[1])), []
+    for shares, top in zip(every, result["top"], strict=True):
+        assert [share for _, share in top] == pytest.approx(shares.topk(5)[0].tolist(), abs=1e-5)
+        own = {piece: share for piece, share in zip(pieces, shares.tolist(), strict=True) if piece}
+        known += [(own[piece], share) for piece, share in top if piece in own]
+    assert all(share == pytest.approx(wanted, abs=1e-5) for wanted, share in known)
+    assert len(known) > len(tokens)
 
 
 def test_the_weights_are_as_far_apart(plain, other, format, result):
@@ -265,7 +342,7 @@ def test_the_weights_are_as_far_apart(plain, other, format, result):
     wanted["weight_rms_steps"] = rms_steps(plain.model, format)
     for key, value in wanted.items():
         exact = value is None or isinstance(value, int) or key == "weight_max_abs"
-        assert result[key] == (value if exact else pytest.approx(value, rel=1e-9)), key
+        assert result[key] == (value if exact else pytest.approx(value, rel=1e-8)), key
 
 
 def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
@@ -287,14 +364,14 @@ def interval(share, total):
 def three_digits(value):
     """As a person writes it, unless it is below 1/10,000."""
     shown = Context(prec=3).create_decimal_from_float(value)
-    return f"{value:.2e}" if value < 1e-4 else f"{shown:f}"
+    return f"{value:.2e}" if 0 < value < 1e-4 else f"{shown:f}"
 
 
 def test_the_command_prints_the_figures_of_the_document(told):
     printed, document = told
     rows = {row[0]: row[1:] for row in (re.split("  +", line) for line in printed.splitlines())}
     columns = {
-        "bytes": lambda value: f"{value / 1e6:.2f} MB",
+        "bytes": lambda value: f"{value / 1e6:.{2 if value >= 1e5 else 3}f} MB",
         "times_smaller": "{:.2f}×".format,
         "first_token_ms": three_digits,
         "token_ms": three_digits,
@@ -320,7 +397,8 @@ def test_the_csv_has_the_figures_of_the_document(document):
     plain = [key for key, value in last if not isinstance(value, list | dict) and key != "span"]
     assert [row["format"] for row in rows] == document["formats"]
     for row, result in zip(rows, document["results"], strict=True):
-        assert set(row) == {"model", "input", "largest_inside", "overflow_at", "ways", *plain}
+        asked = {"model", "input", "read_as", "temperature", "seed"}
+        assert set(row) == {*asked, "largest_inside", "overflow_at", "ways", *plain}
         span = result["span"] or {"largest": ""}
         assert row["largest_inside"] in (str(span["largest"]), "")
         for key in plain:
