@@ -401,6 +401,12 @@ window.qdemo = (() => {
     find("#compare")?.click();
   });
 
+  // What opens over what is below closes the other that does.
+  document.addEventListener("click", event => {
+    const over = ["#more", "#another"], opened = over.find(one => event.target.closest(`${one} > button`));
+    if (opened && event.isTrusted) over.filter(one => one !== opened).forEach(fold);
+  }, true);
+
   document.addEventListener("click", event => {
     if (event.target.closest(".recompute")) find("#recompute")?.click();
     // The other pages are left for a while, and come back as they were.

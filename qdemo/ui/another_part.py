@@ -16,9 +16,9 @@ from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
 from qdemo.ui import parts
+from qdemo.views.covering import covers
 from qdemo.views.numbers import megabytes, percent, stored_as, times
 from qdemo.views.templates import fill
-from qdemo.views.wording import covers
 
 _LONGEST = 1000
 """Characters of a path."""
