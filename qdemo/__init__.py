@@ -19,6 +19,7 @@ _WHERE = {
     "qdemo.numerics.casting": ("CastCount", "cast_tensor", "count_cast"),
     "qdemo.numerics.linear": ("choose_qparams", "quantize_tensor"),
     "qdemo.numerics.qtensor": ("QTensor",),
+    "qdemo.spec.decoding": ("Decoding",),
     "qdemo.spec.footprint": ("Footprint",),
     "qdemo.spec.formats": ("FORMATS", "Format"),
     "qdemo.spec.scheme": ("Scheme",),
@@ -30,6 +31,7 @@ __all__ = [
     "FORMATS",
     "Bits",
     "CastCount",
+    "Decoding",
     "Footprint",
     "Format",
     "LogitDifference",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:  # so that editors and mypy know the names
     from qdemo.numerics.casting import CastCount, cast_tensor, count_cast
     from qdemo.numerics.linear import choose_qparams, quantize_tensor
     from qdemo.numerics.qtensor import QTensor
+    from qdemo.spec.decoding import Decoding
     from qdemo.spec.footprint import Footprint
     from qdemo.spec.formats import FORMATS, Format
     from qdemo.spec.scheme import Scheme

@@ -21,6 +21,8 @@ FILE = gallery()["gallery:a-panda-in-the-mountains"]
 UPLOADED = {"_type": "gradio.FileData"}
 WITHOUT_PROXY = {"trust_env": False}
 NOT_A_PICTURE = ROOT / "pyproject.toml"
+REST = ("", 2, False, "chat", 0, 0)
+"""What /compare is given behind a picture; gradio takes nothing that lacks a value."""
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +109,25 @@ def test_five_endpoints_are_public(client):
         for name, endpoint in api["named_endpoints"].items()
     }
     asked = ["model", "formats", "prompt", "picture", "picture_name", "max_tokens", "fresh"]
+    how = ["read_as", "temperature", "seed"]  # behind the others, whose places are known
+    briefly = ["model", "formats", "prompt", "picture_name", "max_tokens"]
     assert named == {
-        "/compare": asked,
-        "/compare_briefly": ["model", "formats", "prompt", "picture_name", "max_tokens"],
+        "/compare": [*asked, *how],
+        "/compare_briefly": [*briefly, *how],
         "/download": ["model"],
         "/models": [],
         "/footprint": ["model", "formats"],
     }
     assert api["unnamed_endpoints"] == {}
+
+
+def test_how_a_prompt_is_read_and_tokens_are_drawn_is_asked_for_and_told(client):
+    last, _ = compared(client, model="t5-tiny", formats=["int8"], prompt=PROMPT, max_tokens=3,
+                       temperature=0.7, seed=3)  # fmt: skip
+    told = {key: last[key] for key in ("decoding", "read_as", "temperature", "seed")}
+    assert told == {"decoding": "sampling", "read_as": "chat", "temperature": 0.7, "seed": 3}
+    message = refused(client, "/compare", **GOOD, read_as="score")
+    assert message == "read_as: t5-tiny reads no prompt as score; expected chat"
 
 
 def test_models_are_those_of_the_catalogue(client):
@@ -312,19 +325,23 @@ def test_footprint_tells_what_is_wrong_with_which_field(client, arguments, says)
 def test_a_picture_of_the_servers_own_is_refused(url, tmp_path, meta):
     Image.new("RGB", (8, 8)).save(tmp_path / "private.png")
     for path in (tmp_path / "private.png", FILE, FILE.relative_to(ROOT)):
-        told = raw(url, "blip-tiny", ["int8"], "", {"path": str(path)} | meta, "", 2)
+        told = raw(url, "blip-tiny", ["int8"], "", {"path": str(path)} | meta, *REST)
         assert told.startswith("event: error"), f"{path} was read"
 
 
 @pytest.mark.parametrize("meta", [{"meta": UPLOADED}, {}], ids=["marked as a file", "unmarked"])
 def test_nothing_is_told_of_the_servers_files(url, meta):
     there, missing = (
-        raw(url, "blip-tiny", ["int8"], "", {"path": str(path)} | meta, "", 2)
+        raw(url, "blip-tiny", ["int8"], "", {"path": str(path)} | meta, *REST)
         for path in (NOT_A_PICTURE, ROOT / "nothing.toml")
     )
     assert there == missing  # or one could find out which files there are
     assert there.startswith("event: error")
     assert "tool.ruff" not in there
+
+
+def test_a_picture_that_was_not_brought_fails_for_that_alone(url):
+    assert raw(url, "blip-tiny", ["int8"], "", None, "scene:1", *REST[1:]).count("event: complete")
 
 
 def test_files_of_the_server_are_not_served(url):

@@ -54,7 +54,10 @@ def test_three_tools_that_only_look_are_offered(ask):
         for name, about in tool.inputSchema["properties"].items():
             assert len(about["description"]) > 20, (tool.name, name)
     asked = tools["compare"].inputSchema
-    assert set(asked["properties"]) == {"model", "formats", "prompt", "picture_name", "max_tokens"}
+    assert set(asked["properties"]) == {
+        "model", "formats", "prompt", "picture_name", "max_tokens",
+        "read_as", "temperature", "seed",
+    }  # fmt: skip
     assert asked["properties"]["formats"]["type"] == "array"
     assert set(asked["required"]) == {"model", "formats"}
 

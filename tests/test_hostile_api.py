@@ -99,6 +99,9 @@ ADDRESS = {"path": "http://127.0.0.1:9/x.png", "meta": UPLOADED}
         ("formats", [[f"int8-g{size}" for size in range(1, 999)], ["int8+emb+emb"], ["INT8"]]),
         ("prompt", ["x" * LONG, "\u0301" * 5000, None, 0, True, {}, ["x"], NESTED, "\u200a\n"]),
         ("max_tokens", [-1, -(10**400), 10**400, 1e308, "9" * 9999, "٣٣", "1e1", [], {}, None, ""]),
+        ("read_as", ["CHAT", "score", "x" * LONG, 7, True, [], {}, ["chat"], NESTED, "\u202echat"]),
+        ("temperature", [-1, 5.1, 10**400, -1e308, "9" * 9999, "hot", "nan", True, [], {}, NESTED]),
+        ("seed", [-1, 2**31, 10**400, 2.5, "9" * 9999, "1e1", "٣", False, [], {}, NESTED]),
     ],
 )
 def test_what_is_no_such_thing_is_refused_in_a_sentence_about_its_field(client, field, values):

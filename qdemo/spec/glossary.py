@@ -228,6 +228,9 @@ ALSO_CALLED: Mapping[str, str] = {
     "bits_per_weight": "BPW (llama.cpp)",
     "first_token_ms": "TTFT",
     "token_ms": "TPOT, inter-token latency",
+    "perplexity": "PPL (llama.cpp)",
+    "perplexity_ratio": "Mean PPL(Q)/PPL(base) (llama.cpp)",
+    "loss_mean": "cross entropy, negative log-likelihood a token",
     "weight_saturated": "saturated, clamped",
     "weight_relative": "relative Frobenius error",
 }
@@ -236,7 +239,7 @@ ALSO_CALLED: Mapping[str, str] = {
 IN_TEXT = ("kl", "nats", "sqnr", "rms", "wilson", "embeddings", "scale", "zero_point", "centred",
            "teacher_forcing", "outlier", "activation", "held_out", "codebook", "block_scale",
            "super_block", "range_search", "hqq", "calibration", "gptq", "awq", "smoothquant",
-           "rotation", "llm_int8", "output_error", "double_quantization")  # fmt: skip
+           "rotation", "llm_int8", "output_error", "double_quantization", "perplexity")  # fmt: skip
 """The keys of those that are explained in sentences too, where they stand first."""
 
 ALSO_WRITTEN: Mapping[str, str] = {
@@ -260,5 +263,7 @@ ALSO_WRITTEN: Mapping[str, str] = {
     "clipping Σe²": "clipping",
     "rounding Σe²": "rounding",
     "largest |number|": "activation",
+    "perplexity": "perplexity",
+    "Perplexity": "perplexity",
 }
 """Other ways in which a table's head, or a sentence, names a term."""

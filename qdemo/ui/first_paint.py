@@ -47,7 +47,7 @@ def head(theme: str) -> str:
     )
     scripts = "".join(map(asset, SCRIPTS))
     sheet = f'<link rel="stylesheet" href="{THEME}?v={theme}">'
-    told = terms.head(held.example().figures, ABOUT)
+    told = terms.head(held.figures(), ABOUT)
     return f"{ICON}{''.join(fonts)}{sheet}<style>{style()}</style><script>{scripts}</script>{told}"
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.keeping import Shown
 from qdemo.spec import document
+from qdemo.spec.figure import Figure, Figures
 from qdemo.spec.messages import say_counted
 from qdemo.spec.report import Report
 from qdemo.spec.request import as_query
@@ -18,6 +19,7 @@ from qdemo.views.templates import ASSETS
 
 EXAMPLE = "example"
 FILE = ASSETS / "examples" / "t5-tiny.json"
+FIGURES = ASSETS / "examples" / "figures.json"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,19 @@ def of_example() -> Held:
 def example() -> Report:
     """The example; `python -m assets.examples` computes it anew."""
     return document.from_text(FILE.read_bytes())
+
+
+@cache
+def figures() -> Figures:
+    """Every figure that a report may have: measures declare them, which takes torch, and pages
+    explain them before that is there. `python -m assets.examples` writes them anew."""
+    found = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return tuple(Figure(**one | {"heads": tuple(map(tuple, one["heads"]))}) for one in found)
+
+
+def figures_as_text(declared: Figures) -> str:
+    """The same, as the file has them."""
+    return json.dumps(list(map(asdict, declared)), ensure_ascii=False, indent=1) + "\n"
 
 
 def note() -> str:

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from qdemo import Variant
 from qdemo.engine.asking import ask, name_of
+from qdemo.models import availability
 from qdemo.models.availability import offered
+from qdemo.models.catalogue import Entry
 from qdemo.models.families import fields
 from qdemo.models.pictures import gallery, named_picture
+from qdemo.spec.decoding import HOTTEST, LARGEST_SEED, READ_AS, Decoding
 from qdemo.spec.request import (
     DEFAULT_TOKENS,
     MAX_CHARACTERS,
@@ -21,7 +24,7 @@ from qdemo.spec.request import (
     parse_max_tokens,
 )
 
-FIELDS = ("model", "formats", *fields(), "max_tokens")
+FIELDS = ("model", "formats", *fields(), "max_tokens", *vars(Decoding()))
 
 GOOD = {"model": "t5-tiny", "formats": ["int8"], "prompt": "Hello"}
 LOOKS = {"model": "blip-tiny", "formats": ["int8"], "picture": "scene:3"}
@@ -56,9 +59,21 @@ anything = st.recursive(
 )
 
 
-def parse(model, formats, prompt=None, picture=None, max_tokens=DEFAULT_TOKENS):
+SPEAKS = "someone/who-speaks"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _a_language_model_is_offered():
+    entry = Entry(SPEAKS, "causal", tied=False, parameters=0, revision="0" * 40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(availability.MODELS, SPEAKS, entry)
+        yield
+
+
+def parse(model, formats, prompt=None, picture=None, max_tokens=DEFAULT_TOKENS, **decoding):
     """The request."""
-    return ask(model, formats, {"prompt": prompt, "picture": picture}, max_tokens)
+    given = {"prompt": prompt, "picture": picture}
+    return ask(model, formats, given, max_tokens, decoding=decoding)
 
 
 def query(request):
@@ -75,13 +90,38 @@ def again(request):
     """What the request's link asks for."""
     found = read(query(request))
     given = dict.fromkeys(fields(), found.input)
-    return ask(found.model, found.formats, given, found.max_tokens or DEFAULT_TOKENS)
+    most = found.max_tokens or DEFAULT_TOKENS
+    return ask(found.model, found.formats, given, most, decoding=found.decoding)
 
 
 @given(prompts, formats, tokens)
 def test_a_link_asks_for_the_same_again(prompt, texts, max_tokens):
     request = parse("t5-tiny", texts, prompt, max_tokens=max_tokens)
     assert again(request) == request
+
+
+temperatures = st.floats(0.01, HOTTEST).map(lambda x: float(f"{x:g}"))
+decodings = st.builds(
+    Decoding, st.sampled_from(["chat", "text"]), temperatures, st.integers(0, LARGEST_SEED)
+) | st.builds(Decoding, st.sampled_from(READ_AS))
+
+
+@given(prompts, decodings)
+def test_a_link_asks_for_it_to_be_read_and_answered_in_the_same_way(prompt, decoding):
+    request = parse(SPEAKS, ["int8"], prompt, **vars(decoding))
+    assert request.decoding == decoding
+    assert again(request) == request
+
+
+def test_a_link_says_how_only_where_that_is_not_the_usual_way():
+    drawn = parse("t5-tiny", ["int8"], "x", temperature=0.7, seed=3)
+    assert query(drawn).endswith("&temperature=0.7&seed=3&run=1")
+    assert query(parse(SPEAKS, ["int8"], "x", read_as="score")).endswith("&read_as=score&run=1")
+    usual = query(parse("t5-tiny", ["int8"], "x"))
+    for same in ({"temperature": 0}, {"seed": 7}, {"read_as": "chat"}, {"temperature": "0.0"}):
+        assert query(parse("t5-tiny", ["int8"], "x", **same)) == usual
+    nothing_drawn = parse(SPEAKS, ["int8"], "x", read_as="score", temperature=0.7, seed=3)
+    assert nothing_drawn.decoding == Decoding("score")
 
 
 @given(st.sampled_from(["scene:0", "scene:42", "scene:007", *gallery()]), formats)
@@ -197,6 +237,25 @@ def test_a_slider_s_number_is_a_whole_one(number):
         (GOOD | {"max_tokens": None}, "max_tokens", "max_tokens is None, no number"),
         (GOOD | {"max_tokens": float("nan")}, "max_tokens", "max_tokens is nan, no number"),
         (GOOD | {"max_tokens": float("inf")}, "max_tokens", "max_tokens is inf, no number"),
+        (GOOD | {"read_as": "score"}, "read_as", "t5-tiny reads no prompt as score; expected chat"),
+        (LOOKS | {"read_as": "text"}, "read_as", "blip-tiny reads no prompt as text; expected "),
+        (GOOD | {"read_as": "Chat"}, "read_as", "read_as is 'Chat', expected one of chat, text, "),
+        (GOOD | {"read_as": ["chat"]}, "read_as", "read_as is "),
+        (GOOD | {"temperature": -0.1}, "temperature", "temperature is -0.1, expected 0 to 5"),
+        (GOOD | {"temperature": "5.5"}, "temperature", "temperature is 5.5, expected 0 to 5"),
+        (GOOD | {"temperature": "hot"}, "temperature", "temperature is 'hot', no number that it "),
+        (GOOD | {"temperature": "nan"}, "temperature", "temperature is nan, expected 0 to 5"),
+        (GOOD | {"temperature": True}, "temperature", "temperature is True, no number"),
+        (GOOD | {"temperature": 10**400}, "temperature", "temperature is 10000000000000000000, no"),
+        (
+            GOOD | {"seed": -1},
+            "seed",
+            "seed is -1, expected a whole number from 0 to 2,147,483,647",
+        ),
+        (GOOD | {"seed": 2**31}, "seed", "seed is 2147483648, expected a whole number from 0 to 2"),
+        (GOOD | {"seed": 1.5}, "seed", "seed is 1.5, no number that it can be"),
+        (GOOD | {"seed": "1.0"}, "seed", "seed is '1.0', no number that it can be"),
+        (GOOD | {"seed": 10**5000}, "seed", "seed is "),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(asked, field, says):
@@ -233,10 +292,11 @@ def test_whatever_comes_is_taken_or_told_at_its_own_field(field, value, asked):
     assert error is None or str(error).isprintable()
 
 
-@given(anything, anything, anything, anything, anything)
-def test_nothing_but_an_input_error_comes_out(model, texts, prompt, picture, max_tokens):
+@given(*[anything] * 6)
+def test_nothing_but_an_input_error_comes_out(model, texts, prompt, picture, max_tokens, other):
+    decoding = dict.fromkeys(vars(Decoding()), other)
     with pytest.raises(InputError) as caught:
-        parse(model, texts, prompt, picture, max_tokens)
+        parse(model, texts, prompt, picture, max_tokens, **decoding)
     assert caught.value.field in FIELDS
 
 
@@ -249,6 +309,10 @@ def test_odd_numbers_are_told(number):
     assert error.field == "max_tokens"
     assert str(error).isprintable()
     assert len(str(error)) < 100
+    for field in ("temperature", "seed"):
+        error = refusal(**GOOD, **{field: number})
+        assert error is None or error.field == field
+        assert error is None or (str(error).isprintable() and len(str(error)) < 100)
 
 
 @pytest.mark.parametrize(

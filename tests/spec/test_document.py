@@ -7,9 +7,10 @@ import pytest
 from qdemo.measure import figures
 from qdemo.measure.models import model_weight_errors
 from qdemo.models.decoding import score
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.document import SCHEMA, as_json, as_text
 from qdemo.spec.report import WHOLE_MODEL
-from tests.parrot import Parrot, compared, document
+from tests.parrot import Parrot, compared, document, scored
 
 FORMATS = ("bf16", "int8", "int8-g9")
 
@@ -85,6 +86,26 @@ def test_the_json_says_how_to_do_it_again(report):
     written = datetime.fromisoformat(read["computed"])
     assert written.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - written) < timedelta(minutes=5)
+
+
+def test_the_json_of_a_text_has_its_loss_and_no_time():
+    report = scored(FORMATS)
+    read = strict(report)
+    assert (read["decoding"], read["read_as"], read["seed"]) == ("given", "score", None)
+    assert [row["ended"] for row in read["results"]] == ["given"] * 3
+    for row, trial in zip(read["results"], report.results, strict=True):
+        assert row["loss_by_position"] == list(trial.by_position["loss_by_position"])
+        assert row["perplexity"] == trial.figures["perplexity"]
+        assert not {"token_ms", "first_divergent_token"} & set(row)
+    assert read["results"][0]["perplexity_ratio"] is None
+
+
+def test_the_json_says_how_tokens_were_drawn_and_why_an_answer_ends():
+    read = strict(compared(["bf16"], decoding=Decoding(temperature=0.7, seed=3)))
+    told = [read[key] for key in ("decoding", "read_as", "temperature", "seed")]
+    assert told == ["sampling", "chat", 0.7, 3]
+    assert {row["ended"] for row in read["results"]} <= {"end", "length", "repetition"}
+    assert not any(key.startswith(("loss", "perplexity")) for key in read["results"][0])
 
 
 def test_every_parameter_has_its_shape_and_all_its_weights(report):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdemo.measure import FIGURES
+from qdemo.spec.decoding import READ_AS, Decoding
 from qdemo.spec.document import SCHEMA, as_json, as_text, from_json, from_text
 from qdemo.spec.footprint import KINDS, WHY, Coverage, Footprint, Left, SplitTie
 from qdemo.spec.report import (
@@ -23,7 +24,7 @@ from qdemo.spec.report import (
 )
 from qdemo.spec.setting import InputToken, Machine
 from qdemo.views.files import as_csv, as_page
-from tests.parrot import compared
+from tests.parrot import compared, scored
 from tests.views.documents import Hostile, overflowing, without_reference
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -37,6 +38,8 @@ REAL = {
     "stopped": lambda: replace(
         compared(["bf16"]), formats=("fp32", "bf16", "int8"), stopped=(Ended("int8", "by you"),)
     ),
+    "scored": lambda: scored(["bf16", "int8"]),
+    "drawn": lambda: compared(["bf16"], decoding=Decoding("text", 0.7, 3)),
     "kept": lambda: replace(compared(["bf16"]), kept=("fp32", "bf16")),
 }
 
@@ -97,7 +100,8 @@ def trials(format, positions):
     is_reference = format == "fp32"
     length = positions if is_reference else positions + 1
     top = tuples(st.tuples(names, st.none() | st.floats(0, 1)), 2)
-    by_position = {"kl_by_position": tuples(st.none() | st.floats(0, 9), positions)}
+    values = tuples(st.none() | st.floats(0, 9), positions)
+    by_position = {"kl_by_position": values, "loss_by_position": values}
     return st.builds(
         Trial,
         st.just(format),
@@ -113,7 +117,14 @@ def trials(format, positions):
         spans,
         names,
         names,
+        some(names),
+        st.sampled_from(["", "end", "length", "repetition", "given"]),
     )
+
+
+decodings = st.builds(
+    Decoding, st.sampled_from(["chat", "text"]), st.floats(0.01, 5), st.integers(0, 2**31 - 1)
+) | st.builds(Decoding, st.sampled_from(READ_AS))
 
 
 @st.composite
@@ -140,6 +151,7 @@ def reports(draw):
         machine=draw(st.builds(Machine, names, counts, names, names, names, names)),
         computed=draw(names),
         finished=True,
+        decoding=draw(decodings),
     )  # fmt: skip
 
 
@@ -256,6 +268,9 @@ def changed(*path, to):
         (changed("formats", to=[]), "the report is not whole: results, failures and stopped are "),
         (changed("formats", 1, to="int9"), "the report is not whole: unknown format 'int9'"),
         (changed("formats", 1, to="int8"), "the report is not whole: results, failures and stop"),
+        (changed("read_as", to="loud"), "the report is not whole: read_as is 'loud', expected"),
+        (changed("temperature", to=-1), "the report is not whole: temperature is -1.0, expected "),
+        (changed("results", 1, "ended", to="well"), "the report is not whole: results.1.ended: "),
         (changed("kept", to=["int2"]), "the report is not whole: something was kept that is no "),
         (changed("input", to=7), "the report is not whole: input: "),
         (changed("computed", to=float("nan")), "the report is not whole: "),

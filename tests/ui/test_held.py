@@ -2,7 +2,7 @@ import json
 import re
 
 from qdemo.engine.asking import ask
-from qdemo.measure import figures
+from qdemo.measure import FIGURES, figures
 from qdemo.models.catalogue import CATALOGUE
 from qdemo.spec.document import SCHEMA, as_json
 from qdemo.spec.report import WHOLE_MODEL
@@ -21,6 +21,11 @@ def test_the_example_is_a_report_of_today():
     assert tuple(trial.format for trial in report.results) == report.formats
     assert all(WHOLE_MODEL in trial.weights for trial in report.variants)
     assert all(trial.coverage for trial in report.results)
+
+
+def test_every_figure_is_known_to_the_page_before_torch_is_there():
+    assert held.figures() == FIGURES
+    assert held.FIGURES.read_text(encoding="utf-8") == held.figures_as_text(FIGURES)
 
 
 def test_the_example_can_be_asked_for():

@@ -130,8 +130,9 @@ def test_the_rest_of_a_wrong_address_is_taken(restored):
         ask("t5-tiny", ["nf4", "int4-g64~lm_head=int8", "int8@bf16~encoder.block.0=fp32"],
             {"prompt": "~ = * +"}),
         ask("blip-tiny", ["bf16"], {"picture": "scene:7"}),
+        ask("t5-tiny", ["int8"], {"prompt": "x"}, decoding={"temperature": 0.7, "seed": 3}),
     ],
-    ids=["prompt", "exceptions", "picture"],
+    ids=["prompt", "exceptions", "picture", "drawn"],
 )  # fmt: skip
 def test_the_address_of_a_request_asks_for_the_same(restored, asked):
     address = link.address_of(asked)
@@ -140,6 +141,7 @@ def test_the_address_of_a_request_asks_for_the_same(restored, asked):
         asked.model, asked.variants, asked.max_tokens,
     )  # fmt: skip
     assert str(again.given) == str(asked.given)
+    assert again.decoding == asked.decoding
     values = restored(address)
     assert values["formats"]["value"] == list(map(str, asked.variants))
     assert values.get("prompt", values.get("source")) in (asked.given, "scene:7")
@@ -156,6 +158,17 @@ def test_the_example_s_address_asks_for_the_example(restored):
 def test_an_address_that_asks_for_nothing_is_an_input_error(address):
     with pytest.raises(InputError):
         link.request(address)
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [("read_as=loud", "read_as"), ("read_as=score", "read_as"), ("temperature=hot", "temperature"),
+     ("temperature=9", "temperature"), ("seed=-1", "seed"), ("temperature=1&seed=x", "seed")],
+)  # fmt: skip
+def test_an_address_that_can_t_be_answered_so_names_the_field(more, field):
+    with pytest.raises(InputError) as caught:
+        link.request(f"{SHOWN}&{more}")
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(

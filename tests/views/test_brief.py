@@ -24,7 +24,7 @@ def test_it_has_what_an_assistant_needs():
     assert found["link"] == LINK
     assert list(found["failed"]) == ["int8-g9"]
     reference, int8, _ = found["formats"]
-    assert set(reference) == {"format", "bytes", "times_smaller", "output"}
+    assert set(reference) == {"format", "bytes", "times_smaller", "output", "ended"}
     trial = report.results[1]
     assert int8["bytes"] == trial.footprint.total
     assert int8["output"] == trial.output

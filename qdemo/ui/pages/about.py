@@ -48,7 +48,7 @@ def build(_: gr.Blocks) -> None:
                        classes="prose-page")  # fmt: skip
             parts.html(prose(told_for()))
         if title == _WITH_FIGURES:
-            terms = table_html(glossary(held.example().figures))
+            terms = table_html(glossary(held.figures()))
             parts.html(terms, "glossary", classes="prose-page")
     rows = tuple((name, version(name)) for name in _PACKAGES)
     head = (say("package"), say("version"))
