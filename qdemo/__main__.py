@@ -210,9 +210,10 @@ def _write_over(text: str) -> None:
 
 
 def _report(report: Report) -> None:
+    from qdemo.views.covering import covers, held_instead, held_twice
     from qdemo.views.outcomes import chosen_told, ended_told, text_proves
     from qdemo.views.tables import summary
-    from qdemo.views.wording import covers, held_instead, held_twice, read_as, too_far
+    from qdemo.views.wording import read_as, too_far
 
     if report.results:
         terminal.tell(f"{report.model}: {report.input!r}\n")

@@ -35,9 +35,9 @@ def footprint(options: argparse.Namespace) -> None:
     from qdemo.models.availability import MODELS
     from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
+    from qdemo.views.covering import covers, held_instead
     from qdemo.views.numbers import stored_as
     from qdemo.views.tables import Table
-    from qdemo.views.wording import covers, held_instead
 
     variants = [Variant(), *(Variant.parse(text) for text in options.formats)]
     for variant in variants:  # before anything slow

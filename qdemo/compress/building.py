@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.compress import layers, mixed
-from qdemo.compress.convert import alias_of, cast, freezing, like, rebuild, swap, tensors
-from qdemo.compress.layers import EMBEDDINGS, Plan
+from qdemo.compress.convert import cast, freezing, like, rebuild, swap, tensors
+from qdemo.compress.kinds import multiplies
+from qdemo.compress.layers import Plan
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.compress.quantizing import needs, say_missing
 from qdemo.compress.stats import Stats
+from qdemo.compress.ties import alias_of
 from qdemo.numerics.nested import BITS
 from qdemo.spec.formats import FORMATS
 from qdemo.spec.step import Recipe, Step
@@ -36,8 +38,8 @@ class Quantizing:
 def build(reference: Model, variant: Variant, stats: Mapping[str, Stats] | None = None) -> Model:
     """That variant of `reference`, which is untouched; what needs no change is shared with it.
 
-    `stats` are of what the Linear layers of `reference` are given, by name, of `collect_stats`:
-    recipes with -gptq, -awq or -sq need them.
+    `stats` are of what the layers of `reference` that multiply are given, by name, of
+    `collect_stats`: recipes with -gptq, -awq or -sq need them.
 
     Raises:
         ValueError: a layer does not fit its scheme, a weight is NaN or infinite, an exception finds
@@ -54,7 +56,7 @@ def building(
     variant.check_built()
     plan, compute = layers.plan(reference, variant), FORMATS[variant.compute]
     if plan.schemes:
-        _check_stats(reference, plan, stats)
+        _check_stats(plan, stats)
         built = rebuild(reference)
         swap(built, plan.schemes, plan.activations, plan.recipes)
         for number, name in enumerate(freezing(built, stats or {}), 1):
@@ -98,14 +100,13 @@ def needed(variant: Variant) -> frozenset[str]:
     return frozenset().union(*(needs(step) for step in steps if step.scheme is not None))
 
 
-def _check_stats(reference: nn.Module, plan: Plan, stats: Mapping[str, Stats] | None) -> None:
+def _check_stats(plan: Plan, stats: Mapping[str, Stats] | None) -> None:
     """Whether there is what recipes need, before anything is done."""
-    for name, recipe in plan.recipes.items():
-        module = reference.get_submodule(name)
-        is_table = type(module) in EMBEDDINGS
-        is_meta = any(parameter.is_meta for parameter in module.parameters(recurse=False))
-        step = Step(plan.schemes[name], recipe, plan.activations.get(name, Step().activations))
-        if needs(step) and not is_table and not is_meta and name not in (stats or {}):
+    for name in plan.recipes:
+        owner = plan.sites[name].owner
+        is_meta = any(parameter.is_meta for parameter in owner.parameters(recurse=False))
+        step = plan.step(name)
+        if needs(step) and multiplies(owner) and not is_meta and name not in (stats or {}):
             raise ValueError(f"{name}: {say_missing(step)}")
 
 

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.compress import layers
-from qdemo.compress.modules import QEmbedding, QModule, QWeight
+from qdemo.compress.kinds import Site, sites
+from qdemo.compress.modules import QLinear, QModule, QWeight
+from qdemo.compress.parameter import QParameter, put
 from qdemo.compress.quantizing import needs, quantize_weight, without_inputs
 from qdemo.compress.stats import Stats
+from qdemo.compress.ties import alias_of
 from qdemo.numerics.casting import CastCount, count_cast, float_format
-from qdemo.numerics.insides import memory_of
 from qdemo.spec.formats import Format, get_format
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
@@ -95,11 +97,6 @@ def _empty(model: nn.Module) -> Iterator[Any]:
                 yield held
 
 
-def alias_of(tensor: Tensor) -> object:
-    """Equal for tensors that are the same memory seen the same way, which are tied."""
-    return memory_of(tensor), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
-
-
 def quantize(
     model: nn.Module,
     weights: str | torch.dtype | Scheme = "int8",
@@ -108,12 +105,14 @@ def quantize(
     exclude: str | Sequence[str] | None = None,
     embeddings: bool = False,
 ) -> None:
-    """Swap the Linear layers of `model`, in place, for QLinear that round their weights.
+    """Swap the layers of `model` that multiply, in place, for ones that round their weights: Linear
+    ones and what transformers has like them, and experts.
 
     They hold the same float Parameters and train on; `freeze` makes them integers. `embeddings`
-    takes the Embedding layers too. `include` and `exclude` are fnmatch patterns of module names.
-    Nothing is changed when a layer does not fit the scheme. Ties are settled from then on:
-    transformers' `tie_weights()` no longer applies.
+    takes the Embedding layers too. `include` and `exclude` are fnmatch patterns of module names; a
+    convolution is taken where `include` has its very name. What is tied is taken whole or not at
+    all, unless the patterns mean one end alone. Nothing is changed when a layer does not fit the
+    scheme. Ties are settled from then on: transformers' `tie_weights()` no longer applies.
 
     Raises:
         ValueError: a bad scheme or dtype, a layer that it does not fit, or no layer at all.
@@ -132,7 +131,7 @@ def quantize(
 
 
 def freeze(model: nn.Module) -> None:
-    """Make the weights of every QLinear and QEmbedding integers, in place.
+    """Make the weights of all that `quantize` took integers, in place.
 
     Weights that are tied and have the same scheme share one QWeight. Each float weight is let go
     as soon as its integers exist.
@@ -159,11 +158,11 @@ def freezing(model: nn.Module, stats: Mapping[str, Stats] = MappingProxyType({})
         step, own = _found_by(module, stats.get(name))
         # Tied weights are found apart where their inputs differ; of shapes alone, as if they did.
         inputs = own or (name if step is not None and needs(step) else None)
-        key = alias_of(module.weight), step or module.scheme, inputs
+        key = alias_of(module.weight), module.layout, step or module.scheme, inputs
         if key not in shared:
             with naming(name):
                 shared[key] = QWeight(
-                    module.qweight if step is None else quantize_weight(module.weight, step, own)
+                    module.qweight if step is None else quantize_weight(module.matrix, step, own)
                 )
         module.freeze(shared[key])
 
@@ -172,7 +171,7 @@ def _found_by(module: QModule, stats: Stats | None) -> tuple[Step | None, Stats 
     """The step of a module whose numbers are not just rounded, and the statistics that it needs."""
     if module.recipe == Recipe():
         return None, None
-    step = without_inputs(module.step) if isinstance(module, QEmbedding) else module.step
+    step = module.step if isinstance(module, QLinear) else without_inputs(module.step)
     return step, stats if needs(step) else None
 
 
@@ -208,21 +207,33 @@ def swap(
     activations: Mapping[str, Activations] = MappingProxyType({}),
     recipes: Mapping[str, Recipe] = MappingProxyType({}),
 ) -> None:
-    """Swap the layers of those names, in place; none where one does not fit its scheme."""
-    swaps: dict[int, QModule] = {}
+    """Quantize the weights of those names (`kinds.sites`), in place; none where one does not fit
+    its scheme."""
+    every = sites(model)
+    made: dict[str, QModule] = {}
     for name, scheme in schemes.items():
-        module = model.get_submodule(name)
         with naming(name):
-            made = swaps[id(module)] = layers.take_over(module, scheme)
-        made.activations = activations.get(name, made.activations)
-        made.recipe = recipes.get(name, made.recipe)
-        if isinstance(made, QEmbedding) and made.recipe != Recipe():
-            made.recipe = without_inputs(made.step).recipe
+            own = made[name] = every[name].taken_over(scheme.for_rows(every[name].columns))
+        own.activations = activations.get(name, own.activations)
+        own.recipe = recipes.get(name, own.recipe)
+        if not isinstance(own, QLinear) and own.recipe != Recipe():
+            own.recipe = without_inputs(own.step).recipe
+        if isinstance(own, QParameter):
+            own.activations = Activations()
+    _put(model, [(every[name], own) for name, own in made.items()])
+    _note_split_ties(model)
+
+
+def _put(model: nn.Module, made: Sequence[tuple[Site, QModule]]) -> None:
+    """Each in its place: a layer in every parent that it has, a weight in its layer."""
+    swaps = {id(site.owner): own for site, own in made if site.is_layer}
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children() skips a second use
             if id(child) in swaps:
                 setattr(parent, name, swaps[id(child)])
-    _note_split_ties(model)
+    for site, own in made:
+        if isinstance(own, QParameter):
+            put(site.owner, site.key, own)
 
 
 @contextmanager

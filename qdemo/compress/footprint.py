@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from qdemo.compress.convert import alias_of, tensors
-from qdemo.compress.layers import EMBEDDINGS, QUANTIZED, plan
+from qdemo.compress.convert import tensors
+from qdemo.compress.kinds import Site, kind_of, sites
+from qdemo.compress.layers import plan
 from qdemo.compress.modules import QModule, QWeight
+from qdemo.compress.parameter import QParameter
+from qdemo.compress.quantizing import without_inputs
+from qdemo.compress.ties import alias_of, tied
 from qdemo.numerics.insides import memory_of
 from qdemo.spec.footprint import KINDS, Coverage, Footprint, Instead, Left, SplitTie
 from qdemo.spec.variant import Variant
@@ -58,6 +63,7 @@ def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = N
     left out by name from what was not asked for.
     """
     quantized = _quantized(model)
+    why = _Reasons.of(reference, variant)
     left: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     total = reached = 0
     for names, parameter in _distinct(reference):
@@ -66,8 +72,8 @@ def coverage(model: nn.Module, reference: nn.Module, variant: Variant | None = N
             reached += parameter.numel()
             continue
         owner = reference.get_submodule(names[0].rpartition(".")[0])
-        why = _why(owner, parameter, names, variant) if quantized else "cast"
-        left[_class(owner, names[0]), why].append((names[0], parameter.numel()))
+        reason = why(owner, parameter, names) if quantized else "cast"
+        left[_class(owner, names[0]), reason].append((names[0], parameter.numel()))
     instead = () if variant is None else tuple(_instead(reference, variant))
     return Coverage(total, reached, tuple(_parts(left)), _halved(reference), instead)
 
@@ -76,11 +82,15 @@ def _instead(reference: nn.Module, variant: Variant) -> Iterator[Instead]:
     if variant.scheme is None:
         return
     planned = plan(reference, variant)
-    pairs = {
-        name: (str(asked), str(planned.schemes[name])) for name, asked in planned.asked.items()
-    }
-    for pair, layers in Counter(pairs.values()).items():
-        yield Instead(*pair, layers, next(name for name, own in pairs.items() if own == pair))
+    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for name, scheme in planned.asked.items():
+        found[str(scheme), str(planned.schemes[name]), "rows"].append(name)
+    for name, site in planned.sites.items():
+        step = planned.step(name)
+        if site.kind.made is QParameter and without_inputs(step) != step:
+            found[str(step), str(without_inputs(step)), "inputs"].append(name)
+    for (asked, held, why), names in found.items():
+        yield Instead(asked, held, len(names), names[0], why)
 
 
 def _halved(model: nn.Module) -> int:
@@ -127,8 +137,11 @@ def _split_ties(model: nn.Module) -> Iterator[SplitTie]:
 
 def _quantized(model: nn.Module) -> set[str]:
     """The names that quantized weights had as parameters."""
-    named = model.named_modules(remove_duplicate=False)
-    return {f"{name}.weight".lstrip(".") for name, m in named if isinstance(m, QModule)}
+    return {
+        name if isinstance(module, QParameter) else f"{name}.weight".lstrip(".")
+        for name, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, QModule)
+    }
 
 
 def _distinct(model: nn.Module) -> Iterator[tuple[list[str], nn.Parameter]]:
@@ -143,16 +156,38 @@ def _distinct(model: nn.Module) -> Iterator[tuple[list[str], nn.Parameter]]:
 
 
 def _class(owner: nn.Module, name: str) -> str:
-    is_bias = type(owner) in QUANTIZED and name.endswith("bias")
+    is_bias = kind_of(owner) is not None and name.endswith("bias")
     return "bias" if is_bias else type(owner).__name__
 
 
-def _why(owner: nn.Module, parameter: Tensor, names: list[str], variant: Variant | None) -> str:
-    """A key of `WHY`: by shape where that settles it, then by class, then by name."""
-    if parameter.ndim < 2:
-        return "vector"
-    if type(owner) not in QUANTIZED:
-        return "class" if parameter.ndim == 2 else "shape"
-    excepted = () if variant is None else tuple(f"{name}." for name, _ in variant.exceptions)
-    by_name = any(name.startswith(excepted) for name in names)
-    return "embedding" if type(owner) in EMBEDDINGS and not by_name else "name"
+@dataclass(frozen=True)
+class _Reasons:
+    """Why parameters of a model stay float, each a key of `WHY`."""
+
+    sites: dict[str, Site]
+    tied: frozenset[object]
+    excepted: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: nn.Module, variant: Variant | None) -> _Reasons:
+        own = {f"{s.owner_name}.{s.key}".lstrip("."): s for s in sites(model).values()}
+        excepted = () if variant is None else tuple(f"{name}." for name, _ in variant.exceptions)
+        return cls(own, tied(model), excepted)
+
+    def __call__(self, owner: nn.Module, parameter: Tensor, names: list[str]) -> str:
+        """By shape where that settles it, then by class, then by name."""
+        if parameter.ndim < 2 or names[0].endswith("bias"):
+            return "vector"
+        found = [self.sites[name] for name in names if name in self.sites]
+        if not found:
+            if kind_of(owner) is not None:
+                return "read"
+            return "class" if parameter.ndim == 2 else "shape"
+        if any(name.startswith(self.excepted) for name in names):
+            return "name"
+        asked = {site.kind.asked for site in found}
+        if "convolution" in asked:
+            return "convolution"
+        if "embedding" in asked:
+            return "tied" if alias_of(parameter) in self.tied else "embedding"
+        return "name"

@@ -1,39 +1,54 @@
-"""Which layers can be quantized, and what a variant makes of each."""
+"""What a variant makes of each weight that can be quantized."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 from torch import nn
 
-from qdemo.compress.modules import QEmbedding, QLinear, QModule
+from qdemo.compress.kinds import Site, sites
+from qdemo.compress.ties import torn
 from qdemo.spec.messages import say
 from qdemo.spec.scheme import Scheme
 from qdemo.spec.step import Activations, Recipe, Step
 from qdemo.spec.variant import Variant
 
-QUANTIZED: dict[type[nn.Module], type[QModule]] = {nn.Linear: QLinear, nn.Embedding: QEmbedding}
-"""What takes over a layer, by its exact class: a subclass may read its weight in its own way."""
-
-EMBEDDINGS = frozenset(kind for kind, made in QUANTIZED.items() if issubclass(made, QEmbedding))
-"""Those that are taken only where they are asked for: +emb, `embeddings=True`, or by name."""
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What a variant makes of a model, by name: the `schemes` of the layers that are quantized, the
-    `activations` of those that round their input, the `recipes` of those whose numbers are not just
-    rounded, and the format (`casts`) of the modules whose own floats are an exception. `asked` are
-    the schemes of layers that get another instead, as their rows are too short for it."""
+    """What a variant makes of a model, by name: the `schemes` of the weights that are quantized
+    (`sites`), the `activations` of those whose layers round their input, the `recipes` of those
+    whose numbers are not just rounded, and the format (`casts`) of the modules whose own floats are
+    an exception. `asked` are the schemes of weights that get another instead, as their rows are too
+    short for it."""
 
+    sites: dict[str, Site]
     schemes: dict[str, Scheme]
     activations: dict[str, Activations]
     recipes: dict[str, Recipe]
     casts: dict[str, str]
     asked: dict[str, Scheme]
+
+    def step(self, name: str) -> Step:
+        """What is asked of the weight of that name, in the scheme that it gets."""
+        return Step(
+            self.schemes[name],
+            self.recipes.get(name, Recipe()),
+            self.activations.get(name, Activations()),
+        )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a module: by the name of an exception, or by the default; `is_named` where
+    it is the very module that the exception names."""
+
+    step: Step
+    by: str | None = None
+    is_named: bool = False
 
 
 def plan(model: nn.Module, variant: Variant) -> Plan:
@@ -43,67 +58,74 @@ def plan(model: nn.Module, variant: Variant) -> Plan:
         ValueError: an exception names no module, or one without anything that it could apply to;
             or nothing is left to quantize.
     """
-    excepted = _excepted(model, variant)
-    schemes: dict[str, Scheme] = {}
-    activations: dict[str, Activations] = {}
-    recipes: dict[str, Recipe] = {}
-    casts: dict[str, str] = {}
-    asked: dict[str, Scheme] = {}
-    for name, module in model.named_modules():
-        step, by_name = excepted.get(id(module), (variant.default, False))
-        if step.cast is not None:
-            casts[name] = step.cast
-        elif step.scheme is not None and takes(module, variant.embeddings or by_name):
-            schemes[name] = fitted(step.scheme, module)
-            if schemes[name] != step.scheme:
-                asked[name] = step.scheme
-            if step.activations.bits:
-                activations[name] = step.activations
-            if step.recipe != Recipe():
-                recipes[name] = step.recipe
-    if variant.scheme is not None and not schemes:
+    every = sites(model)
+    excepted, default = _excepted(model, variant, every), _Asked(variant.default)
+
+    def asked(module: nn.Module) -> _Asked:
+        return excepted.get(id(module), default)
+
+    named = ((name, asked(module).step.cast) for name, module in model.named_modules())
+    casts = {name: cast for name, cast in named if cast is not None}
+    taken = {
+        name: site
+        for name, site in every.items()
+        if asked(site.owner).step.scheme is not None
+        and wants(site, variant.embeddings, asked(site.owner).is_named)
+    }
+    left = torn(model, taken, lambda module: asked(module).by)
+    steps = {name: asked(site.owner).step for name, site in taken.items() if name not in left}
+    found = _planned({name: taken[name] for name in steps}, steps, casts)
+    if variant.scheme is not None and not found.schemes:
         raise ValueError(
             say("nothing to quantize: {format} leaves no layer", format=str(variant)[:60])
         )
-    if "" in schemes:
+    if "" in found.schemes:
         refuse_root(model)
-    return Plan(schemes, activations, recipes, casts, asked)
+    return found
 
 
-def fitted(scheme: Scheme, layer: Any) -> Scheme:
-    """The scheme that a layer gets where `scheme` is asked for: see `Scheme.for_rows`."""
-    return scheme.for_rows(int(layer.weight.shape[1]))
+def _planned(taken: dict[str, Site], steps: Mapping[str, Step], casts: dict[str, str]) -> Plan:
+    asked = {name: step.scheme for name, step in steps.items() if step.scheme is not None}
+    schemes = {name: scheme.for_rows(taken[name].columns) for name, scheme in asked.items()}
+    return Plan(
+        sites=taken,
+        schemes=schemes,
+        activations={n: step.activations for n, step in steps.items() if step.activations.bits},
+        recipes={n: step.recipe for n, step in steps.items() if step.recipe != Recipe()},
+        casts=casts,
+        asked={name: scheme for name, scheme in asked.items() if scheme != schemes[name]},
+    )
 
 
-def takes(module: nn.Module, embeddings: bool) -> bool:
-    """Whether a module can be quantized, and is asked for if it counts as an embedding."""
-    return type(module) in QUANTIZED and (embeddings or type(module) not in EMBEDDINGS)
+def wants(site: Site, embeddings: bool, is_named: bool) -> bool:
+    """Whether a weight is asked for: embeddings are with +emb, and all are by name."""
+    asked = site.kind.asked
+    return is_named or asked == "default" or (asked == "embedding" and embeddings)
 
 
 def chosen(
     model: nn.Module, embeddings: bool, include: list[str], exclude: list[str]
-) -> dict[str, nn.Module]:
-    """The layers that fnmatch patterns of names mean, by name; a pattern may mean any name."""
-    if takes(model, embeddings):
+) -> dict[str, Site]:
+    """The weights that fnmatch patterns of names mean, by name; a pattern may mean any name, and a
+    convolution is meant where its very name is given."""
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, module in model.named_modules(remove_duplicate=False):
+        names[id(module)].append(name)
+
+    def meant(module: nn.Module, *more: str) -> bool:
+        every = [*names[id(module)], *more]
+        return _match(every, include) and not _match(every, exclude)
+
+    found = {
+        name: site
+        for name, site in sites(model).items()
+        if meant(site.owner, name)
+        and wants(site, embeddings, bool({*names[id(site.owner)], name}.intersection(include)))
+    }
+    if "" in found:
         refuse_root(model)
-    named = list(model.named_modules(remove_duplicate=False))
-    left = {id(module) for name, module in named if _matches(name, exclude)}
-    found: dict[int, tuple[str, nn.Module]] = {}
-    for name, module in named:
-        if takes(module, embeddings) and _matches(name, include) and id(module) not in left:
-            found.setdefault(id(module), (name, module))
-    return dict(found.values())
-
-
-def take_over(layer: nn.Module, scheme: Scheme) -> QModule:
-    """What stands for that layer, with its very Parameters.
-
-    Raises:
-        ValueError: the scheme does not fit the layer.
-    """
-    make: Any = QUANTIZED[type(layer)]  # each takes the class that it stands for
-    made: QModule = make(layer, fitted(scheme, layer))
-    return made
+    left = torn(model, found, meant)
+    return {name: site for name, site in found.items() if name not in left}
 
 
 def refuse_root(model: nn.Module) -> None:
@@ -113,30 +135,37 @@ def refuse_root(model: nn.Module) -> None:
     )
 
 
-def _excepted(model: nn.Module, variant: Variant) -> dict[int, tuple[Step, bool]]:
-    """The step of each module that is an exception, and whether it is named itself, by identity:
-    a module that is used twice is meant by each of its names."""
-    found: dict[int, tuple[Step, bool]] = {}
+def _excepted(model: nn.Module, variant: Variant, every: Mapping[str, Site]) -> dict[int, _Asked]:
+    """What is asked of each module that is an exception, by identity: a module that is used twice
+    is meant by each of its names."""
+    found: dict[int, _Asked] = {}
+    owned: dict[int, list[Site]] = defaultdict(list)
+    for site in every.values():
+        owned[id(site.owner)].append(site)
     for name, step in variant.exceptions:
         text = f"~{name[:60]}={step}"
         try:
             top = model.get_submodule(name)
         except AttributeError:
             raise ValueError(say("the model has no such module: {text}", text=text)) from None
-        if not any(_applies(step, m, variant.embeddings or m is top) for m in top.modules()):
-            if step.scheme is None:
+        asked = {id(m): _Asked(step, name, m is top) for m in top.modules()}
+        if step.scheme is None:
+            if not any(_has_floats(module) for module in top.modules()):
                 raise ValueError(say("{text} finds nothing to cast", text=text))
+        elif not any(
+            wants(site, variant.embeddings, one.is_named)
+            for owner, one in asked.items()
+            for site in owned[owner]
+        ):
             raise ValueError(say("{text} finds no layer to quantize", text=text))
-        for module in top.modules():
-            found.setdefault(id(module), (step, module is top))
+        found = asked | found
     return found
 
 
-def _applies(step: Step, module: nn.Module, embeddings: bool) -> bool:
-    if step.scheme is not None:
-        return takes(module, embeddings)
+def _has_floats(module: nn.Module) -> bool:
     return any(p.is_floating_point() for p in module.parameters(recurse=False))
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _match(names: Iterable[str], patterns: Iterable[str]) -> bool:
+    patterns = list(patterns)
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -1,4 +1,4 @@
-"""Linear and Embedding with quantized weights: ordinary modules with buffers.
+"""Layers with quantized weights: ordinary modules with buffers.
 
 Before `freeze` the weight is still a float Parameter that trains: the forward pass uses its
 rounded values, and the gradient passes the rounding (see `fake_quantize`). After it, the weight
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from qdemo.compress import outliers
 from qdemo.compress.kernels import BY_TOKEN, quantized_linear
+from qdemo.compress.layout import ROWS, Layout
 from qdemo.numerics.blocks import scale_shape
 from qdemo.numerics.insides import aligned
 from qdemo.numerics.linear import fake_quantize, quantize_tensor
@@ -74,7 +75,10 @@ class QWeight(nn.Module):
 
 
 class QModule(nn.Module):
-    """What quantized modules share: one weight, (rows, columns), and its two states.
+    """What quantized modules share: one weight, whose matrix is quantized, and its two states.
+
+    The matrix is (rows, columns), `weight_shape`; `layout` is how the weight holds it while it is a
+    Parameter: afterwards `weight` is the quantized matrix itself.
 
     `compute_dtype` is what a frozen one computes in, and returns, whatever its input has.
     `tied_with` names the float weights that this one was tied to before it was quantized alone.
@@ -85,6 +89,7 @@ class QModule(nn.Module):
     scheme: Scheme
     compute_dtype: torch.dtype
     weight_shape: tuple[int, int]
+    layout: Layout = ROWS
     weight: Any  # an nn.Parameter; a QTensor once frozen
     quantized: QWeight  # once frozen
     tied_with: tuple[str, ...] = ()
@@ -102,11 +107,20 @@ class QModule(nn.Module):
         return "quantized" in self._modules
 
     @property
+    def matrix(self) -> Tensor:
+        """The float weight as a matrix; not once it is frozen."""
+        return self.layout.matrix(self.weight)
+
+    @property
     def qweight(self) -> QTensor:
         """The quantized weight: the one held, or what the float weight would become now."""
         held: Any = self._modules.get("quantized")  # the shortest way: each token asks each layer
         if held is None:
-            return quantize_tensor(self.weight.detach(), self.scheme)
+            matrix = self.matrix.detach()
+            # Codes lie as the matrix does, and kernels want whole rows.
+            return quantize_tensor(
+                matrix if self.layout == ROWS else matrix.contiguous(), self.scheme
+            )
         found: QTensor = held.tensor(self.compute_dtype)
         return found
 
@@ -128,24 +142,30 @@ class QModule(nn.Module):
         except ValueError:  # a scheme that no text form says, as `quantize` takes any
             return repr(self.scheme)
 
-    def _hold(self, module: nn.Module, scheme: Scheme) -> None:
-        """Take over the weight of `module`, and its hooks.
+    def _hold(
+        self, module: nn.Module, scheme: Scheme, layout: Layout = ROWS, key: str = "weight"
+    ) -> None:
+        """Take over the weight `key` of `module`, which lies as `layout` says.
 
         Raises:
             ValueError: the weight is computed from other tensors, or the scheme does not fit it.
         """
-        if not isinstance(module._parameters.get("weight"), nn.Parameter):
+        weight = module._parameters.get(key)
+        if not isinstance(weight, nn.Parameter):
             raise ValueError(
                 say("the weight is reparametrized; undo that first, or exclude the layer")
             )
-        self.weight = module.weight
-        self.scheme = scheme
-        self.compute_dtype = self.weight.dtype
-        self.weight_shape = (self.weight.shape[0], self.weight.shape[1])
+        self.weight = weight
+        self.scheme, self.layout = scheme, layout
+        self.compute_dtype = weight.dtype
+        self.weight_shape = layout.shape(tuple(weight.shape))
         scale_shape(self.weight_shape, scheme.axis, scheme.group_size)  # raises where it misfits
+        self.train(module.training)
+
+    def _replace(self, module: nn.Module) -> None:
+        """Be called in its stead: take over its hooks."""
         hooks = {name: value for name, value in vars(module).items() if name.endswith("hooks")}
         vars(self).update(hooks)
-        self.train(module.training)
 
     def __getattr__(self, name: str) -> Any:
         """`weight` stays readable when frozen: T5 asks its `wo.weight` for the dtype."""
@@ -163,12 +183,12 @@ class QModule(nn.Module):
 class QLinear(QModule):
     """y = x · Ŵᵀ + b with a quantized weight (out_features, in_features); the bias stays float."""
 
-    def __init__(self, linear: nn.Linear, scheme: Scheme) -> None:
+    def __init__(self, linear: Any, scheme: Scheme, layout: Layout = ROWS) -> None:
         """Take over the weight and bias of `linear`, the very same Parameters."""
         super().__init__()
-        self.in_features = linear.in_features
-        self.out_features = linear.out_features
-        self._hold(linear, scheme)
+        self._hold(linear, scheme, layout)
+        self._replace(linear)
+        self.out_features, self.in_features = self.weight_shape
         self.bias = linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,7 +201,7 @@ class QLinear(QModule):
             x = outliers.rounded(x, threshold).to(x.dtype)
         elif bits:
             x = fake_quantize(x.flatten(0, -2), BY_TOKEN).view(x.shape)
-        return nn.functional.linear(x, fake_quantize(self.weight, self.scheme), self.bias)
+        return nn.functional.linear(x, fake_quantize(self.matrix, self.scheme), self.bias)
 
 
 class QEmbedding(QModule):
@@ -194,14 +214,12 @@ class QEmbedding(QModule):
             ValueError: the embedding renormalizes its rows, which needs float rows.
         """
         super().__init__()
-        if embedding.max_norm is not None:
-            raise ValueError(
-                say("max_norm {max_norm} needs float rows; exclude it", max_norm=embedding.max_norm)
-            )
+        refuse_max_norm(embedding)
         self.num_embeddings = embedding.num_embeddings
         self.embedding_dim = embedding.embedding_dim
         self.padding_idx = embedding.padding_idx
         self._hold(embedding, scheme)
+        self._replace(embedding)
 
     def forward(self, ids: Tensor) -> Tensor:
         """(...) integers to (..., embedding_dim)."""
@@ -216,3 +234,10 @@ class QEmbedding(QModule):
 def _moved(held: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
     moved = fn(held)
     return moved if moved.dtype == held.dtype else held.to(moved.device)
+
+
+def refuse_max_norm(layer: nn.Module) -> None:
+    """Raise a ValueError where rows of a table are renormalized as they are read."""
+    max_norm = getattr(layer, "max_norm", None)
+    if max_norm is not None:
+        raise ValueError(say("max_norm {max_norm} needs float rows; exclude it", max_norm=max_norm))

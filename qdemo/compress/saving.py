@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
-from glob import escape
 from pathlib import Path
 
 import torch
@@ -13,9 +11,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from qdemo.compress import mixed, saved_before
-from qdemo.compress.convert import alias_of, freeze, quantize, rebuild
+from qdemo.compress.convert import freeze, rebuild, swap
+from qdemo.compress.kinds import Site, sites
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.compress.saved_file import KEY, VERSION, Held, held_text, read
+from qdemo.compress.ties import alias_of
 from qdemo.numerics.blocks import tiles
 from qdemo.numerics.qtensor import QTensor
 from qdemo.numerics.scales import read as read_scales
@@ -121,19 +121,16 @@ def _own(tensor: Tensor) -> Tensor:
 
 def _swap(model: nn.Module, held: dict[str, Held]) -> None:
     """Quantize the layers that the file holds quantized, each by its scheme."""
-    layers = dict(model.named_modules(remove_duplicate=False))
-    by_scheme: dict[Scheme, list[str]] = defaultdict(list)
-    for name, how in held.items():
-        _check_layer(name, layers.get(name))
-        by_scheme[how.scheme].append(escape(name))
-    for scheme, names in by_scheme.items():
-        quantize(model, scheme, include=names, embeddings=True)
+    every, modules = sites(model), dict(model.named_modules(remove_duplicate=False))
+    for name in held:
+        _check_layer(name, every.get(name), modules.get(name))
+    swap(model, {name: how.scheme for name, how in held.items()})
     for name, how in held.items():
         model.get_submodule(name).recipe = how.recipe  # type: ignore[assignment]
 
 
-def _check_layer(name: str, module: nn.Module | None) -> None:
-    if type(module) not in (nn.Linear, nn.Embedding):
+def _check_layer(name: str, site: Site | None, module: nn.Module | None) -> None:
+    if site is None:
         found = "nothing" if module is None else f"a {type(module).__name__}"
         raise ValueError(
             say(
@@ -236,8 +233,8 @@ def _placed(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     there = {key: tensor.device for key, tensor in _named_tensors(model)}
     moved: dict[int, Tensor] = {}
     for key, tensor in tensors.items():
-        weight = f"{key.rpartition('.quantized.')[0]}.weight"
-        device = there.get(key) or there[weight]
+        owner = key.rpartition(".quantized.")[0]  # a layer, or a weight itself
+        device = there.get(key) or there.get(f"{owner}.weight") or there[owner]
         if id(tensor) not in moved:
             moved[id(tensor)] = tensor if device.type == "meta" else tensor.to(device)
     return {key: moved[id(tensor)] for key, tensor in tensors.items()}

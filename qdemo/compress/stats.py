@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdemo.compress.kinds import inputs_of, multiplies
 from qdemo.numerics.insides import memory_of
 from qdemo.spec.messages import say
 
@@ -37,8 +38,9 @@ class Stats:
 def collect_stats(
     model: nn.Module, batches: Iterable[Mapping[str, Any]], *, hessian: bool = True
 ) -> dict[str, Stats]:
-    """Statistics of what each Linear layer of `model` is given while it runs on `batches`, keyword
-    arguments each, by the layer's name. The methods of `build` that look at inputs want them.
+    """Statistics of what each layer of `model` that multiplies is given while it runs on `batches`,
+    keyword arguments each, by the layer's name. The methods of `build` that look at inputs want
+    them.
 
     Where an input of a layer is (B, S, columns), and the batch has an `attention_mask` or a
     `decoder_attention_mask` of shape (B, S), what that masks is left out. Without `hessian` there
@@ -80,12 +82,12 @@ def _rows_of(batch: Mapping[str, Any]) -> Rows:
 
 
 class Collecting:
-    """Sums over what the Linear layers of a model are given, while it is `listening`."""
+    """Sums over what the layers of a model that multiply are given, while it is `listening`."""
 
     def __init__(self, model: nn.Module, hessian: bool = True) -> None:
         """Nothing was given yet."""
         named = model.named_modules()
-        self._layers = {name: m for name, m in named if type(m) is nn.Linear}
+        self._layers = {name: m for name, m in named if multiplies(m)}
         self._sums = {name: _Sums.of(layer, hessian) for name, layer in self._layers.items()}
 
     @contextmanager
@@ -182,9 +184,10 @@ class _Sums:
     products: Tensor | None
 
     @classmethod
-    def of(cls, layer: nn.Linear, hessian: bool) -> _Sums:
-        zeros = layer.weight.new_zeros(layer.in_features, dtype=torch.float32)
-        products = layer.weight.new_zeros(2 * (len(zeros),), dtype=torch.float32)
+    def of(cls, layer: nn.Module, hessian: bool) -> _Sums:
+        weight: Tensor = layer.weight  # type: ignore[assignment]
+        zeros = weight.new_zeros(inputs_of(layer), dtype=torch.float32)
+        products = weight.new_zeros(2 * (len(zeros),), dtype=torch.float32)
         return cls(0, zeros, zeros.clone(), products if hessian else None)
 
     def add(self, seen: _Seen) -> None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from qdemo.compress.building import at_once
+from qdemo.compress.kinds import inputs_of, multiplies
 from qdemo.compress.stats import Collecting, Stats
 from qdemo.engine.estimating import DEFAULT, count, kind, own_file
 from qdemo.models.families import Batch
@@ -76,8 +77,9 @@ def quarter(pairs: int) -> int:
 def statistics(
     loaded: Loaded, pairs: Sequence[Pair], hessian: bool = True
 ) -> Generator[int, None, dict[str, Stats]]:
-    """Statistics of what each Linear layer of the model is given by all of the pairs, by its name;
-    how many of them are through is told after each few, so that it can be shown, and stopped.
+    """Statistics of what each layer of the model that multiplies is given by all of the pairs, by
+    its name; how many of them are through is told after each few, so that it can be shown, and
+    stopped.
 
     Raises:
         ValueError: an input that the model can't take.
@@ -120,8 +122,8 @@ def own_statistics(
         ValueError: as `statistics`.
         MemoryError: there is no room for them.
     """
-    layers = [m for m in loaded.model.modules() if type(m) is nn.Linear]
-    needed = 4 * sum(layer.in_features**2 for layer in layers) if hessian else 0
+    layers = [m for m in loaded.model.modules() if multiplies(m)]
+    needed = 4 * sum(inputs_of(layer) ** 2 for layer in layers) if hessian else 0
     free = free_bytes() if device_of(loaded.model).type == "cpu" else None
     if free is not None and needed > free:
         raise MemoryError
@@ -143,9 +145,9 @@ def rows_for(parameters: int) -> int:
 def collect(
     loaded: Loaded, pairs: Sequence[Pair], rows: int, most: int | None = None
 ) -> dict[str, Tensor]:
-    """Rows (n, in_features) that each Linear layer of the model is given, by its name; n is `rows`
-    at most. They are spread evenly over pairs, `most` of them, that are spread evenly over all. No
-    pairs, no rows.
+    """Rows (n, inputs) that each layer of the model that multiplies is given, by its name; n is
+    `rows` at most. They are spread evenly over pairs, `most` of them, that are spread evenly over
+    all. No pairs, no rows.
 
     Raises:
         ValueError: an input that the model can't take.
@@ -183,7 +185,7 @@ def _spread(length: int, count: int) -> list[int]:
 def _listening(
     model: nn.Module, batch: Batch, rows: int, found: dict[str, list[Tensor]]
 ) -> Iterator[None]:
-    """Keep up to `rows` of what each Linear layer is given meanwhile, added to `found`."""
+    """Keep up to `rows` of what each layer that multiplies is given meanwhile, added to `found`."""
 
     def keep(name: str, x: Tensor) -> None:
         every = batch.rows(x)
@@ -191,7 +193,7 @@ def _listening(
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():
-            if type(module) is nn.Linear:
+            if multiplies(module):
                 hooks.enter_context(
                     module.register_forward_pre_hook(lambda _, x, name=name: keep(name, x[0]))
                 )

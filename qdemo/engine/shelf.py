@@ -136,10 +136,10 @@ class Sized:
 
 
 def linear_layers(shapes: nn.Module) -> int:
-    """How many Linear layers a model has."""
-    from torch import nn
+    """How many layers of a model multiply, as Linear does."""
+    from qdemo.compress.kinds import multiplies
 
-    return sum(type(module) is nn.Linear for module in shapes.modules())
+    return sum(multiplies(module) for module in shapes.modules())
 
 
 def sizes(model: str, variants: Iterable[Variant], tied: bool | None = None) -> Iterator[Sized]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
+from qdemo.compress.layout import ROWS
+from qdemo.compress.modules import QModule
 from qdemo.measure.weights import Pair, WeightError, weight_errors
 from qdemo.numerics.insides import memory_of
 from qdemo.numerics.qtensor import QTensor
@@ -37,11 +40,11 @@ def _pairs(
     modules = dict(variant.named_modules(remove_duplicate=False))
     for name, w in reference.named_parameters(remove_duplicate=False):
         owner, _, key = name.rpartition(".")
-        held = _held(modules.get(owner) or variant.get_submodule(owner), key)
+        held, own = _held(modules.get(owner) or variant.get_submodule(owner), key, w)
         pair = id(w), memory_of(held.packed if isinstance(held, QTensor) else held)
         if pair not in seen:
             seen.add(pair)
-            yield name, Pair(w.detach(), held, known.get(name))
+            yield name, Pair(own.detach(), held, known.get(name))
 
 
 _MOST = 1 << 27
@@ -63,7 +66,10 @@ def _together(pairs: Iterable[tuple[str, Pair]]) -> Iterator[tuple[list[str], li
     yield names, taken
 
 
-def _held(module: nn.Module, key: str) -> Tensor | QTensor:
-    quantized = key == "weight" and hasattr(type(module), "qweight")
-    held: Tensor | QTensor = getattr(module, "qweight" if quantized else key)
-    return held
+def _held(module: nn.Module, key: str, w: Tensor) -> tuple[Tensor | QTensor, Tensor]:
+    """What a module holds of a parameter `w`, and that as the matrix that was quantized."""
+    held: Any = module if isinstance(module, QModule) and key == "weight" else getattr(module, key)
+    if not isinstance(held, QModule):
+        return held, w
+    matrix = held.layout.matrix(w.detach())
+    return held.qweight, w if held.layout == ROWS and w.ndim == 2 else matrix.contiguous()

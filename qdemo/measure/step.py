@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdemo.compress.modules import QEmbedding, QModule, QWeight
+from qdemo.compress.parameter import QParameter
 from qdemo.numerics.insides import memory_of
 
 _BLOCKS = range(20, 29)
@@ -238,15 +239,20 @@ def _weights(module: nn.Module) -> list[Tensor]:
     """What it holds itself; without torch's own way through all that it might hold, which is
     slow."""
     found: list[Tensor] = [weight for weight in module._parameters.values() if weight is not None]
-    held = module._modules.get("quantized")
-    return found + list(held.tensors.values()) if isinstance(held, QWeight) else found
+    for held in module._modules.values():
+        if isinstance(held, QParameter):  # which is not called, but read by this
+            found += _weights(held)
+        elif isinstance(held, QWeight):
+            found += held.tensors.values()
+    return found
 
 
 def _is_product(module: nn.Module) -> bool:
     """Whether it is a layer that holds a matrix, and no more than that."""
     if isinstance(module, QModule):
         return True
-    return not module._modules and any(weight.ndim > 1 for weight in _weights(module))
+    is_leaf = all(isinstance(child, QParameter) for child in module._modules.values())
+    return is_leaf and any(weight.ndim > 1 for weight in _weights(module))
 
 
 def bandwidth(size: int, device: torch.device) -> float:

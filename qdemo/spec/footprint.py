@@ -10,6 +10,11 @@ KINDS = ("quantized weights", "scales and zero points", "float weights", "buffer
 WHY = {
     "cast": "{share} of the parameters are cast, and nothing is quantized",
     "embedding": "{share} of the parameters stay float: embeddings, which only +emb quantizes",
+    "tied": "{share} of the parameters stay float: embeddings that are the output layer too, which "
+    "only +emb quantizes, both as one",
+    "convolution": "{share} of the parameters stay float: {kind}, convolutions, which are only "
+    "quantized by name",
+    "read": "{share} of the parameters stay float: {kind}, whose weight the model reads itself",
     "name": "{share} of the parameters stay float: {kind}, left out by name",
     "class": "{share} of the parameters stay float: {kind}, which has no quantized class",
     "shape": "{share} of the parameters stay float: {kind}, whose weight is no matrix",
@@ -59,13 +64,15 @@ class Left:
 
 @dataclass(frozen=True)
 class Instead:
-    """Layers, `layers` of them, that hold the format `held` where `asked` was asked for, as their
-    rows are no multiple of its blocks; `example` names the first."""
+    """Layers, `layers` of them, that hold the format `held` where `asked` was asked for, because of
+    their "rows", which are no multiple of its blocks, or of their "inputs", which nothing looks at,
+    as those of experts; `example` names the first."""
 
     asked: str
     held: str
     layers: int
     example: str
+    why: str = "rows"
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,14 @@ from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
 from qdemo.spec.request import FEWEST_TIMED
 from qdemo.views.colours import colour
+from qdemo.views.covering import covers, held_instead, held_twice
 from qdemo.views.finding import fitted_to
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
 from qdemo.views.split import Split, split
 from qdemo.views.wording import (
     computed_on,
-    covers,
     differing_words,
-    held_instead,
-    held_twice,
     joined,
     too_far,
     written,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial, Values
+from qdemo.views.covering import stays_float
 from qdemo.views.numbers import megabytes, significant
-from qdemo.views.wording import joined, parameter_name, stays_float
+from qdemo.views.wording import joined, parameter_name
 
 IDEAL_STEPS = 12**-0.5
 """RMS of a rounding error that is spread evenly over one step (Bennett, 1948)."""

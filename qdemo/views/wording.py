@@ -7,22 +7,17 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from qdemo.spec.figure import Figure
-from qdemo.spec.footprint import WHY, Coverage, Footprint, SplitTie
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import WHOLE_MODEL, Overflow, Report, Trial, Values
 from qdemo.spec.setting import WAYS, InputToken
-from qdemo.spec.variant import Variant
 from qdemo.views.formats import computes, describe
 from qdemo.views.numbers import NONE, interval, megabytes, percent, significant, times
 
 __all__ = [  # formats and numbers too, as they are asked for here
-    "NONE", "covers", "describe", "differing_words", "joined", "megabytes",
+    "NONE", "describe", "differing_words", "joined", "megabytes",
     "parameter_name", "percent", "read_as", "shortened", "significant", "times", "too_far",
     "written",
 ]  # fmt: skip
-
-_WORTH_TELLING = 0.05
-"""Of the parameters: what stays float and is less is not named."""
 
 
 def computed_on(trial: Trial) -> str:
@@ -107,88 +102,6 @@ def written(figure: Figure, values: Values, none: str = NONE) -> str:
         case "share":
             return interval(value, values.get(figure.low), values.get(figure.high))
     return significant(value, figure.digits)
-
-
-def covers(held: Footprint, coverage: Coverage | None) -> list[str]:
-    """What a person should know of a format that quantizes little, or saves little: why.
-
-    >>> from qdemo.spec.footprint import Left
-    >>> gpt = Coverage(100, 30, (Left("Conv1D", "class", 70, 1, "c_attn.weight"),), 200)
-    >>> covers(Footprint(231, {}, {}), gpt)[1]
-    'It is no smaller than the bf16 cast, which holds 200 bytes and quantizes nothing.'
-    """
-    if coverage is None or not coverage.quantized:
-        return []
-    sentences = [_low(coverage)] if coverage.is_low else []
-    if not coverage.saves(held):
-        sentences.append(
-            say(
-                "It is no smaller than the bf16 cast, which holds {size} and quantizes nothing.",
-                size=megabytes(coverage.bf16_bytes),
-            )
-        )
-    return sentences
-
-
-def held_twice(variant: str, held: Footprint) -> list[str]:
-    """What a format holds quantized and as it was, because another module shares it."""
-    return [_twice(variant, tie) for tie in held.split_ties]
-
-
-def _twice(variant: str, tie: SplitTie) -> str:
-    size = megabytes(tie.float_bytes)
-    if Variant.parse(variant).embeddings:
-        return say(
-            "Held twice: {quantized} was tied to {float}, which stays float ({size}).",
-            quantized=tie.quantized,
-            float=tie.float,
-            size=size,
-        )
-    return say(
-        "Held twice: {quantized} was tied to {float}, which stays float ({size}). +emb shares it.",
-        quantized=tie.quantized,
-        float=tie.float,
-        size=size,
-    )
-
-
-def held_instead(coverage: Coverage | None) -> list[str]:
-    """Which layers hold another format than was asked for."""
-    return [
-        say_counted(
-            "{layers} layer is {held}, as in llama.cpp, where rows are no multiple of {asked}'s "
-            "blocks: {example}.",
-            "{layers} layers are {held}, as in llama.cpp, where rows are no multiple of {asked}'s "
-            "blocks: such as {example}.",
-            one.layers,
-            **vars(one),
-        )
-        for one in (coverage.instead if coverage else ())
-    ]
-
-
-def stays_float(coverage: Coverage) -> list[str]:
-    """The larger parts that stay float, or else the largest, each with the reason."""
-    least = _WORTH_TELLING * coverage.parameters
-    large = [left for left in coverage.left if left.parameters >= least] or coverage.left[:1]
-    return [
-        say(
-            WHY[left.why],
-            share=percent(left.parameters / coverage.parameters),
-            kind=left.kind,
-        )
-        for left in large
-    ]
-
-
-def _low(coverage: Coverage) -> str:
-    """How little is quantized, and the larger parts that stay float with the reason."""
-    share, left = percent(coverage.share), stays_float(coverage)
-    if not left:
-        return say("Only {share} of the parameters are quantized.", share=share)
-    return say(
-        "Only {share} of the parameters are quantized; {left}.", share=share, left="; ".join(left)
-    )
 
 
 def parameter_name(parameter: str) -> str:

@@ -5,16 +5,18 @@ from torch import nn
 
 
 class Small(nn.Module):
-    """An embedding tied to the head, biases, a norm, an integer buffer, a module used twice."""
+    """An embedding tied to the head, or not, biases, a norm, an integer buffer, a module used
+    twice."""
 
-    def __init__(self, vocabulary=20, width=16):
+    def __init__(self, vocabulary=20, width=16, tied=True):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
         self.body = nn.Sequential(nn.Linear(width, 32), nn.GELU(), nn.Linear(32, width))
         self.norm = nn.LayerNorm(width)
         self.again = self.body[0]
         self.head = nn.Linear(width, vocabulary, bias=False)
-        self.head.weight = self.embed.weight
+        if tied:
+            self.head.weight = self.embed.weight
         self.register_buffer("positions", torch.arange(vocabulary))
         self.register_buffer("offset", torch.full((width,), 0.1))
 

@@ -24,7 +24,7 @@ def swapped(model):
 
 
 def test_quantize_swaps_every_linear_and_keeps_the_parameters():
-    model = Small()
+    model = Small(tied=False)
     weight = model.body[0].weight
     quantize(model)
     assert swapped(model) == {"body.0", "body.2", "head"}
@@ -49,14 +49,14 @@ def test_embeddings_are_taken_when_asked():
     ],
 )
 def test_names_are_chosen_by_pattern(include, exclude, names):
-    model = Small()
+    model = Small(tied=False)
     quantize(model, include=include, exclude=exclude)
     assert swapped(model) == names
 
 
 @pytest.mark.parametrize("weights", ["int4-g8", Scheme("int4", group_size=8), torch.int8])
 def test_schemes_are_text_values_or_dtypes(weights):
-    model = Small()
+    model = Small(tied=False)
     quantize(model, weights)
     wanted = Scheme("int8") if weights == torch.int8 else Scheme("int4", group_size=8)
     assert model.head.scheme == wanted
@@ -78,7 +78,7 @@ def test_freezing_changes_no_bit_of_a_weight(text):
 
 @pytest.mark.parametrize("text", ["int8", "int4-g8-affine", "fp8_e4m3", "int2"])
 def test_a_frozen_model_computes_with_the_dequantized_weights(text):
-    model, plain = Small(), Small()
+    model, plain = Small(tied=False), Small(tied=False)
     plain.load_state_dict(model.state_dict())
     with torch.no_grad():
         for linear in (plain.body[0], plain.body[2], plain.head):
@@ -123,7 +123,7 @@ def test_a_tie_of_two_schemes_is_two_tensors():
 
 
 def test_freezing_twice_changes_nothing():
-    model = Small()
+    model = Small(tied=False)
     quantize(model)
     freeze(model)
     packed = model.head.qweight.packed
@@ -141,7 +141,7 @@ def test_state_dicts_round_trip():
 
 
 def test_copies_of_a_frozen_model_are_whole():
-    model = Small()
+    model = Small(tied=False)
     quantize(model, "int4")
     freeze(model)
     other = copy.deepcopy(model)
@@ -188,7 +188,7 @@ def test_subclasses_of_linear_are_left_alone():
 
 
 def test_modes_are_kept():
-    model = Small().eval()
+    model = Small(tied=False).eval()
     quantize(model)
     assert not any(module.training for module in model.modules())
     assert "int8, trainable" in repr(model.head)
@@ -248,11 +248,11 @@ def test_a_layer_used_twice_in_one_parent_is_swapped_twice():
 
 
 def test_patterns_mean_any_name_of_a_layer_and_mind_the_case():
-    model = Small()
+    model = Small(tied=False)
     quantize(model, exclude="again")  # body.0 by its other name
     assert swapped(model) == {"body.2", "head"}
     with pytest.raises(ValueError, match="include=HEAD"):
-        quantize(Small(), include="HEAD")
+        quantize(Small(tied=False), include="HEAD")
 
 
 def test_hooks_go_on_firing():

@@ -93,7 +93,7 @@ BIAS = "body.0.bias"
         (lambda t: t.update({"positions": t["positions"].float()}), "positions is torch.float32"),
         (lambda t: t.update({"norm.weight": t["norm.weight"].int()}), "norm.weight is torch.int32"),
         (lambda t: t.update({"body.0.weight": torch.ones(1)}), "holds body.0.weight, which the mo"),
-        (lambda t: t.pop("head.quantized.scale"), "holds no head.quantized.scale, which the"),
+        (lambda t: t.pop("body.2.quantized.scale"), "holds no body.2.quantized.scale, which the"),
     ],
 )  # fmt: skip
 def test_a_tensor_that_is_not_as_it_has_to_be_is_refused(change, says, path):
@@ -105,13 +105,13 @@ def test_a_tensor_that_is_not_as_it_has_to_be_is_refused(change, says, path):
 
 def test_zero_points_and_floats_that_no_scheme_has_are_refused(path):
     tensors, about = parts(written("int4-affine", path))
-    tensors["head.quantized.zero_point"][2] = 16
+    tensors["body.2.quantized.zero_point"][2] = 16
     rewrite(path, tensors, about)
-    assert "head.quantized.zero_point goes beyond 15" in refused(path)
+    assert "body.2.quantized.zero_point goes beyond 15" in refused(path)
     tensors, about = parts(written("fp8_e5m2", path))
-    tensors["head.quantized.codes"].view(torch.uint8)[0, 0] = 0x7C  # infinity
+    tensors["body.2.quantized.codes"].view(torch.uint8)[0, 0] = 0x7C  # infinity
     rewrite(path, tensors, about)
-    assert "head.quantized.codes is not finite everywhere" in refused(path)
+    assert "body.2.quantized.codes is not finite everywhere" in refused(path)
 
 
 def with_layer(*told):
@@ -153,7 +153,7 @@ UNREADABLE = "what model.safetensors says of its schemes can't be read"
         (lambda about: about["same_as"].update({"x": "norm.bias"}), "holds x, which the model do"),
         (lambda about: about["modules"].update({"norm": ["int8", "fp32"]}), "has a LayerNorm"),
         (lambda about: about["modules"].update({"no": ["int8", "fp32"]}), "has nothing"),
-        (lambda about: about["modules"].update({"again": ["int4", "fp32"]}), "nothing to quan"),
+        (lambda about: about["modules"].update({"again": ["int4", "fp32"]}), "a quantized again"),
         (lambda about: about["modules"].pop("body.0"), "quantized.codes, which the model"),
         (lambda about: about["modules"].clear(), "which the model does not have"),
     ],

@@ -18,9 +18,10 @@ from qdemo.spec.scheme import Scheme
 from qdemo.spec.setting import InputToken
 from qdemo.views import SECTIONS, files, lab, lab_plots, panels, plots, tables, terminal, terms
 from qdemo.views.cards import cards
+from qdemo.views.covering import covers, held_twice
 from qdemo.views.lab_spirals import panels_html
 from qdemo.views.verdict import kept_note, verdict
-from qdemo.views.wording import covers, describe, held_twice
+from qdemo.views.wording import describe
 from tests.test_words import Read
 from tests.views.documents import compared, overflowing, without_reference
 
