@@ -24,13 +24,15 @@ class Hub:
     """Serves each of `folders`, "org/name" to a folder, until the `with` block ends.
 
     A branch or a ref is at `commit`, and a commit is itself. `gated` and `unknown_revisions` are
-    sets to add to. Large files come from a second port, as the real ones do from another host.
+    sets to add to; who sends one of `tokens` may have what is gated. `licences` are what the cards
+    of models name. Large files come from a second port, as the real ones do from another host.
     A fault is for paths that end in `suffix`, and for so many `times`.
     """
 
     def __init__(self, folders):
         self.folders, self.commit = dict(folders), "5ca1ab1e" * 5
         self.gated, self.unknown_revisions = set(), set()
+        self.tokens, self.licences = set(), {}
         self.requests, self.bytes_sent, self.rate = [], 0, None
         self.lock, self.connections = Lock(), []
         self._faults, self._servers, self._ports = [], [], (0, 0)
@@ -148,7 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             full = [file.listed("rfilename", "blobId", "sha256") for file in files]
             siblings = full if "blobs" in self.query else [{"rfilename": f.name} for f in files]
             sha = self._commit(revision)
-            self._json({"id": repo, "sha": sha, "gated": False, "siblings": siblings})
+            card = {"license": self.hub.licences[repo]} if repo in self.hub.licences else {}
+            told = {"id": repo, "sha": sha, "gated": False, "siblings": siblings}
+            self._json(told | {"cardData": card})
 
     def _tree(self, repo, revision, folder):
         if self._may(repo, revision):
@@ -179,8 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
         return revision if re.fullmatch("[0-9a-f]{40}", revision) else self.hub.commit
 
     def _may(self, repo, revision):
-        """Whether an anonymous client may see that; if not, it is told why."""
-        if repo in self.hub.gated:
+        """Whether a client may see that; if not, it is told why."""
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if repo in self.hub.gated and token not in self.hub.tokens:
             return self._refuse(401, "GatedRepo", f"Access to model {repo} is restricted. {LOG_IN}")
         if repo not in self.hub.folders:  # the real one needs no code: the client knows by https
             return self._refuse(401, "RepoNotFound", "Invalid username or password.")

@@ -22,7 +22,7 @@ from qdemo.engine.looking import Look, find, look
 from qdemo.engine.shelf import Shelf
 from qdemo.engine.telling import ended, now_and_then, per_model
 from qdemo.engine.turns import Line, Run, Waiting, begun
-from qdemo.models.availability import UnavailableError, folder_of, get_entry
+from qdemo.models.availability import UnavailableError, folder_of, get_entry, offered
 from qdemo.models.catalogue import Entry
 from qdemo.settings import SETTINGS, Settings
 from qdemo.spec.decoding import GREEDY, Decoding
@@ -211,7 +211,7 @@ class Engine(Shelf):
             InputError: there is none, it can't be had, or it is none that can be compared.
         """
         try:
-            return look(text)
+            return look(text, {entry.name: entry for entry in offered()})
         except (ValueError, UnavailableError) as error:
             raise InputError("model", str(error)) from None
 

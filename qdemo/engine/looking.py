@@ -37,11 +37,10 @@ class Look:
 
     `name` is what it goes by from now on, in every request, link and report. `commit` is the Hub's,
     None of a folder. `architecture` is transformers' class; `dtype` and `stored` what its files
-    hold of weights, `download` what there is to bring, 0 where it is here, and `fp32` what it
-    computes with. Of what a comparison takes, `needed`, `free` is there now; None where nobody
-    knows. `licence` is as its owner names it; None where that is not known. `int8` is what the
-    format of that name holds, and how much it quantizes. `warnings` are sentences; the first are
-    the gravest.
+    hold of weights, `download` how much of that is not here, and `fp32` what it computes with. Of
+    what a comparison takes, `needed`, `free` is there now; None where nobody knows. `licence` is as
+    its owner names it; None where that is not known. `int8` is what the format of that name holds,
+    and how much it quantizes. `warnings` are sentences, the gravest first.
     """
 
     name: str
@@ -126,15 +125,15 @@ def shapes_of(text: str, tied: bool | None = None) -> PreTrainedModel:
     return describing.shapes_of(describing.describe(parse(text), needs_weights=False), tied)
 
 
-def look(text: str) -> Look:
-    """What a model is and will cost, listed or typed. Nothing of it is downloaded but its
-    config.json and the headers of its weights.
+def look(text: str, listed: Mapping[str, Entry] = MODELS) -> Look:
+    """What a model is and will cost, one that is listed or typed. Nothing of it is downloaded but
+    its config.json and the headers of its weights.
 
     Raises:
         ValueError: as `find`.
         UnavailableError: as `find`.
     """
-    entry = find(text.strip())
+    entry = find(text.strip(), listed)
     libraries()
     from qdemo.engine.shelf import sized
     from qdemo.models.loading import skeleton

@@ -27,7 +27,7 @@ _PARTS = ("layer", "expert")
 @dataclass(frozen=True)
 class Described:
     """A model as its `files` describe it, which go by their names. `commit` and `licence` are the
-    Hub's, where it tells them; a model that is here has nothing to be downloaded."""
+    Hub's, where it tells them."""
 
     name: str
     commit: str | None
@@ -35,7 +35,6 @@ class Described:
     config: Mapping[str, Any]
     stored: Stored
     files: frozenset[str]
-    download_bytes: int = 0
     licence: str | None = None
 
     @property
@@ -67,9 +66,7 @@ def describe(typed: Typed, needs_weights: bool = True) -> Described:
     found = listing(typed)
     config = _as_config(config_of(typed, found), typed.name)
     files = frozenset(file.name for file in (*found.words, *found.weights))
-    return Described(
-        typed.name, found.commit, None, config, found.stored, files, found.n_bytes, found.licence
-    )
+    return Described(typed.name, found.commit, None, config, found.stored, files, found.licence)
 
 
 def _folder(typed: Path) -> Path:
@@ -203,7 +200,7 @@ def _family(found: Described) -> type[Family]:
                 return family
     raise UnavailableError(
         say(
-            "{name} is {architecture} of type {found!r:.40}; what is run here are {names}",
+            "{name} is {architecture} of type {found!r:.40}; what can be compared here: {names}",
             name=found.name,
             architecture=found.architecture[:60] or say("a model"),
             found=found.model_type,

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
     SafetensorsParsingError,
 )
 from huggingface_hub.hf_api import ModelInfo
-from huggingface_hub.utils import SafetensorsRepoMetadata
+from huggingface_hub.utils import SafetensorsRepoMetadata, disable_progress_bars
 
 from qdemo.models.availability import (
     ALLOWED,
@@ -213,7 +213,8 @@ def asked(entry: Source, ask: Callable[[], Answer]) -> Answer:
     """The Hub's answer; what may pass is tried again, and what may not is said in a sentence."""
     for pause in (*_PAUSES, None):
         try:
-            return ask()
+            with disable_progress_bars():  # what comes is told by us
+                return ask()
         except (OSError, HTTPError, NotASafetensorsRepoError, SafetensorsParsingError) as error:
             if pause is None or not _may_pass(error):
                 raise UnavailableError(_reason(entry, error)) from error

@@ -20,9 +20,8 @@ MOST = 64
 _LONGEST = 1000  # characters of a path
 _HUB = "https://huggingface.co/"
 _PATH = re.compile(r"[/~.].*|[A-Za-z]:[\\/].*")
-_WORD = r"(?=[A-Za-z0-9])[\w.-]*[A-Za-z0-9_]"  # as huggingface_hub has it
+_WORD = r"\w(?:[\w.-]{0,94}\w)?"  # as the Hub has it, without other alphabets
 _ID = re.compile(rf"({_WORD}/{_WORD})(?:@([0-9a-f]{{40}}|refs/pr/\d{{1,9}}))?", re.ASCII)
-_LONGEST_ID = 96
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def parse(text: str) -> Typed:
 
 
 def _is_id(repo: str) -> bool:
-    is_short = len(repo) <= _LONGEST_ID
-    return is_short and "--" not in repo and ".." not in repo and not repo.endswith(".git")
+    return "--" not in repo and ".." not in repo and not repo.endswith(".git")
 
 
 class Looked:
