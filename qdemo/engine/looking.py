@@ -14,6 +14,7 @@ from qdemo.models.availability import (
     commit_of,
     folder_of,
     get_entry,
+    to_install,
 )
 from qdemo.models.catalogue import Entry
 from qdemo.models.hub import free_disk
@@ -74,6 +75,8 @@ def find(text: str, listed: Mapping[str, Entry] = MODELS) -> Entry:
         UnavailableError: it can't be had, or is none that can be compared.
     """
     known = listed.get(text) or LOOKED.get(text)
+    if known is None and (told := to_install(text)):
+        raise UnavailableError(told)
     if known is None and SETTINGS.hub == "any":
         known = MODELS.get(text)
     if known is not None:
