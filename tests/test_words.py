@@ -27,6 +27,7 @@ NO_SENTENCES = {
     "No supported WebSocket library": "uvicorn's, looked for in the log",
     "a request failed: …": "for the log",
     "Sort these words: pig, onion, river, wolf": "a prompt, in its model's language",
+    "Tell me about the capital of France.": "a prompt, in its model's language",
     "Translate to German: Tuesday": "a prompt, in its model's language",
     "What the embedded models can do": "a section of the README, looked for there",
     "A variant in one word": "a section of the README, looked for there",

@@ -66,7 +66,8 @@ def report(question: Question) -> Report:
     entry = get_entry(question.model)
     ENGINE.loaded(entry)
     given = {field_of(entry).name: question.input}
-    *_, last = ENGINE.run(ask(question.model, question.formats, given, fresh=True))
+    asked = ask(question.model, question.formats, given, question.max_tokens, fresh=True)
+    *_, last = ENGINE.run(asked)
     assert isinstance(last, Finished)
     return last.report
 

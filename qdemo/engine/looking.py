@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from qdemo.engine.first import libraries
 from qdemo.models.availability import (
     MODELS,
+    UnavailableError,
     commit_of,
     folder_of,
     get_entry,
+    to_install,
 )
 from qdemo.models.catalogue import Entry
 from qdemo.models.hub import free_disk
@@ -73,6 +75,8 @@ def find(text: str, listed: Mapping[str, Entry] = MODELS) -> Entry:
         UnavailableError: it can't be had, or is none that can be compared.
     """
     known = listed.get(text) or LOOKED.get(text)
+    if known is None and (told := to_install(text)):
+        raise UnavailableError(told)
     if known is None and SETTINGS.hub == "any":
         known = MODELS.get(text)
     if known is not None:

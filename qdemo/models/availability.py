@@ -97,16 +97,27 @@ def get_entry(name: str) -> Entry:
 
 def offered() -> list[Entry]:
     """The models that a page offers: those the host has named, all that are not too large, and
-    those that were looked up."""
+    those that were looked up; one that is to be installed, where it is."""
     most = SETTINGS.most_parameters
-    listed = [e for e in MODELS.values() if e.name in ALLOWED or e.parameters <= most]
+    here = [e for e in MODELS.values() if e.gguf or not e.install]
+    listed = [e for e in here if e.name in ALLOWED or e.parameters <= most]
     return [*listed, *LOOKED.entries()]
+
+
+def to_install(name: str) -> str:
+    """What is to be done before a model of the catalogue can run; nothing for most names."""
+    entry = CATALOGUE.get(name)
+    if entry is None or not entry.install or entry.gguf:
+        return ""
+    return say("{name} is not installed here: {command}", name=name, command=entry.install)
 
 
 def folder_of(entry: Entry | Typed) -> Path | None:
     """Where the model's files lie on this machine; None where they are not here, or not all."""
     if entry.folder:
         return entry.folder
+    if isinstance(entry, Entry) and entry.install:
+        return entry.gguf and entry.gguf.parent
     words = _cached(entry, TOKENIZER)
     return words.parent if words and _has_weights(entry) else None
 
@@ -158,7 +169,7 @@ def keep(repo: str, commit: str) -> None:
 def commit_of(entry: Entry) -> str | None:
     """The commit of the Hub that is, or would be, compared; None where the first download finds
     it out, and for what is no model of the Hub."""
-    return None if entry.folder else entry.revision or kept(entry.repo)
+    return None if entry.folder or entry.install else entry.revision or kept(entry.repo)
 
 
 _OWN_REF = "qdemo"
@@ -169,6 +180,9 @@ def where(entry: Entry) -> str:
     """In two or three words: embedded, downloaded, or how much there is to download."""
     if entry.folder:
         return "embedded" if entry.name in EMBEDDED else say("on this machine")
+    if entry.install:
+        told = say("installed; its 4-bit weights made floats")
+        return told if entry.gguf else to_install(entry.name)
     if folder_of(entry):
         return "downloaded"
     return f"download {entry.stored_bytes / 1e6:,.0f} MB" if entry.parameters else say("on the Hub")

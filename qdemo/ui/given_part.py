@@ -134,7 +134,8 @@ def _picture(field: Field, first: str, problems: dict[str, gr.HTML]) -> _Parts:
     picture.upload(None, picture, source, js="qdemo.picked", **_QUIET)
     picture.clear(None, None, source, js="() => ['']", **_QUIET)
     scene.click(_new_scene, None, [picture, source], **_QUIET)
-    shown.select(_from_gallery, None, [picture, source], **_QUIET)
+    # Not the last alone: gradio would answer it with the place of the first.
+    shown.select(_from_gallery, None, [picture, source], **_QUIET | {"trigger_mode": "multiple"})
     return (picture, source), (shown,), {}
 
 

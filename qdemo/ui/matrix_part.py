@@ -94,10 +94,7 @@ def build() -> Chosen:
     cell = parts.unseen("cell", CELL)
     chosen = Chosen(text, bits, range_, scales, clip, problem, cell, line)
     _clipping(chosen, *clippers)
-    seed = parts.unseen("drawn", "0")
-    kind.input(preset, kind, text, **parts.QUICK)
-    again.click(draw, [kind, seed], [text, seed], **parts.QUICK)
-    outlier.click(outlier_in, text, [text, cell, problem], **parts.QUICK)
+    follow(kind, again, outlier, text, problem, cell)
     return chosen
 
 
@@ -143,11 +140,34 @@ def _clippers() -> tuple[gr.Button, gr.Button, gr.Button]:
 
 
 def _clipping(chosen: Chosen, minmax: gr.Button, percentile: gr.Button, best: gr.Button) -> None:
-    given = [chosen.clip, chosen.bits]
     changed = [chosen.clip, chosen.problem, chosen.line]
-    minmax.click(_minmax, given, changed, **parts.QUICK)
-    percentile.click(_percentile, [*given, chosen.text], changed, **parts.QUICK)
-    best.click(_best, [*given, chosen.text, chosen.range, chosen.scales], changed, **parts.QUICK)
+    ways: list[tuple[gr.Button, Callable[..., Any], list[Any]]] = [
+        (minmax, _minmax, []),
+        (percentile, _percentile, [chosen.text]),
+        (best, _best, [chosen.text, chosen.range, chosen.scales]),
+    ]
+    for button, way, more in ways:
+        parts.on_untouched(
+            [button.click], way, [chosen.clip], changed, f"{button.elem_id}-found",
+            [chosen.bits, *more],
+        )  # fmt: skip
+
+
+def follow(
+    kind: gr.Dropdown,
+    again: gr.Button,
+    outlier: gr.Button,
+    text: gr.Textbox,
+    problem: gr.HTML,
+    cell: gr.Textbox | None = None,
+) -> None:
+    """Have the numbers be of the kind that is chosen, drawn again, or with an outlier, which is
+    the `cell` that is looked at, if there is one."""
+    seed, cells = parts.unseen("drawn", "0"), [cell] if cell else []
+    parts.on_untouched([kind.input], preset, [text, kind], [text], "preset")
+    parts.on_untouched([again.click], draw, [text], [text, seed], "draw", [kind, seed])
+    outputs = [text, problem, *cells]
+    parts.on_untouched([outlier.click], outlier_in, [text], outputs, "outlier-in")
 
 
 def button(text: str, name: str, width: int) -> gr.Button:
@@ -156,28 +176,28 @@ def button(text: str, name: str, width: int) -> gr.Button:
 
 
 @parts.computing
-def preset(kind: str, seed: int = 0) -> str:
-    """The matrix of that name, as text."""
+def preset(_: str, kind: str, seed: int = 0) -> tuple[str]:
+    """The matrix of that name, as text, in the place of any other."""
     from qdemo.lab import matrices
 
-    return matrices.write(matrices.preset(kind, seed))
+    return (matrices.write(matrices.preset(kind, seed)),)
 
 
-def draw(kind: str, seed: str) -> tuple[str, str]:
+def draw(text: str, kind: str, seed: str) -> tuple[str, str]:
     """The matrix of that name from the next seed, and that seed."""
-    return preset(kind, int(seed) + 1), str(int(seed) + 1)
+    return *preset(text, kind, int(seed) + 1), str(int(seed) + 1)
 
 
 @parts.computing
-def outlier_in(text: str) -> tuple[Any, Any, str]:
-    """The matrix with an outlier, which is looked at."""
+def outlier_in(text: str) -> tuple[Any, str, Any]:
+    """The matrix with an outlier, what is wrong with it, and where the outlier is."""
     from qdemo.lab.matrices import outlier_at, read, with_outlier, write
 
     try:
         w = read(text)
     except ValueError as error:
-        return gr.skip(), gr.skip(), parts.problem_html(str(error))
-    return write(with_outlier(w)), "{},{}".format(*outlier_at(w)), ""
+        return gr.skip(), parts.problem_html(str(error)), gr.skip()
+    return write(with_outlier(w)), "", "{},{}".format(*outlier_at(w))
 
 
 def _minmax(now: float, bits: float) -> tuple[Any, ...]:

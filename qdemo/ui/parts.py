@@ -54,25 +54,29 @@ def computing(handler: Callable[P, R]) -> Callable[P, R]:
 
 def on_untouched(
     events: Sequence[Any],
-    answer: Callable[..., Updates],
+    answer: Callable[..., Sequence[Any] | Updates],
     inputs: Sequence[Any],
     outputs: Sequence[Any],
     name: str,
-    aside: Sequence[Any] = (),
+    more: Sequence[Any] = (),
 ) -> None:
-    """Have `answer` set `outputs`, among them what it was asked of: not where a person has touched
-    one of `inputs` since, which an answer to what was before would undo. The touch is an event
-    itself, and gets an answer of its own. `aside` are inputs that no person touches, and `name` is
-    free for what carries answers to the page's script."""
+    """Have `answer`, which is asked of `inputs` and `more`, set `outputs`, some of which a person
+    sets too: not where one of `inputs` is something else by now, for an answer to what was before
+    would undo that. `name` is free for what carries answers to the page's script.
+
+    The answer has a value for each output, in their order or by component.
+    """
     carrier = unseen(name)
 
     def asked(*values: Any) -> str:
         found = answer(*values)
-        changes = [found.get(part, gr.skip()) for part in outputs]
+        if isinstance(found, Mapping):
+            found = [found.get(part, gr.skip()) for part in outputs]
+        changes = list(found)[: len(outputs)]
         return json.dumps({"asked": values[: len(inputs)], "changes": changes})
 
     # Not as gradio checks values: it does not know what was offered by the page's script.
-    gr.on(events, asked, [*inputs, *aside], carrier, preprocess=False, **QUICK).then(
+    gr.on(events, asked, [*inputs, *more], carrier, preprocess=False, **QUICK).then(
         None, [carrier, *inputs], [*outputs], js="qdemo.untouched", **QUICK
     )
 

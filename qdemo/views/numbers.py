@@ -33,10 +33,14 @@ def stored_as(dtype: str, n_bytes: float) -> str:
 
     >>> stored_as("bf16", 269_030_016)
     'stored as bf16, 269.0 MB; casting back to bf16 loses nothing'
+    >>> stored_as("q4_1", 96_576_768)
+    'stored as q4_1, 96.6 MB: few bits, made floats again'
     """
     size = megabytes(n_bytes)
     if dtype == "fp32":
         return say("stored as fp32, {size}", size=size)
+    if dtype.startswith("q"):
+        return say("stored as {dtype}, {size}: few bits, made floats again", dtype=dtype, size=size)
     return say(
         "stored as {dtype}, {size}; casting back to {dtype} loses nothing", dtype=dtype, size=size
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from qdemo.spec.request import as_query
+from qdemo.spec.request import DEFAULT_TOKENS, as_query
 from qdemo.views.axes import power
 from qdemo.views.colours import colour
 from qdemo.views.numbers import megabytes, significant
@@ -22,6 +22,7 @@ from qdemo.views.templates import ASSETS
 from qdemo.views.wording import differing_words, shortened
 
 FILE = ASSETS / "examples" / "stories.json"
+PARIS = "Tell me about the capital of France."
 SORT = "Sort these words: pig, onion, river, wolf"
 _LONGEST = 56
 """Characters of an answer on the stage: two lines of it, readable from the last row."""
@@ -34,11 +35,12 @@ class Question:
     model: str
     input: str
     formats: tuple[str, ...]
+    max_tokens: int = DEFAULT_TOKENS
 
     @property
     def address(self) -> str:
         """What has the Compare page run it."""
-        return "./#" + as_query(self.model, self.formats, self.input)
+        return "./#" + as_query(self.model, self.formats, self.input, self.max_tokens)
 
 
 QUESTIONS = {
@@ -48,6 +50,7 @@ QUESTIONS = {
     "smaller": Question("t5-tiny", "Translate to German: Tuesday", ("int8", "int8+emb")),
     "groups": Question("t5-tiny", SORT, ("int3", "int3-g64")),
     "speaks": Question("t5-tiny", SORT, ("int2", "int2-mse", "int2-g64-affine-mse-gptq")),
+    "thread": Question("smollm2-135m", PARIS, ("int8", "int4-g64", "int4", "int3", "int2"), 24),
 }
 """Those of the stories that a model answers, by the story's key."""
 
@@ -220,3 +223,8 @@ def number(x: float) -> str:
     if found := re.fullmatch(r"(.+)e([+-]\d+)", text):
         text = f"{found[1]}·{power(int(found[2]))}"
     return text.replace("-", "−")
+
+
+def accuracy_of(found: tuple[Accuracy, ...], format: str) -> Accuracy:
+    """That of a format."""
+    return next(one for one in found if one.format == format)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from urllib.parse import urlencode
-
 from qdemo.spec.messages import say
-from qdemo.views.colours import colour
 from qdemo.views.numbers import megabytes, times
 from qdemo.views.stories import (
     QUESTIONS,
-    Accuracy,
     Answer,
     Kept,
-    Numbers,
-    Row,
     Shown,
     Story,
+    accuracy_of,
     kept,
-    number,
     rows,
 )
+from qdemo.views.telling_numbers import many, outlier, overflow
 from qdemo.views.wording import differing_words, joined
 
 
 def stories() -> tuple[Story, ...]:
     """All of them, in the order of a talk."""
     known = kept()
-    tellers = (_agree, _slips, _breaks, _smaller, _outlier, _groups, _speaks, _overflow, _many)
+    tellers = (
+        _agree, _slips, _breaks, _smaller, outlier, _groups, _speaks, _thread, overflow, many,
+    )  # fmt: skip
     return tuple(tell(known) for tell in tellers)
 
 
@@ -61,7 +57,7 @@ def _slips(known: Kept) -> Story:
     early = next(run for run, differs in differing_words(first.output, int3.output) if differs)
     position = first.output.split().index(early.strip())
     instead = int3.output.split().index(early.strip())
-    held_out = _of(known.accuracy, "int3")
+    held_out = accuracy_of(known.accuracy, "int3")
     return Story(
         key="slips",
         title=say("int3 slips"),
@@ -84,7 +80,7 @@ def _slips(known: Kept) -> Story:
 
 
 def _breaks(known: Kept) -> Story:
-    int3, int2 = _of(known.captions, "int3"), _of(known.captions, "int2")
+    int3, int2 = accuracy_of(known.captions, "int3"), accuracy_of(known.captions, "int2")
     first = known.answers["breaks"][0]
     return Story(
         key="breaks",
@@ -125,37 +121,6 @@ def _smaller(known: Kept) -> Story:
     )  # fmt: skip
 
 
-def _outlier(known: Kept) -> Story:
-    _, _, stretched, grouped = known.outlier
-    count, largest = len(stretched.values), number(stretched.values[-1])
-    names = (say("the weights"), "int4", say("with an outlier"), say("outlier, groups of 4"))
-    told = [
-        _numbers(row, name, _counted(row.measured, count), row.measured / count)
-        for row, name in zip(known.outlier, names, strict=True)
-    ]
-    query = urlencode({"matrix": known.matrix, "bits": "4", "scales": "a row"})
-    return Story(
-        key="outlier",
-        title=say("An outlier stretches the scale"),
-        before=say("Eight weights share a scale in int4. Now the last grows to {outlier}.",
-                   outlier=largest),
-        question=say("How many of the other seven become 0?"),
-        answers=(say("none"), say("about half"), say("all seven")),
-        right=2,
-        shown=Shown(
-            tuple(told), (say("one row of weights, as they come back"), say("became 0")),
-            f"./linear#{query}", say("Try it on the matrix"), kind="numbers",
-        ),
-        after=say(
-            "The scale has to reach {outlier}, so the other {zeros:.0f} round to 0. With a scale "
-            "for each group of 4 it is {fewer:.0f}: those beside the outlier.",
-            outlier=largest, zeros=stretched.measured, fewer=grouped.measured,
-        ),
-        number=_counted(stretched.measured, count),
-        unit=say("weights became 0, for one that is large"),
-    )  # fmt: skip
-
-
 def _groups(known: Kept) -> Story:
     _, int3, grouped = known.answers["groups"]
     more = f"{100 * (grouped.bytes / int3.bytes - 1):.0f}%"
@@ -179,8 +144,8 @@ def _groups(known: Kept) -> Story:
 
 def _speaks(known: Kept) -> Story:
     _, int2, searched, fitted = known.answers["speaks"]
-    plain = _of(known.accuracy, "int2").share
-    search, best = (_of(known.found, one.format).share for one in (searched, fitted))
+    plain = accuracy_of(known.accuracy, "int2").share
+    search, best = (accuracy_of(known.found, one.format).share for one in (searched, fitted))
     more = f"{100 * (fitted.bytes / int2.bytes - 1):.0f}%"
     return Story(
         key="speaks",
@@ -203,68 +168,29 @@ def _speaks(known: Kept) -> Story:
     )  # fmt: skip
 
 
-def _overflow(known: Kept) -> Story:
-    _, fp16, bf16 = known.overflow
-    asked = known.overflow[0].values
-    powers = math.log10(known.overflow[0].measured)
-    told = [
-        _numbers(row, row.format, number(row.measured), math.log10(row.measured) / powers)
-        for row in known.overflow
-    ]
-    large, small = map(number, asked)
+def _thread(known: Kept) -> Story:
+    first, *others = known.answers["thread"]
+    int8, grouped, int4, int3, _ = others
+    guesses = others[:4]
+    moved = next(one for one in guesses if "Paris" in one.output and "France" not in one.output)
     return Story(
-        key="overflow",
-        title=say("fp16 overflows, bf16 does not"),
-        before=say("fp16 and bf16 both have 16 bits."),
-        question=say("Which of them has no room for {number}?", number=large),
-        answers=("fp16", "bf16", say("both"), say("neither")),
-        right=0,
-        shown=Shown(
-            tuple(told),
-            (say("{large} and {small}, cast", large=large, small=small),
-             say("largest number (bar: its power of ten)")),
-            f"./formats#{urlencode({'value': f'{asked[0]:.0f}'})}", say("See its bits"),
-            kind="numbers",
+        key="thread",
+        title=say("A language model loses its thread"),
+        before=say(
+            "SmolLM2, of {count:.0f} million weights, is asked about the capital of France.",
+            count=first.bytes / 4e6,
         ),
+        question=say("Which format moves Paris to another country?"),
+        answers=tuple(one.format for one in guesses),
+        right=guesses.index(moved),
+        shown=_answered(known, "thread"),
         after=say(
-            "fp16 ends at {end}: {large} becomes infinite, and {small} becomes 0. bf16 goes as far "
-            "as fp32, with fewer digits: {rounded}.",
-            end=number(fp16.measured), large=large, small=small, rounded=number(bf16.values[0]),
+            "{same} says what fp32 says. In groups of 64, four bits keep Paris in France; "
+            "{moved} has it in the United States. {lost} has no sentence left.",
+            same=int8.format, moved=int4.format, lost=int3.format,
         ),
-        number=number(fp16.measured),
-        unit=say("is the largest number of fp16"),
-    )  # fmt: skip
-
-
-def _many(known: Kept) -> Story:
-    first, int3, int2 = (_of(known.accuracy, name) for name in ("fp32", "int3", "int2"))
-    told = tuple(
-        Row(
-            one.format, colour(one.format),
-            ((say("95% interval: {low} to {high}", low=one.low, high=one.high), False),),
-            f"{one.share}%", one.share / 100,
-        )
-        for one in known.accuracy
-    )  # fmt: skip
-    return Story(
-        key="many",
-        title=say("Over many questions"),
-        before=say("One prompt proves little: {items} questions were held out of training.",
-                   items=known.items),
-        question=say("How many of them does int3 answer right?"),
-        answers=(say("half"), say("3 of 4"), say("over 9 of 10"), say("all")),
-        right=2,
-        shown=Shown(
-            told, (say("{items} held-out questions", items=known.items), say("answered right")),
-            "./about", say("What the models can do"),
-        ),
-        after=say(
-            "int3 answers {share}% right ({low} to {high}), fp32 {whole}%: over many questions "
-            "three bits cost a little. Two bits cost all: {least}%.",
-            share=int3.share, low=int3.low, high=int3.high, whole=first.share, least=int2.share,
-        ),
-        number=f"{int3.share}%",
-        unit=say("right in int3, of {items} held-out questions", items=known.items),
+        number=f"+{100 * (grouped.bytes / int4.bytes - 1):.0f}%",
+        unit=say("bytes for groups of 64, and Paris stays in France"),
     )  # fmt: skip
 
 
@@ -279,17 +205,3 @@ def _answered(known: Kept, key: str, picture: str = "") -> Shown:
 
 def _factor(first: Answer, other: Answer) -> str:
     return f"{first.bytes / other.bytes:.2f}"
-
-
-def _of(found: tuple[Accuracy, ...], format: str) -> Accuracy:
-    return next(one for one in found if one.format == format)
-
-
-def _counted(count: float, of: int) -> str:
-    return say("{count:.0f} of {of}", count=count, of=of)
-
-
-def _numbers(row: Numbers, name: str, measured: str, share: float) -> Row:
-    """Each number marked that is lost: zero, or infinite."""
-    cells = tuple((number(x), x == 0 or math.isinf(x)) for x in row.values)
-    return Row(name, colour(row.format), cells, measured, share)

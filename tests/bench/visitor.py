@@ -29,6 +29,7 @@ def data_of(asked):
     return [
         asked["model"], asked["formats"], asked.get("prompt", ""), None,
         asked.get("picture_name", ""), asked.get("max_tokens", 64), asked.get("fresh", False),
+        asked.get("read_as", "chat"), asked.get("temperature", 0), asked.get("seed", 0),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import contextmanager
 
 from playwright.sync_api import expect
 
@@ -148,6 +149,19 @@ def traces(page, chart):
     return page.locator(f"#{chart}-chart .js-plotly-plot").evaluate(
         "plot => plot.data.map(trace => [trace.name, trace.y])"
     )
+
+
+@contextmanager
+def no_answers(page):
+    """What is asked meanwhile is answered at the end, as by a server that is far away."""
+    asked = []
+    page.route("**/gradio_api/run/**", lambda one: asked.append(one))
+    yield
+    assert asked
+    page.route("**/gradio_api/run/**", lambda one: one.continue_())
+    for one in asked:
+        one.continue_()
+    page.unroute("**/gradio_api/run/**")
 
 
 def choose_blip(page):

@@ -20,7 +20,7 @@ from tests.browser.lab_steps import (
     wait_for_lab,
     wait_until_drawn_anew,
 )
-from tests.browser.steps import choose, problem
+from tests.browser.steps import choose, no_answers, problem
 
 SMALL = "0.5 -1.25 2\n-0.75 3.5 0.25"
 WHOLE = "matrix=0.5+-1.25+2%3B-0.75+3.5+0.25&bits=2&range=affine&scales=a+column&clip=0.9"
@@ -178,6 +178,21 @@ def test_draw_again_draws_another(linear):
     expect(box(linear)).not_to_have_value(before)
     expect(grid(linear, "Weights").first).to_have_text(f"{matrix(linear)[0, 0]:.4f}")
     expect_integers(linear, matrix(linear))
+
+
+def test_what_is_typed_before_an_answer_comes_is_not_undone_by_it(linear):
+    for click in (
+        lambda: choose(linear, "Matrix", lab.UNIFORM),
+        linear.locator("#again-matrix").click,
+        linear.locator("#outlier").click,
+    ):
+        box(linear).fill("1 2 3")
+        expect(grid(linear, "Weights")).to_have_count(3)
+        with no_answers(linear):
+            click()
+            box(linear).fill(SMALL)
+        expect(grid(linear, "Weights")).to_have_count(6)
+        expect(box(linear)).to_have_value(SMALL)
 
 
 def expect_formula(page, row, column):

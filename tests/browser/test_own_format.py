@@ -1,12 +1,22 @@
 """A format of one's own is put together under More."""
 
 import re
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import add, ask, card, choose, compose, composed, problem, start, tick
+from tests.browser.steps import (
+    add,
+    ask,
+    card,
+    choose,
+    compose,
+    composed,
+    no_answers,
+    problem,
+    start,
+    tick,
+)
 
 BEST = "int2-g64-affine-mse-gptq"
 
@@ -15,19 +25,6 @@ BEST = "int2-g64-affine-mse-gptq"
 def more(shared):
     shared.get_by_role("button", name="More:").click()
     return shared
-
-
-@contextmanager
-def no_answers(page):
-    """What is asked meanwhile is answered at the end, as by a server that is far away."""
-    asked = []
-    page.route("**/gradio_api/run/**", lambda one: asked.append(one))
-    yield
-    assert asked
-    page.route("**/gradio_api/run/**", lambda one: one.continue_())
-    for one in asked:
-        one.continue_()
-    page.unroute("**/gradio_api/run/**")
 
 
 def test_a_codebook_with_quantized_scales_is_put_together_by_clicks(more):

@@ -13,9 +13,11 @@ from tests.browser.pictures import DOG, write_bad, write_good
 from tests.browser.steps import (
     card,
     cards,
+    choose,
     choose_blip,
     compare,
     download,
+    no_answers,
     problem,
     remove_picture,
     take_other_picture,
@@ -43,6 +45,24 @@ def test_a_picture_of_the_gallery_is_put_into_words(page):
     assert list(cards(page)) == ["fp32", "fp16", "int8"]
     assert card(page, "fp32")["output"] == "a woman and a dog on the beach"
     expect(asked(page)).to_contain_text("a picture of the gallery: a woman and a dog on the beach")
+
+
+def test_what_is_chosen_before_an_answer_comes_is_what_one_gets(page):
+    pictures = page.locator("#gallery img")
+    take_other_picture(page, pictures.nth(2).click)
+    second = page.locator("#picture img").get_attribute("src")
+    with no_answers(page):
+        pictures.nth(0).click()
+        pictures.nth(1).click()
+        pictures.nth(2).click()
+    expect(page.locator("#picture img")).to_have_attribute("src", second)
+    with no_answers(page):
+        choose(page, "Model", "t5-tiny")
+        choose(page, "Model", "blip-tiny")
+        choose(page, "Model", "t5-tiny")
+    expect(page.get_by_label("Prompt")).to_be_visible()
+    expect(page.locator("#gallery")).to_be_hidden()
+    choose_blip(page)
 
 
 def test_a_new_scene_is_another_picture_that_a_link_can_name(page):

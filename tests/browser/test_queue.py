@@ -88,7 +88,7 @@ def test_a_full_line_is_told_and_the_page_stays_of_use(tabs, site):
     start(first)
     expect(status(first)).to_contain_text("are done")
     call = f"{site}/gradio_api/call/compare"
-    data = ["t5-tiny", ["int8"], QUESTION, None, "", 1, False]
+    data = ["t5-tiny", ["int8"], QUESTION, None, "", 1, False, "chat", 0, 0]
     with ExitStack() as stack:
         for _ in range(PLACES):
             event = httpx.post(call, json={"data": data}, trust_env=False).json()["event_id"]

@@ -49,8 +49,8 @@ def test_each_is_a_guess_with_one_right_answer_and_a_number(story):
     assert all(0 <= row.share <= 1 for row in story.shown.rows)
 
 
-def test_they_are_nine_in_the_order_of_a_talk():
-    wanted = "agree slips breaks smaller outlier groups speaks overflow many"
+def test_they_are_ten_in_the_order_of_a_talk():
+    wanted = "agree slips breaks smaller outlier groups speaks thread overflow many"
     assert list(STORIES) == wanted.split()
     assert {key for key, story in STORIES.items() if story.runs} == set(QUESTIONS)
 
@@ -98,6 +98,22 @@ def test_two_bits_speak_again():
     assert f"int2 alone: {plain}%" in STORIES["speaks"].after
     assert f"A better range: {search}%" in STORIES["speaks"].after
     assert STORIES["speaks"].number == f"{best}%"
+
+
+def test_a_language_model_loses_its_thread_format_by_format():
+    found = answers("thread")
+    outputs = {name: one.output for name, one in found.items()}
+    shown = {row.name: "".join(run for run, _ in row.words) for row in STORIES["thread"].shown.rows}
+    assert outputs["int8"] == outputs["fp32"]
+    assert shown["fp32"].startswith("The capital of France is Paris. ")
+    assert shown["int4-g64"].startswith("The capital of France is Paris, France. ")
+    assert shown["int4"].startswith("Paris is the capital of the United States ")
+    words = {"capital", "Paris", "France"}
+    assert all(words.isdisjoint(outputs[name].split()) for name in ("int3", "int2"))
+    assert right("thread") == "int4"
+    more = found["int4-g64"].bytes / found["int4"].bytes - 1
+    assert STORIES["thread"].number == f"+{100 * more:.0f}%"
+    assert "of 135 million weights" in STORIES["thread"].before
 
 
 def _share(format):

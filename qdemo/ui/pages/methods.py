@@ -76,16 +76,8 @@ def _matrix() -> tuple[gr.Textbox, gr.HTML]:
                 elem_id="matrix", max_length=5000,
             )  # fmt: skip
     problem = parts.problem("matrix")
-    seed = parts.unseen("drawn", "0")
-    kind.input(matrix_part.preset, kind, text, **parts.QUICK)
-    again.click(matrix_part.draw, [kind, seed], [text, seed], **parts.QUICK)
-    outlier.click(_with_outlier, text, [text, problem], **parts.QUICK)
+    matrix_part.follow(kind, again, outlier, text, problem)
     return text, problem
-
-
-def _with_outlier(text: str) -> tuple[Any, str]:
-    longer, _, problem = matrix_part.outlier_in(text)
-    return longer, problem
 
 
 def _not_built() -> None:
