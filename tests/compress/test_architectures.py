@@ -9,9 +9,12 @@ from torch import nn
 
 from qdemo import Variant, collect_stats, footprint, load_quantized, save_quantized
 from qdemo.compress.footprint import coverage
+from qdemo.compress.kinds import multiplies
 from qdemo.compress.modules import QModule
 from qdemo.compress.parameter import QParameter
+from qdemo.measure.layers import output_errors
 from qdemo.measure.models import model_weight_errors
+from qdemo.measure.step import _is_product, _weights
 from qdemo.measure.weights import pool
 from qdemo.views.covering import covers
 from tests.compress.architectures import MODELS, H, V, inputs
@@ -106,6 +109,31 @@ def test_methods_that_look_at_inputs_look_at_layers_like_linear_ones(name, text)
     built = Variant.parse(text).build(reference, stats)
     assert ran(built, name).isfinite().all()
     assert any(str(m.step) == text for m in built.modules() if isinstance(m, QModule))
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "Falcon"])
+def test_gptq_leaves_less_output_error_than_rounding(name):
+    reference, given = MODELS[name].model(), {}
+    for key, layer in reference.named_modules():
+        if multiplies(layer):
+            layer.register_forward_pre_hook(lambda _, x, k=key: given.setdefault(k, x[0]))
+    stats = collect_stats(reference, [inputs(name)])
+    given = {key: x.flatten(0, 1) for key, x in given.items()}
+    errors = []
+    for text in ("int3-g64", "int3-g64-gptq"):
+        built = Variant.parse(text).build(reference, stats)
+        found = list(output_errors(reference, built, given))
+        assert len(found) == len([m for m in built.modules() if isinstance(m, QModule)])
+        errors.append(sum(error for _, error, _ in found))
+    assert 0 < errors[1] < errors[0] / 2
+
+
+def test_a_layer_reads_the_weights_that_stand_in_it():
+    shapes = MODELS["Gemma-3"].shapes()
+    for text, size in (("int8", 4 * V * H), ("int8+emb", V * H + 4 * V)):
+        table = Variant.parse(text).build(shapes).model.embed_tokens
+        assert sum(x.nbytes for x in _weights(table)) == size
+        assert _is_product(table)
 
 
 def test_what_experts_do_not_get_is_told():
