@@ -144,6 +144,21 @@ def test_what_experts_do_not_get_is_told():
     assert told.example == "model.layers.0.mlp.experts.gate_up_proj"
 
 
+@pytest.mark.parametrize("name", ["Qwen3-MoE", "GPT-OSS"])
+@pytest.mark.parametrize(
+    "text", ["int3", "int8-tensor", "int8-axis1", "int4-g64-affine", "nf4-g64-dq", "q4_0", "nvfp4"]
+)
+def test_one_expert_alone_is_what_it_is_among_all(name, text):
+    built = Variant.parse(text).build(MODELS[name].model())
+    for weight in (m for m in built.modules() if isinstance(m, QParameter)):
+        every = weight.floats()
+        assert every.shape == weight.shape
+        for number in (0, 2, torch.tensor(3), -1):
+            assert torch.equal(weight[number], every[number])
+        with pytest.raises(IndexError):
+            weight[4]
+
+
 def test_experts_train_through_rounding_and_keep_their_parameters():
     from qdemo import freeze, quantize
 
