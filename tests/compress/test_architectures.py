@@ -16,7 +16,7 @@ from qdemo.measure.layers import output_errors
 from qdemo.measure.models import model_weight_errors
 from qdemo.measure.step import _is_product, _weights
 from qdemo.measure.weights import pool
-from qdemo.views.covering import covers
+from qdemo.views.covering import covers, stays_float
 from tests.compress.architectures import MODELS, H, V, inputs
 
 MATRICES = ("int8", "int4-g64", "nf4-g64")
@@ -214,6 +214,16 @@ def test_real_shapes_are_smaller_in_int8_than_in_bf16():
     assert found.parameters == 134_515_008
     assert found.quantized == found.parameters - 49152 * 576 - 61 * 576
     assert found.saves(held)
+
+
+def test_what_a_model_reads_itself_is_named():
+    shapes = MODELS["Mamba"].shapes()
+    variant = Variant.parse("int8+emb")
+    found = coverage(variant.build(shapes), shapes, variant)
+    assert stays_float(found)[0] == (
+        "17% of the parameters stay float: Linear whose weight the model reads itself, such as "
+        "backbone.layers.0.mixer.dt_proj.weight"
+    )
 
 
 def test_a_model_that_is_mostly_its_table_says_why_it_saves_nothing():
