@@ -322,7 +322,7 @@ def test_shapes_of_any_class_of_transformers(tmp_path):
 
 def test_little_memory_and_little_disk_are_told_at_once(hub, monkeypatch):
     monkeypatch.setattr(looking, "free_bytes", lambda: 1000)
-    monkeypatch.setattr(looking, "free_disk", lambda: 2000)
+    monkeypatch.setattr(asking, "free_disk", lambda: 2000)
     found = ENGINE.look(NAME)
     assert not found.fits
     memory, disk = found.warnings
