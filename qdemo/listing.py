@@ -121,7 +121,7 @@ def models(options: argparse.Namespace) -> None:
         "Stored is what there is to download. Numbers that are stored in 16 bits are made fp32 to "
         "compute with; casting back to what they were loses nothing."
     )
-    missing = filter(None, map(to_install, MODELS))
+    missing = [how for name in MODELS if (how := to_install(name))]
     print("", told, *missing, sep="\n")
 
 

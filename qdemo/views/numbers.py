@@ -34,7 +34,7 @@ def stored_as(dtype: str, n_bytes: float) -> str:
     >>> stored_as("bf16", 269_030_016)
     'stored as bf16, 269.0 MB; casting back to bf16 loses nothing'
     >>> stored_as("q4_1", 96_576_768)
-    'stored as q4_1, 96.6 MB: few bits, made floats again'
+    'stored as q4_1, 96.58 MB: few bits, made floats again'
     """
     size = megabytes(n_bytes)
     if dtype == "fp32":
