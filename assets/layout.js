@@ -2,6 +2,7 @@
 // on a phone which two of them. In the page from its first paint on.
 (window.qdemo ??= {}).cards = (() => {
   const KEY = "qdemo layout";
+  const CELLS = 128;  // of a strip
   const find = selector => document.querySelector(selector);
   const all = selector => [...document.querySelectorAll(selector)];
   const kept = (() => { try { return localStorage; } catch { return null; } })();
@@ -30,11 +31,21 @@
     return chosen.map((name, i) => names.includes(name) ? name : usual[i]);
   }
 
+  // A cell a token; of a long text one for several, which is as the worst of them.
+  function cells(steps) {
+    const together = Math.ceil(steps.length / CELLS);
+    return Array.from({length: Math.ceil(steps.length / together)}, (_, i) => {
+      const some = steps.slice(i * together, (i + 1) * together), worst = some.toSorted().at(-1);
+      const cell = Object.assign(document.createElement("i"), {className: `kl${worst}`});
+      cell.dataset.at = i * together + some.indexOf(worst);
+      return cell;
+    });
+  }
+
   // What is the same on every card is not sent with each: cells of a strip, and terms as buttons.
   function draw(results) {
     for (const strip of results.querySelectorAll(".strip:empty")) {
-      strip.append(...[...strip.dataset.steps].map(step =>
-        Object.assign(document.createElement("i"), {className: `kl${step}`})));
+      strip.append(...cells([...strip.dataset.steps]));
     }
     for (const part of results.querySelectorAll("[data-term]:not(.term)")) {
       const button = Object.assign(document.createElement("button"), {type: "button", className: "term"});
@@ -75,7 +86,7 @@
     const card = event.target.closest(".card button.open")?.closest(".card");
     if (card) open(card, !card.hasAttribute("data-open"));
     const cell = event.target.closest(".strip i");
-    if (cell) toToken([...cell.parentNode.children].indexOf(cell));
+    if (cell) toToken(cell.dataset.at);
   });
 
   // A token of a strip is that of the ribbon, which has more room.

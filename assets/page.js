@@ -178,18 +178,36 @@ window.qdemo = (() => {
     }
   }
 
-  function addressOf(model, formats, tokens, inputs) {
-    const {at, kind} = placeOf(asks[model] ?? kinds[0][0]);
+  // Of a model that was typed it is known by what is on the page.
+  function shownInput() {
+    const [shown] = kinds.find(([name]) => find(`#${name}`)?.checkVisibility()) ?? kinds[0];
+    return shown;
+  }
+
+  // The controls' values, in their order: those that every model has, and those of inputs.
+  const CHOSEN = 7;
+  function addressOf(values) {
+    const [model, formats, tokens, , readAs, temperature, seed] = values, inputs = values.slice(CHOSEN);
+    const {at, kind} = placeOf(asks[model] ?? shownInput());
     const input = inputs[at + width(kind) - 1];
     const pairs = [["model", model], ["formats", formats.join(",")], ["input", input]];
     if (tokens !== 64) pairs.push(["max_tokens", tokens]);
-    return {input, text: encode(pairs)};
+    const how = [];
+    if (readAs !== "chat") how.push(["read_as", readAs]);
+    if (Number(temperature) !== 0 && readAs !== "score") how.push(["temperature", temperature], ["seed", seed]);
+    return {model, input, how: encode(how), text: encode([...pairs, ...how])};
+  }
+
+  // How what is held was asked, as an address has it.
+  function howOf({address}) {
+    const asked = [...new URLSearchParams(address)];
+    return encode(asked.filter(([name]) => ["read_as", "temperature", "seed"].includes(name)));
   }
 
   // Something was changed, or something else is shown.
-  function moved(model, formats, tokens, fresh, ...inputs) {
-    const held = parse(inputs.pop()), asked = addressOf(model, formats, tokens, inputs);
-    const same = held.model === model && held.input === asked.input;
+  function moved(...values) {
+    const held = parse(values.pop()), asked = addressOf(values);
+    const same = held.model === asked.model && held.input === asked.input && howOf(held) === asked.how;
     document.body.classList.toggle("stale", !same);
     if (led !== taken || coming !== null) return;  // the address is already that of what comes
     const begun = held.number === "example";
@@ -204,18 +222,25 @@ window.qdemo = (() => {
     }
   }
 
+  function fold(accordion) {
+    const inside = find(`${accordion} > [data-testid="accordion-content"]`);
+    if (inside?.checkVisibility()) find(`${accordion} > button`)?.click();
+  }
+
   // Compare was pressed: a new entry of the history, where it is another question.
-  async function compare(model, formats, tokens, fresh, ...inputs) {
+  async function compare(...values) {
     qdemoLater.now();
     isRunning = true;
+    fold("#another");  // or it lies over how far a download is
     hold();
-    const held = parse(inputs.pop());
-    inputs.pop();  // the address, which is told below
+    const held = parse(values.pop());
+    values.pop();  // the address, which is told below
+    const [chosen, inputs] = [values.slice(0, CHOSEN), values.slice(CHOSEN)];
     const pictures = kinds.filter(([, kind]) => kind === "picture").map(([name]) => placeOf(name).at);
     for (const at of pictures) {
       if (inputs[at] && picking) [inputs[at + 1]] = await picking;
     }
-    const asked = addressOf(model, formats, tokens, inputs);
+    const asked = addressOf([...chosen, ...inputs]);
     const address = `${asked.text}&run=1`;
     if (coming !== null) {
       write(address);
@@ -227,7 +252,7 @@ window.qdemo = (() => {
       const [picture, source] = inputs.slice(at, at + 2);
       inputs[at] = picture && source.startsWith("upload:") ? await present(picture, source) : null;
     }
-    return [model, formats, tokens, fresh, ...inputs, address, ""];
+    return [...chosen, ...inputs, address, ""];
   }
 
   // The server deletes uploads after a while, and when it is restarted.
@@ -376,6 +401,12 @@ window.qdemo = (() => {
     find("#compare")?.click();
   });
 
+  // What opens over what is below closes the other that does.
+  document.addEventListener("click", event => {
+    const over = ["#more", "#another"], opened = over.find(one => event.target.closest(`${one} > button`));
+    if (opened && event.isTrusted) over.filter(one => one !== opened).forEach(fold);
+  }, true);
+
   document.addEventListener("click", event => {
     if (event.target.closest(".recompute")) find("#recompute")?.click();
     // The other pages are left for a while, and come back as they were.
@@ -388,11 +419,11 @@ window.qdemo = (() => {
   // What is wrong with a control is no longer said once somebody has changed it, until it is asked
   // again: the line has what is said in either case, so that it can be said twice.
   document.addEventListener("input", event => {
-    const control = event.target.closest("#prompt, #max_tokens, #picture");
-    if (control) find(`#problem-${control.id}`)?.classList.add("put-right");
+    const control = event.target.closest("#prompt, #max_tokens, #picture, #temperature, #seed, #read_as, #another-text");
+    if (control) find(`#problem-${control.id.split("-")[0]}`)?.classList.add("put-right");
   }, true);
   document.addEventListener("click", event => {
-    if (!event.target.closest("#compare")) return;
+    if (!event.target.closest("#compare, #another button")) return;
     for (const line of document.querySelectorAll(".put-right")) line.classList.remove("put-right");
   }, true);
 

@@ -86,7 +86,7 @@ window.qdemoStage = (() => {
 
   function show(step) {
     const cards = [...document.querySelectorAll("#cards .card")], label = step.querySelector(".label");
-    const parts = [...document.querySelector("#verdict .asked")?.children ?? []].map(part => part.textContent.trim());
+    const parts = [...document.querySelectorAll("#verdict :is(.asked > *, .how)")].map(part => part.textContent.trim());
     step.querySelector(".before").textContent = parts.join(": ");
     step.querySelector(".rows").replaceChildren(...cards.slice(0, MOST).map(row));
     const note = document.querySelector("#verdict .note")?.textContent.trim();
@@ -102,7 +102,7 @@ window.qdemoStage = (() => {
     made.style.setProperty("--share", (parseFloat(width) || 0) / 100);
     bar.append(bytes);
     made.append(
-      make("h3", card.dataset.format), answer(card.querySelector(".output.reason strong") ?? card.querySelector(".output")),
+      make("h3", card.dataset.format), answer(card.querySelector(".output .figures, .output.reason strong") ?? card.querySelector(".output")),
       make("p", card.querySelector(".size b")?.textContent ?? "", "number"), bar);
     return made;
   }

@@ -218,7 +218,7 @@ def _report(report: Report) -> None:
     if report.results:
         terminal.tell(f"{report.model}: {report.input!r}\n")
         if any(token.kind for token in report.read[:-1]):
-            terminal.tell(f"{read_as(report.read)}\n")
+            terminal.tell(f"{read_as(report.read, report.input)}\n")
         if how := chosen_told(report.decoding):
             terminal.tell(f"{how}\n")
         outputs = [] if report.is_scored else [repr(trial.output) for trial in report.results]

@@ -122,7 +122,7 @@ MEASURE = Measure(
             "equally likely.",
             better="low", alone=True,
             heads=(
-                ("row", "perplexity"), ("card", "perplexity"), ("summary", "perplexity"),
+                ("scored", "perplexity"), ("card", "perplexity"), ("summary", "perplexity"),
                 ("logits", "perplexity"),
             ),
         ),
@@ -136,8 +136,8 @@ MEASURE = Measure(
             "A format's perplexity divided by fp32's on the same tokens.",
             better="low", digits=4,
             heads=(
-                ("card", "beside fp32's"), ("summary", "beside fp32's"),
-                ("logits", "beside fp32's"),
+                ("scored", "beside fp32's"), ("card", "beside fp32's"),
+                ("summary", "beside fp32's"), ("logits", "beside fp32's"),
             ),
         ),
         Figure(

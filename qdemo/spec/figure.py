@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["row", "held", "strip", "card", "bar", "summary", "logits", "weights"]
-"""Where a figure may stand: beside a format's answer; beside the bytes that it holds there; beside
+Place = Literal["scored", "row", "held", "strip", "card", "bar", "summary", "logits", "weights"]
+"""Where a figure may stand: in the place of an answer, where a text is scored; beside a format's
+answer; beside the bytes that it holds there; beside
 the strip of its tokens; among the other figures of its card; the bar
 on it, of a token's time in parts; the table
 of all formats, which the terminal has too; the table of the logits; that of the weights, which has

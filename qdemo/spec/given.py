@@ -8,10 +8,12 @@ options, the arguments of the API, and links.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as kept
 from typing import Literal
 
+from qdemo.spec.decoding import ReadAs
 from qdemo.spec.messages import say
 
 
@@ -22,7 +24,8 @@ class Field:
     `kind` says what the value is, and with it which control shows it and what checks it: a text is
     a `str`; a picture is a `qdemo.models.pictures.Picture`, which is asked for again by its name.
     `label` and `placeholder` are what a person reads. `examples` are values that can be taken as
-    they are: texts, or the names of pictures.
+    they are: texts, or the names of pictures; `examples_as` those for other ways of reading a
+    prompt. Families that share a field have examples of their own.
 
     A family with one field is given that field's value; one with several would be given a mapping
     from their names.
@@ -32,7 +35,8 @@ class Field:
     kind: Literal["text", "picture"]
     label: str
     placeholder: str = ""
-    examples: tuple[str, ...] = ()
+    examples: tuple[str, ...] = kept(default=(), compare=False)
+    examples_as: Mapping[ReadAs, tuple[str, ...]] = kept(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a name that is no identifier: it becomes an argument, and an option."""
@@ -45,6 +49,10 @@ class Field:
     def first(self) -> str:
         """What a page begins with."""
         return self.examples[0] if self.examples else ""
+
+    def examples_for(self, read_as: ReadAs) -> tuple[str, ...]:
+        """What can be taken where a prompt is read in that way."""
+        return self.examples_as.get(read_as, self.examples)
 
 
 def by_name(fields: Iterable[Field]) -> dict[str, Field]:

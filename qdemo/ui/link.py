@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from qdemo.engine.asking import ask, field_of, name_of, parse_model, read
+from qdemo.engine.asking import ask, check_reads, field_of, name_of, parse_model, read
 from qdemo.models.availability import get_entry, offered
 from qdemo.spec.messages import say
 from qdemo.spec.request import (
@@ -18,15 +18,19 @@ from qdemo.spec.request import (
     InputError,
     Query,
     Request,
+    parse_decoding,
     parse_formats,
     parse_max_tokens,
 )
 from qdemo.ui import beginning, own_format, parts
-from qdemo.ui.controls import Controls, Input, asked_by, model_choices, picture_file
+from qdemo.ui.controls import Controls, asked_by, model_choices
+from qdemo.ui.given_part import Input, picture_file
 from qdemo.ui.insides import uploaded
 
 Updates = dict[Any, Any]
-FIELDS = ("model", "formats", "input", "max_tokens", "run", "shown")
+FIELDS = (
+    "model", "formats", "input", "max_tokens", "read_as", "temperature", "seed", "run", "shown",
+)  # fmt: skip
 """What an address of the Compare page has; `shown` is the address of what is on screen, where that
 is another question than the one in the controls."""
 
@@ -62,7 +66,8 @@ def connect(
     ):
         event.then(None, [press, *controls.asked, held], press, js="qdemo.restored", **parts.QUICK)
     carried = [one.parts[-1] for one in controls.inputs.values()]
-    moving = [controls.model, controls.formats, *carried, held, controls.max_tokens]
+    chosen = (controls.max_tokens, *controls.decoding.parts)
+    moving = [controls.model, controls.formats, *carried, held, *chosen]
     gr.on(
         [part.change for part in moving],
         None, [*controls.asked, held], None, js="qdemo.moved", **parts.QUICK,
@@ -119,7 +124,7 @@ def _begun(controls: Controls) -> Updates:
     texts = [one.parts[-1] for one in controls.inputs.values() if one.field.kind == "text"]
     usual = (controls.model, controls.formats, controls.max_tokens, *texts)
     updates: Updates = {part: gr.update(value=part.value) for part in usual}
-    return updates | controls.shown_for(controls.model.value)
+    return updates | controls.decoding.shown() | controls.shown_for(controls.model.value)
 
 
 def _restored(controls: Controls, press: gr.Textbox, text: str, upload: str) -> Updates:
@@ -131,7 +136,7 @@ def _restored(controls: Controls, press: gr.Textbox, text: str, upload: str) -> 
     query = Query.read(address)
     updates: Updates = {press: ""}
     problems: dict[str, str] = {}
-    for take in (_model, _formats, _given, _max_tokens):
+    for take in (_model, _formats, _given, _max_tokens, _decoding):
         try:
             updates |= take(controls, query, upload)
         except InputError as error:
@@ -181,6 +186,19 @@ def _given(controls: Controls, query: Query, upload: str) -> Updates:
 
 
 def _max_tokens(controls: Controls, query: Query, _: str) -> Updates:
-    if query.max_tokens is None:
-        return {}
+    if query.max_tokens is None:  # the usual ones of a whole question
+        return {controls.max_tokens: DEFAULT_TOKENS} if query.model else {}
     return {controls.max_tokens: parse_max_tokens(query.max_tokens)}
+
+
+def _decoding(controls: Controls, query: Query, _: str) -> Updates:
+    """How the prompt is read and tokens are chosen: of a model as it reads them."""
+    if not query.model and not any(query.decoding.values()):
+        return {}
+    try:
+        entry = parse_model(query.model or controls.model.value)
+    except InputError:  # which is said where the model is chosen
+        return {}
+    found = parse_decoding(query.decoding)
+    check_reads(entry, found)
+    return controls.decoding.shown(found) | controls.shown_for(entry.name, found.read_as)

@@ -10,11 +10,13 @@ from qdemo.spec.figure import Place
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.report import Report, Trial
 from qdemo.spec.request import FEWEST_TIMED
+from qdemo.views import scored
 from qdemo.views.colours import colour
 from qdemo.views.covering import covers, held_instead, held_twice
 from qdemo.views.finding import fitted_to
 from qdemo.views.formats import describe
 from qdemo.views.numbers import NONE, megabytes, times
+from qdemo.views.outcomes import ended_told
 from qdemo.views.split import Split, split
 from qdemo.views.wording import (
     computed_on,
@@ -34,10 +36,12 @@ State = Literal["waiting", "running", "done", "failed", "stopped"]
 class Card:
     """What a card shows, in words.
 
-    `words` are runs of the output with whether they differ from fp32's; `share` is of fp32's
-    memory. `strip` is the step of the KL at each token of fp32's answer. `held`, `beside_strip` and
-    `row` are the figures that stand beside the bytes, the strip and the answer, `figures` all of
-    its: each a key, which is empty where it is no term, a name and a value.
+    `words` are runs of the output with whether they differ from fp32's, or of a text that is scored
+    with whether they are less likely; that has its figures in `scored`. `ended` says of an answer
+    that it was stopped. `share` is of fp32's memory. `strip` is the step of the KL at each token of
+    fp32's answer. `held`, `beside_strip` and `row` are the figures that stand beside the bytes, the
+    strip and the answer, `figures` all of its: each a key, which is empty where it is no term, a
+    name and a value.
     """
 
     format: str
@@ -45,6 +49,8 @@ class Card:
     colour: str
     state: State
     words: tuple[tuple[str, bool], ...] = ()
+    scored: tuple[tuple[str, str, str], ...] = ()
+    ended: str = ""
     reason: str = ""
     size: str = ""
     smaller: str = ""
@@ -98,7 +104,11 @@ def _done(card: Card, report: Report, trial: Trial) -> Card:
     return replace(
         card,
         state="done",
-        words=_words(trial.output, reference.output),
+        words=scored.runs(report, trial)
+        if report.is_scored
+        else _words(trial.output, reference.output),
+        scored=tuple(_figures(report, trial, "scored")),
+        ended=ended_told(trial) if trial.ended == "repetition" else "",
         size=megabytes(size),
         smaller=say("the reference")
         if trial is reference
@@ -146,7 +156,8 @@ def _notes(trial: Trial, kept_wide: Sequence[str]) -> list[str]:
     is held twice."""
     twice = held_twice(trial.format, trial.footprint)
     other = held_instead(trial.coverage)
-    return [*_untimed(trial), *_kept_wide(trial, kept_wide), *other, *twice]
+    ended = [ended_told(trial)] if trial.ended == "length" else []
+    return [*ended, *_untimed(trial), *_kept_wide(trial, kept_wide), *other, *twice]
 
 
 def _untimed(trial: Trial) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.messages import Message, say
 from qdemo.spec.model_card import card_of
 from qdemo.spec.report import Report, Trial
+from qdemo.views import scored
 from qdemo.views.cards import KL_STEPS, Card
 from qdemo.views.colours import colour
 from qdemo.views.numbers import chance, duration, megabytes, significant
@@ -41,8 +43,19 @@ def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> s
         input=report.input if report.read else asked_as(report.input),
         known_as="" if report.read else report.input,
         read=report.read,
-        reading=read_as(report.read),
+        reading=read_as(report.read, report.input),
+        how=_how(report.decoding),
     )
+
+
+def _how(decoding: Decoding) -> str:
+    """How the input was taken, and tokens chosen, where that is not the usual."""
+    told = {"text": say("gone on with"), "score": say("scored")}.get(decoding.read_as, "")
+    drawn = "" if decoding.is_greedy else say(
+        "temperature {temperature:g}, seed {seed}",
+        temperature=decoding.temperature, seed=decoding.seed,
+    )  # fmt: skip
+    return ", ".join(filter(None, (told, drawn)))
 
 
 def trained_html(model: str) -> str:
@@ -106,6 +119,8 @@ def ribbon_html(report: Report) -> str:
     steps = " ".join(map(str, KL_STEPS))
     return fill(
         "ribbon",
+        is_scored=report.is_scored,
+        is_written=report.decoding.is_greedy and not report.is_scored,
         tokens=_pieces(report),
         rows=rows,
         steps=steps,
@@ -123,7 +138,7 @@ def top_html(report: Report, position: int) -> str:
         (
             trial.format,
             colour(trial.format),
-            _kl_at(trial, position),
+            ", ".join(_told_at(trial, position)),
             [
                 (token, chance(share), f"{100 * (share or 0):.1f}%", token == written)
                 for token, share in trial.top[position]
@@ -131,21 +146,29 @@ def top_html(report: Report, position: int) -> str:
         )
         for trial in report.results
     ]
-    title = say(
-        "The five likeliest tokens where fp32 writes {token} (token {position})",
-        token=written,
-        position=position + 1,
-    )
+    where = {"token": written, "position": position + 1}
+    if report.is_scored:
+        title = say(
+            "The five likeliest tokens where the text has {token} (token {position})", **where
+        )
+    else:
+        title = say(
+            "The five likeliest tokens where fp32 writes {token} (token {position})", **where
+        )
     return fill("top", title=title, lists=lists, columns=_columns(len(lists)))
 
 
-def _kl_at(trial: Trial, position: int) -> str:
-    """How far a format's distribution is from fp32's there; nothing of fp32 itself."""
-    found = trial.by_position.get("kl_by_position", ())
-    if position >= len(found):
-        return ""
-    kl = found[position]
-    return say("not finite") if kl is None else say("KL {kl} nats", kl=significant(kl))
+def _told_at(trial: Trial, position: int) -> list[str]:
+    """How far a format's distribution is from fp32's there, and the loss of a text's token."""
+    told: list[str] = []
+    kls = trial.by_position.get("kl_by_position", ())
+    if position < len(kls):
+        kl = kls[position]
+        told += [say("not finite") if kl is None else say("KL {kl} nats", kl=significant(kl))]
+    losses = scored.of(trial)
+    if position < len(losses) and (loss := losses[position]) is not None:
+        told += [say("loss {loss} nats", loss=significant(loss))]
+    return told
 
 
 def _columns(count: int) -> int:
@@ -171,15 +194,22 @@ class _Cell:
 def _cells(report: Report, trial: Trial) -> list[_Cell]:
     likeliest = (top[0][0] for top in trial.top)
     differences = trial.by_position["kl_by_position"]
-    every = zip(_pieces(report), likeliest, changed(report, trial), differences, strict=True)
+    every = zip(_likeliest(report), likeliest, changed(report, trial), differences, strict=True)
     return [
         _Cell(
             own if is_other else "",
             "" if kl is None else significant(kl),
-            own != written and not is_other,
+            own != first and not is_other,
         )
-        for written, own, is_other, kl in every
+        for first, own, is_other, kl in every
     ]
+
+
+def _likeliest(report: Report) -> list[str]:
+    """fp32's likeliest token at each position, which it has written unless tokens were drawn, or
+    given."""
+    first = report.results[0]
+    return [top[0][0] for top in first.top] or list(first.pieces)
 
 
 def kl_legend() -> list[tuple[int, str]]:

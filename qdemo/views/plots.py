@@ -15,6 +15,7 @@ from plotly.io.json import to_json_plotly
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Histogram, Report
+from qdemo.spec.request import MAX_TOKENS
 from qdemo.views.axes import powers, ticks
 from qdemo.views.colours import INK, colour
 from qdemo.views.numbers import megabytes, short, significant
@@ -102,7 +103,7 @@ def _total(format: str, size: int) -> Plain:
 
 
 def logits(report: Report) -> go.Figure:
-    """KL divergence at each position of fp32's answer."""
+    """KL divergence at each position of fp32's answer, or of the text that is scored."""
     pieces = report.results[0].pieces if report.results else ()
     lines = [
         {
@@ -110,24 +111,16 @@ def logits(report: Report) -> go.Figure:
             "x0": 1,
             "y": [None if kl is None else short(max(kl, _SMALLEST_KL)) for kl in differences],
             "mode": "lines+markers",
-            "customdata": [
-                [escape(piece), significant(kl)]
-                for piece, kl in zip(pieces, differences, strict=True)
-            ],
-            "hovertemplate": say(
-                "token {position} {token}: {kl} nats",
-                position="%{x}",
-                token="%{customdata[0]}",
-                kl="%{customdata[1]}",
-            ),
+            **_told_over(pieces, differences),
             **style,
         }
-        for trial, style in zip(report.variants, _styles(report), strict=True)
+        for trial, style in zip(report.variants, styles(report), strict=True)
         for differences in [trial.by_position["kl_by_position"]]
     ]
+    by = say("token of the text") if report.is_scored else say("token of fp32's answer")
     return styled(
         lines,
-        (say("Difference from fp32 at each token"), say("token of fp32's answer"), say("KL, nats")),
+        (say("Difference from fp32 at each token"), by, say("KL, nats")),
         xaxis={
             "tickformat": "d",
             "dtick": _tick(len(pieces)),
@@ -135,6 +128,25 @@ def logits(report: Report) -> go.Figure:
         },
         yaxis=powers(kl for line in lines for kl in line["y"]),
     )
+
+
+def _told_over(pieces: Sequence[str], differences: Sequence[float | None]) -> Plain:
+    """What is read over a point: of a long text the number of the token alone, as the tokens of
+    each line would be sent."""
+    if len(pieces) > MAX_TOKENS:
+        told = say("token {position}: {kl} nats", position="%{x}", kl="%{y:.2~e}")
+        return {"hovertemplate": told}
+    told = say(
+        "token {position} {token}: {kl} nats",
+        position="%{x}",
+        token="%{customdata[0]}",
+        kl="%{customdata[1]}",
+    )
+    both = zip(pieces, differences, strict=True)
+    return {
+        "customdata": [[escape(piece), significant(kl)] for piece, kl in both],
+        "hovertemplate": told,
+    }
 
 
 def weights(report: Report, parameter: str) -> go.Figure:
@@ -157,7 +169,7 @@ def error_sizes() -> tuple[str, str, str]:
     )
 
 
-def _styles(report: Report) -> list[Plain]:
+def styles(report: Report) -> list[Plain]:
     """A colour and a dash for each variant: not told apart by colour alone."""
     dashes = islice(cycle(DASHES), len(report.variants))
     return [
@@ -176,7 +188,7 @@ def _stairs(report: Report, parameter: str) -> list[Plain]:
             "hovertemplate": say("{count} weights", count="%{y:.3s}"),
             "line": style["line"] | {"shape": "hv"},
         }
-        for trial, style in zip(report.variants, _styles(report), strict=True)
+        for trial, style in zip(report.variants, styles(report), strict=True)
         if parameter in trial.weights
     ]
 

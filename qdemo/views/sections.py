@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
-from qdemo.views import matrices, plots, readings, tables
+from qdemo.views import matrices, plots, readings, scored, tables
 from qdemo.views.tables import Table
 
 Parameter = str
@@ -57,10 +57,12 @@ MEMORY = Section(
 )  # fmt: skip
 LOGITS = Section(
     "logits", "Logits",
-    "Every format is fed fp32's own answer, so that each position compares like with like.",
+    "Every format is fed the same tokens, fp32's own answer or the text that is scored, so that "
+    "each position compares like with like.",
     lambda report, _: plots.logits(report),
     lambda report, _: readings.logits(report),
     lambda report, _: tables.logits(report),
+    drawn=lambda report, _: scored.loss_html(report),
 )  # fmt: skip
 WEIGHTS = Section(
     "weights", "Weights", "What a format changes in the weights themselves.",

@@ -87,9 +87,16 @@ def _quantized(trial: Trial) -> str:
 
 def logits(report: Report) -> Table:
     """What separates the logits of each format from fp32's, both fed fp32's output."""
-    caption = say(
-        "Logits beside fp32's, both fed the answer of fp32; 95% intervals (Wilson), as if its "
-        "tokens were independent"
+    caption = (
+        say(
+            "Logits beside fp32's, both fed the same text; 95% intervals (Wilson), as if its "
+            "tokens were independent"
+        )
+        if report.is_scored
+        else say(
+            "Logits beside fp32's, both fed the answer of fp32; 95% intervals (Wilson), as if its "
+            "tokens were independent"
+        )
     )
     return _at(report, "logits", caption, report.variants)
 

@@ -148,6 +148,8 @@ def _where(report: Report) -> list[str]:
 def _ties(report: Report) -> list[str]:
     """Where what diverges is no change: fp32's token was exactly as likely."""
     sentences: list[str] = []
+    if not report.decoding.is_greedy:  # a token that is drawn is seldom the likeliest
+        return sentences
     for trial in report.variants:
         position, others = _diverges(trial), changed(report, trial) if trial.top else []
         if position is not None and position <= len(others) and not others[position - 1]:

@@ -137,10 +137,10 @@ def asked_as(given: str) -> str:
     return say("scene number {number}", number=name) if kind else f"{name}{size}{note}"
 
 
-def read_as(tokens: Sequence[InputToken]) -> str:
-    """How a prompt is read, in words; what its model does not know, or takes for a mark, by name.
+def read_as(tokens: Sequence[InputToken], given: str) -> str:
+    """How a prompt is read, in words; what in it its model does not know, or takes for a mark.
 
-    >>> read_as([InputToken("<unk>", "😀", "unknown")])
+    >>> read_as([InputToken("<unk>", "😀", "unknown")], "😀")
     'read as 1 token; this model does not know 😀'
     """
     if not tokens:
@@ -149,7 +149,7 @@ def read_as(tokens: Sequence[InputToken]) -> str:
     told = [say_counted("read as {count} token", "read as {count} tokens", count, count=count)]
     if unknown := _texts(tokens, "unknown"):
         told.append(say("this model does not know {texts}", texts=joined(unknown)))
-    if marks := _texts(tokens[:-1], "special"):
+    if marks := [mark for mark in _texts(tokens[:-1], "special") if mark in given]:
         told.append(
             say_counted(
                 "{texts} inside is a mark to it, not text",

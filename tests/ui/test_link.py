@@ -25,6 +25,8 @@ def restored():
     for name, one in built.inputs.items():
         names |= {id(part): part.elem_id for part in (*one.parts, *one.late)}
         names[id(one.column)] = f"{name} column"
+        names |= {id(line): f"{name} examples" for line in one.examples.values()}
+    names |= {id(part): name for name, part in vars(built.decoding).items()}
     names |= {id(html): f"problem {field}" for field, html in built.problems.items()}
 
     def values(text, upload=""):
@@ -43,6 +45,16 @@ def test_an_address_sets_the_controls_and_starts(restored):
     assert values["formats"]["value"] == ["int8", "int5-g32@bf16"]
     assert "int5-g32@bf16" in values["formats"]["choices"]
     assert values["press"] == "#compare"
+
+
+def test_an_address_says_how_the_prompt_is_read_and_tokens_are_chosen(restored):
+    values = restored(f"{GOOD}&temperature=3&seed=7")
+    assert values["temperature"]["value"] == values["temperature"]["maximum"] == 3
+    assert values["seed"]["value"] == "7"
+    assert values["read_as"]["value"] == "chat"
+    plain = restored(GOOD)  # what it leaves out is the usual
+    assert (plain["temperature"]["value"], plain["seed"]["value"]) == (0, "0")
+    assert plain["max_tokens"] == 64
 
 
 def test_an_address_with_a_picture_sets_the_picture(restored):
@@ -98,6 +110,9 @@ def test_the_results_of_another_question_come_again_beside_it(restored):
         ({"formats": "int8,int4-g64%2Bkv8"}, "formats"),
         ({"input": " "}, "prompt"),
         ({"max_tokens": "many"}, "max_tokens"),
+        ({"temperature": "9"}, "temperature"),
+        ({"temperature": "1", "seed": "x"}, "seed"),
+        ({"read_as": "score"}, "read_as"),  # t5-tiny answers, and does nothing else
         ({"model": "blip-tiny", "input": "/etc/passwd"}, "picture"),
         ({"model": "blip-tiny", "input": "Hello"}, "picture"),
     ],
@@ -108,7 +123,8 @@ def test_what_is_wrong_is_said_at_its_control_and_nothing_runs(restored, wrong, 
     said = {name for name, value in values.items() if name.startswith("problem") and value.strip()}
     assert said == {f"problem {field}"}
     assert values["press"] == ""
-    assert values.get(field) == (wrong["input"] if field == "prompt" else None)
+    kept = wrong["input"] if field == "prompt" else None
+    assert field == "read_as" or values.get(field) == kept
 
 
 def test_what_is_not_built_yet_is_said_to_be_known(restored):

@@ -10,10 +10,11 @@ import pytest
 
 from qdemo import Variant
 from qdemo.engine import telling
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.report import WHOLE_MODEL, Done, Started, Written
 from qdemo.ui import charts
 from qdemo.ui.pages.compare import _UnderWay
-from tests.parrot import Parrot, run
+from tests.parrot import Parrot, finished, run
 
 FORMATS = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3", "int4",
            "int8@bf16", "int3-g64", "int5")  # fmt: skip
@@ -21,6 +22,7 @@ TOKENS = 64
 LAYERS = 143  # of FLAN-T5-small
 WRAPPING = 450  # bytes that gradio puts around each picture, and says of what did not change
 MOST = 300_000
+SCORE = Decoding("score")
 
 
 class Wordy(Parrot):
@@ -36,7 +38,7 @@ class Wordy(Parrot):
     def decode(self, tokens):
         return " ".join(f"word{10_000 + token}" for token in tokens)
 
-    def pieces(self, tokens):
+    def pieces(self, tokens, before=()):
         return [f"▁word{10_000 + token}" for token in tokens]
 
 
@@ -107,3 +109,16 @@ def test_of_a_text_each_word_is_sent_once_until_it_is_through(events):
             sizes.append(len(under_way.html) - before)
     assert len(sizes) == 13 * (TOKENS - 1)
     assert max(sizes) < 50
+
+
+def test_a_text_of_250_tokens_is_no_more_than_that():
+    class Long(Wordy):
+        text = tuple(range(5, 255))
+
+    report = finished(run(Long(), map(Variant.parse, FORMATS), TOKENS, decoding=SCORE))
+    assert [len(trial.tokens) for trial in report.results] == [250] * 13
+    with gr.Blocks():
+        values = charts.updates(charts.build(report), report)
+    under_way = _UnderWay(page())
+    under_way.after(report)
+    assert sent(under_way.html) + sum(map(sent, values.values())) < MOST

@@ -25,7 +25,7 @@ class Hostile(Parrot):
     def decode(self, tokens):
         return f"{HOSTILE} {len(tokens)}"
 
-    def pieces(self, tokens):
+    def pieces(self, tokens, before=()):
         return [f"{HOSTILE} {token}" for token in tokens]
 
 

@@ -182,13 +182,15 @@ def test_full_precision_is_not_watched():
 def test_a_cast_to_fp16_says_which_fp16_it_is():
     report = replace(compared(("fp16", "bf16")), kept_wide=("a.0.wo", "a.1.wo"))
     notes = {card.format: card.notes for card in cards(report)}
+    cut = "cut off after 5 tokens"
     assert notes == {
-        "fp32": (),
+        "fp32": (cut,),
         "fp16": (
+            cut,
             "Every weight is fp16 here. transformers' from_pretrained(dtype=torch.float16) would "
             "keep 2 layers in fp32: those named wo.",
         ),
-        "bf16": (),
+        "bf16": (cut,),
     }
 
 

@@ -19,7 +19,7 @@ from qdemo.models.families.base import (
 )
 from qdemo.models.families.chat import as_message, end_of_turn, special_tokens
 from qdemo.models.families.pieces import Spelling
-from qdemo.models.families.text2text import PROMPT
+from qdemo.models.families.written import WRITTEN
 from qdemo.spec.decoding import READ_AS, ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
@@ -52,7 +52,7 @@ class Causal(Family):
 
     task: ClassVar[str] = "causal"
     label: ClassVar[str] = "language model"
-    fields: ClassVar[tuple[Field, ...]] = (PROMPT,)
+    fields: ClassVar[tuple[Field, ...]] = (WRITTEN,)
     reads: ClassVar[tuple[ReadAs, ...]] = READ_AS
     model_types: ClassVar[tuple[str, ...]] = ()
 

@@ -110,7 +110,7 @@ def _compare(page: Page, *values: Any) -> Iterator[Updates]:
 
 def _request(page: Page, read: controls.Asked) -> Request:
     given = page.controls.given(read)
-    return asked_for(read.model, read.formats, given, read.max_tokens, read.fresh)
+    return asked_for(read.model, read.formats, given, read.max_tokens, read.fresh, read.decoding)
 
 
 def _again(page: Page, text: str, upload: str) -> Iterator[Updates]:
