@@ -69,3 +69,29 @@ def test_a_space_and_tracebacks_are_known_by_their_variables():
     assert not Settings.read({"SPACE_ID": ""}).in_space
     assert Settings.read({"QDEMO_TRACEBACKS": "1"}).tracebacks
     assert not Settings.read({"QDEMO_TRACEBACKS": "0"}).tracebacks
+
+
+@pytest.mark.parametrize(
+    ("environment", "hub"),
+    [
+        ({}, "any"),
+        ({"GRADIO_SERVER_NAME": "127.0.0.1"}, "any"),
+        ({"GRADIO_SERVER_NAME": " localhost "}, "any"),
+        ({"GRADIO_SERVER_NAME": "::1", "GRADIO_SHARE": "False"}, "any"),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, "listed"),
+        ({"GRADIO_SERVER_NAME": "192.168.1.5"}, "listed"),
+        ({"GRADIO_SHARE": "True"}, "listed"),
+        ({"GRADIO_ROOT_PATH": "/qdemo"}, "listed"),
+        ({"SPACE_ID": "user/qdemo"}, "listed"),
+        ({"SPACE_ID": "user/qdemo", "QDEMO_HUB": "any"}, "any"),
+        ({"QDEMO_HUB": "listed"}, "listed"),
+        ({"QDEMO_HUB": " "}, "any"),
+    ],
+)
+def test_any_model_may_be_asked_for_where_nobody_else_asks(environment, hub):
+    assert Settings.read(environment).hub == hub
+
+
+def test_what_is_no_choice_of_models_is_named():
+    with pytest.raises(ValueError, match="QDEMO_HUB is 'all', expected one of any, listed"):
+        Settings.read({"QDEMO_HUB": "all"})

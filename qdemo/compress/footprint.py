@@ -14,8 +14,9 @@ from qdemo.compress.kinds import Site, kind_of, sites
 from qdemo.compress.layers import plan
 from qdemo.compress.modules import QModule, QWeight
 from qdemo.compress.parameter import QParameter
+from qdemo.compress.probing import read_elsewhere
 from qdemo.compress.quantizing import without_inputs
-from qdemo.compress.ties import alias_of, tied
+from qdemo.compress.ties import alias_of
 from qdemo.numerics.insides import memory_of
 from qdemo.spec.footprint import KINDS, Coverage, Footprint, Instead, Left, SplitTie
 from qdemo.spec.variant import Variant
@@ -165,29 +166,25 @@ class _Reasons:
     """Why parameters of a model stay float, each a key of `WHY`."""
 
     sites: dict[str, Site]
-    tied: frozenset[object]
+    elsewhere: frozenset[str]
     excepted: tuple[str, ...]
 
     @classmethod
     def of(cls, model: nn.Module, variant: Variant | None) -> _Reasons:
         own = {f"{s.owner_name}.{s.key}".lstrip("."): s for s in sites(model).values()}
         excepted = () if variant is None else tuple(f"{name}." for name, _ in variant.exceptions)
-        return cls(own, tied(model), excepted)
+        return cls(own, read_elsewhere(model), excepted)
 
     def __call__(self, owner: nn.Module, parameter: Tensor, names: list[str]) -> str:
         """By shape where that settles it, then by class, then by name."""
         if parameter.ndim < 2 or names[0].endswith("bias"):
             return "vector"
-        found = [self.sites[name] for name in names if name in self.sites]
-        if not found:
-            if kind_of(owner) is not None:
-                return "read"
-            return "class" if parameter.ndim == 2 else "shape"
-        if any(name.startswith(self.excepted) for name in names):
+        asked = {self.sites[name].kind.asked for name in names if name in self.sites}
+        if not asked:
+            is_read = kind_of(owner) is not None and names[0].rpartition(".")[0] in self.elsewhere
+            return "read" if is_read else "class" if parameter.ndim == 2 else "shape"
+        if any(name.startswith(self.excepted) for name in names) or asked == {"default"}:
             return "name"
-        asked = {site.kind.asked for site in found}
-        if "convolution" in asked:
+        if asked == {"convolution"}:
             return "convolution"
-        if "embedding" in asked:
-            return "tied" if alias_of(parameter) in self.tied else "embedding"
-        return "name"
+        return "embedding" if asked == {"embedding"} else "tied"

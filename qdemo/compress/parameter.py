@@ -78,7 +78,7 @@ class QParameter(QModule):
 
     def _one(self, number: int) -> Tensor:
         """The matrix of one expert."""
-        height = self.weight_shape[0] // self.shape[0]
+        height, number = self.weight_shape[0] // self.shape[0], range(self.shape[0])[number]
         rows = slice(number * height, (number + 1) * height)
         matrix = self.qweight.rows(rows, self.compute_dtype)
         return self.layout.restored(matrix, tuple(self.shape[1:]))

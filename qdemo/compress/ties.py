@@ -43,13 +43,3 @@ def torn(model: nn.Module, taken: Mapping[str, Site], reached: Reached) -> froze
         return bool(left) and len({reached(one) for one in tied}) == 1
 
     return frozenset(name for name, site in taken.items() if is_torn(site))
-
-
-def tied(model: nn.Module) -> frozenset[object]:
-    """The weights, as `alias_of` has them, that more than one module holds."""
-    held: dict[object, set[int]] = defaultdict(set)
-    for module in model.modules():
-        for parameter in module._parameters.values():
-            if parameter is not None:
-                held[alias_of(parameter)].add(id(module))
-    return frozenset(alias for alias, modules in held.items() if len(modules) > 1)

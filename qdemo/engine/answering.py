@@ -45,7 +45,7 @@ class Scored:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Question:
     """A prompt of one family, and how it is to be answered."""
 
     family: Family

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from qdemo.compress.building import at_once
 from qdemo.compress.kinds import inputs_of, multiplies
+from qdemo.compress.probing import is_probed, probe
 from qdemo.compress.stats import Collecting, Stats
 from qdemo.engine.estimating import DEFAULT, count, kind, own_file
 from qdemo.models.families import Batch
@@ -55,6 +56,22 @@ def _lines(file: Path) -> list[tuple[str, str]]:
 def _gallery() -> Iterator[Pair]:
     for name, caption in captions().items():
         yield named_picture(name), caption
+
+
+@torch.no_grad()
+def know_reads(loaded: Loaded) -> None:
+    """Have one ordinary input tell once which weights the model reads in another place than their
+    layers, which can't be quantized. Of a model that can't take it, a list says what is known."""
+    model = loaded.model
+    if is_probed(model):
+        return
+    pair = next(_gallery()) if kind(loaded.entry) == "picture" else _lines(DEFAULT)[0]
+    try:
+        batch = loaded.family.calibration_batch([pair]).to(device_of(model))
+    except ValueError:
+        probe(model, lambda: None)
+    else:
+        probe(model, lambda: loaded.family.forward(model, batch))
 
 
 def fitted(pairs: Sequence[Pair]) -> list[Pair]:

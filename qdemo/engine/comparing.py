@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from qdemo.compress.footprint import coverage
 from qdemo.engine import devices
-from qdemo.engine.answering import Asked, check_finite
+from qdemo.engine.answering import Question, check_finite
 from qdemo.engine.making import plainly
 from qdemo.measure import figures, measures
 from qdemo.measure.logits import likeliest
@@ -87,7 +87,7 @@ def compare(
     if max_tokens < 1:
         raise ValueError(say("max_tokens is {found}, expected at least 1", found=max_tokens))
     made = made or partial(plainly, loaded.model)
-    asked = Asked(loaded.family, prompt, max_tokens, decoding)
+    asked = Question(loaded.family, prompt, max_tokens, decoding)
     comparison = _Comparison(loaded, asked, known or Known(), inputs, made)
     report = replace(_planned(comparison, variants), calibration=calibration)
     yield Started(report)
@@ -159,7 +159,7 @@ class _Comparison:
     """What is compared, and the reference once it has run."""
 
     loaded: Loaded
-    asked: Asked
+    asked: Question
     known: Known
     inputs: Callable[[], Inputs]
     made: Callable[[Variant], Made]

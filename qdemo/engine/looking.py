@@ -18,7 +18,6 @@ from qdemo.models.availability import (
     to_install,
 )
 from qdemo.models.catalogue import Entry
-from qdemo.models.hub import free_disk
 from qdemo.models.memory import free_bytes, needed_bytes
 from qdemo.models.typed import LOOKED, parse
 from qdemo.settings import SETTINGS
@@ -26,7 +25,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from torch import nn
 
     from qdemo.engine.shelf import Sized
 
@@ -111,7 +110,7 @@ def _looked_up(text: str) -> Entry:
     return found
 
 
-def shapes_of(text: str, tied: bool | None = None) -> PreTrainedModel:
+def shapes_of(text: str, tied: bool | None = None) -> nn.Module:
     """A model without its weights: of a list, or typed, of any class that transformers has, whether
     it can be compared or not; `tied` as of `qdemo.models.loading.skeleton`.
 
@@ -125,8 +124,11 @@ def shapes_of(text: str, tied: bool | None = None) -> PreTrainedModel:
 
     is_known = text in MODELS or LOOKED.get(text) is not None
     if is_known or not _is_typed(text) or SETTINGS.hub != "any":
-        return skeleton(find(text), tied)
-    return describing.shapes_of(describing.describe(parse(text), needs_weights=False), tied)
+        model: nn.Module = skeleton(find(text), tied)
+    else:
+        found = describing.describe(parse(text), needs_weights=False)
+        model = describing.shapes_of(found, tied)
+    return model
 
 
 def look(text: str, listed: Mapping[str, Entry] = MODELS) -> Look:
@@ -173,6 +175,8 @@ def _warnings(found: Look) -> Iterator[str]:
             needed=found.needed / 1e9,
             free=(found.free or 0) / 1e9,
         )
+    from qdemo.models.hub import free_disk
+
     room = free_disk()
     if found.download > room:
         yield say(

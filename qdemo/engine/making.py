@@ -62,6 +62,7 @@ def made(
 def _made(
     loaded: Loaded, variant: Variant, keeping: Keeping, most_s: int | None
 ) -> Generator[Making, None, nn.Module]:
+    calibrating.know_reads(loaded)
     wanted = needed(variant)
     kept = keeping.stats.get(loaded.entry.name)
     known = None if kept is None else kept.by(loaded.model)

@@ -249,10 +249,10 @@ def _weights(module: nn.Module) -> list[Tensor]:
 
 def _is_product(module: nn.Module) -> bool:
     """Whether it is a layer that holds a matrix, and no more than that."""
-    if isinstance(module, QModule):
+    reads = any(isinstance(child, QParameter) for child in module._modules.values())
+    if reads or isinstance(module, QModule):
         return True
-    is_leaf = all(isinstance(child, QParameter) for child in module._modules.values())
-    return is_leaf and any(weight.ndim > 1 for weight in _weights(module))
+    return not module._modules and any(weight.ndim > 1 for weight in _weights(module))
 
 
 def bandwidth(size: int, device: torch.device) -> float:

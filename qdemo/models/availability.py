@@ -147,23 +147,33 @@ def _cached(entry: Entry | Typed, file: str) -> Path | None:
 def kept(repo: str) -> str | None:
     """The commit that a model of the Hub stays at on this machine, where nobody has named one: that
     of its first download here, or of another program's that was before; None before that."""
-    refs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "refs"
-    for name in (_OWN_REF, "main"):
-        try:
-            found = (refs / name).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            continue
-        if _COMMIT.fullmatch(found):
-            return found
-    return None
+    return _commit_in(_refs(repo) / _OWN_REF) or _commit_in(_refs(repo) / "main")
 
 
-def keep(repo: str, commit: str) -> None:
+def keep(entry: Entry | Typed, commit: str) -> None:
     """Have a model stay at that commit, wherever the Hub's `main` goes: it is written beside the
-    refs that huggingface_hub keeps, which then never takes its files for unused."""
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
-    (folder / "refs").mkdir(parents=True, exist_ok=True)
-    (folder / "refs" / _OWN_REF).write_text(commit, encoding="ascii")
+    refs that huggingface_hub keeps, which then never takes its files for unused. Nothing is, where
+    the model's name says the commit.
+
+    Raises:
+        OSError: the cache can't be written to.
+    """
+    if entry.name == entry.repo and _commit_in(_refs(entry.repo) / _OWN_REF) != commit:
+        _refs(entry.repo).mkdir(parents=True, exist_ok=True)
+        (_refs(entry.repo) / _OWN_REF).write_text(commit, encoding="ascii")
+
+
+def _refs(repo: str) -> Path:
+    folder = repo_folder_name(repo_id=repo, repo_type="model")
+    return Path(constants.HF_HUB_CACHE) / folder / "refs"
+
+
+def _commit_in(ref: Path) -> str | None:
+    try:
+        found = ref.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return found if _COMMIT.fullmatch(found) else None
 
 
 def commit_of(entry: Entry) -> str | None:

@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from qdemo.models.availability import INDEX, WEIGHTS, UnavailableError, folder_of, shards
 from qdemo.models.catalogue import Entry
 from qdemo.spec.messages import say
@@ -59,6 +57,8 @@ def stored_in(folder: Path, name: str) -> Stored:
     Raises:
         UnavailableError: there are no weights as safetensors, or they are not whole.
     """
+    from safetensors import SafetensorError
+
     files = _weights(folder)
     if not files:
         names = {path.name for path in folder.iterdir()}
@@ -79,6 +79,8 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def _header(file: Path) -> Iterator[tuple[str, Tensor]]:
+    from safetensors import safe_open
+
     with safe_open(file, framework="pt") as tensors:
         for name in tensors.keys():  # noqa: SIM118 - it is no dict
             part = tensors.get_slice(name)

@@ -166,7 +166,7 @@ def uniform(seed: int, position: int) -> float:
 def drawn(logits: Tensor, u: float, temperature: float) -> int:
     """The token that `u` chooses: the first, in the order of ids, up to which the probabilities of
     softmax(logits (V,) / temperature) add up to more than `u`; added up on the CPU, in fp64."""
-    z = logits.double().cpu()
+    z = logits.cpu().double()  # MPS has no fp64
     sums = ((z - z.max()) / temperature).exp().cumsum(0)
     total = sums[-1].item()
     target = min(u * total, math.nextafter(total, 0))  # to which the largest u may be rounded up

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qdemo.models.availability import MODELS, TOKENIZER, UnavailableError, folder_of
+from qdemo.models.availability import MODELS, TOKENIZER, UnavailableError, folder_of, keep
 from qdemo.models.catalogue import BYTES, Entry
 from qdemo.models.checkpoint import Stored, stored_in
 from qdemo.models.families import FAMILIES, Family
@@ -62,6 +63,8 @@ def describe(typed: Typed, needs_weights: bool = True) -> Described:
         return _in(folder, _name_of(folder), needs_weights)
     here = folder_of(typed)
     if here is not None:
+        with suppress(OSError):  # a cache that is only read
+            keep(typed, here.name)
         return replace(_in(here, typed.name), commit=here.name, folder=None)
     found = listing(typed)
     config = _as_config(config_of(typed, found), typed.name)

@@ -66,8 +66,7 @@ def download(entry: Entry) -> Generator[Downloading]:
         raise UnavailableError(told)
     found = listing(entry)
     check_room(entry, found)
-    if entry.name == entry.repo:  # else its name says at what commit it is
-        keep(entry.repo, found.commit)
+    keep(entry, found.commit)
     _blobs(entry).mkdir(parents=True, exist_ok=True)
     try:
         with _only_one(entry):

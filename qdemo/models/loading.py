@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from qdemo.models.availability import UnavailableError, folder_of, to_install
+from qdemo.models.availability import UnavailableError, folder_of, keep, to_install
 from qdemo.models.catalogue import Entry
 from qdemo.models.checkpoint import folder_here, is_tied
 from qdemo.models.families import FAMILIES, Family
@@ -99,6 +99,9 @@ def load(entry: Entry, device: torch.device | str = "cpu") -> Loaded:
 
 def _of_folder(entry: Entry, folder: Path) -> tuple[PreTrainedModel, Any]:
     """The model, and its tokenizer or processor, out of transformers' files."""
+    if entry.folder is None and entry.revision is None:  # another program may have brought it
+        with suppress(OSError):  # a cache that is only read
+            keep(entry, folder.name)
     architecture = entry.family.architecture(_model_type(entry, folder))
     try:
         with BUILDING, _quiet():

@@ -14,7 +14,8 @@ WHY = {
     "only +emb quantizes, both as one",
     "convolution": "{share} of the parameters stay float: {kind}, convolutions, which are only "
     "quantized by name",
-    "read": "{share} of the parameters stay float: {kind}, whose weight the model reads itself",
+    "read": "{share} of the parameters stay float: {kind} whose weight the model reads itself, "
+    "such as {example}",
     "name": "{share} of the parameters stay float: {kind}, left out by name",
     "class": "{share} of the parameters stay float: {kind}, which has no quantized class",
     "shape": "{share} of the parameters stay float: {kind}, whose weight is no matrix",

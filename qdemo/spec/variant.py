@@ -29,10 +29,10 @@ _CAST = Step()
 class Variant:
     """How a model is stored and computed.
 
-    `default` is what becomes of its Linear layers (of the Embedding layers too, where
-    `embeddings`): quantized, the rest being in `compute`; or, without a scheme, cast to `compute`
-    as all else is. `exceptions` name modules, for which and for all below which another step holds;
-    the first that matches wins. `kv` is what the cache of keys and values is held in.
+    `default` is what becomes of its Linear layers and their like (of the Embedding layers too,
+    where `embeddings`): quantized, the rest being in `compute`; or, without a scheme, cast to
+    `compute` as all else is. `exceptions` name modules, for which and for all below which another
+    step holds; the first that matches wins. `kv` is what the cache of keys and values is held in.
 
     >>> [str(Variant.parse(text)) for text in ("bf16", "int4-g64-affine+emb@bf16", "int8@fp32")]
     ['bf16', 'int4-g64-affine+emb@bf16', 'int8']

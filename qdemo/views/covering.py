@@ -90,6 +90,7 @@ def stays_float(coverage: Coverage) -> list[str]:
             WHY[left.why],
             share=percent(left.parameters / coverage.parameters),
             kind=left.kind,
+            example=left.example,
         )
         for left in large
     ]

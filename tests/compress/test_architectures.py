@@ -9,11 +9,14 @@ from torch import nn
 
 from qdemo import Variant, collect_stats, footprint, load_quantized, save_quantized
 from qdemo.compress.footprint import coverage
+from qdemo.compress.kinds import multiplies
 from qdemo.compress.modules import QModule
 from qdemo.compress.parameter import QParameter
+from qdemo.measure.layers import output_errors
 from qdemo.measure.models import model_weight_errors
+from qdemo.measure.step import _is_product, _weights
 from qdemo.measure.weights import pool
-from qdemo.views.covering import covers
+from qdemo.views.covering import covers, stays_float
 from tests.compress.architectures import MODELS, H, V, inputs
 
 MATRICES = ("int8", "int4-g64", "nf4-g64")
@@ -108,12 +111,52 @@ def test_methods_that_look_at_inputs_look_at_layers_like_linear_ones(name, text)
     assert any(str(m.step) == text for m in built.modules() if isinstance(m, QModule))
 
 
+@pytest.mark.parametrize("name", ["GPT-2", "Falcon"])
+def test_gptq_leaves_less_output_error_than_rounding(name):
+    reference, given = MODELS[name].model(), {}
+    for key, layer in reference.named_modules():
+        if multiplies(layer):
+            layer.register_forward_pre_hook(lambda _, x, k=key: given.setdefault(k, x[0]))
+    stats = collect_stats(reference, [inputs(name)])
+    given = {key: x.flatten(0, 1) for key, x in given.items()}
+    errors = []
+    for text in ("int3-g64", "int3-g64-gptq"):
+        built = Variant.parse(text).build(reference, stats)
+        found = list(output_errors(reference, built, given))
+        assert len(found) == len([m for m in built.modules() if isinstance(m, QModule)])
+        errors.append(sum(error for _, error, _ in found))
+    assert 0 < errors[1] < errors[0] / 2
+
+
+def test_a_layer_reads_the_weights_that_stand_in_it():
+    shapes = MODELS["Gemma-3"].shapes()
+    for text, size in (("int8", 4 * V * H), ("int8+emb", V * H + 4 * V)):
+        table = Variant.parse(text).build(shapes).model.embed_tokens
+        assert sum(x.nbytes for x in _weights(table)) == size
+        assert _is_product(table)
+
+
 def test_what_experts_do_not_get_is_told():
     reference = MODELS["Qwen3-MoE"].shapes()
     variant = Variant.parse("int8a8")
     (told,) = coverage(variant.build(reference), reference, variant).instead
     assert (told.asked, told.held, told.layers, told.why) == ("int8a8", "int8", 4, "inputs")
     assert told.example == "model.layers.0.mlp.experts.gate_up_proj"
+
+
+@pytest.mark.parametrize("name", ["Qwen3-MoE", "GPT-OSS"])
+@pytest.mark.parametrize(
+    "text", ["int3", "int8-tensor", "int8-axis1", "int4-g64-affine", "nf4-g64-dq", "q4_0", "nvfp4"]
+)
+def test_one_expert_alone_is_what_it_is_among_all(name, text):
+    built = Variant.parse(text).build(MODELS[name].model())
+    for weight in (m for m in built.modules() if isinstance(m, QParameter)):
+        every = weight.floats()
+        assert every.shape == weight.shape
+        for number in (0, 2, torch.tensor(3), -1):
+            assert torch.equal(weight[number], every[number])
+        with pytest.raises(IndexError):
+            weight[4]
 
 
 def test_experts_train_through_rounding_and_keep_their_parameters():
@@ -171,6 +214,16 @@ def test_real_shapes_are_smaller_in_int8_than_in_bf16():
     assert found.parameters == 134_515_008
     assert found.quantized == found.parameters - 49152 * 576 - 61 * 576
     assert found.saves(held)
+
+
+def test_what_a_model_reads_itself_is_named():
+    shapes = MODELS["Mamba"].shapes()
+    variant = Variant.parse("int8+emb")
+    found = coverage(variant.build(shapes), shapes, variant)
+    assert stays_float(found)[0] == (
+        "17% of the parameters stay float: Linear whose weight the model reads itself, such as "
+        "backbone.layers.0.mixer.dt_proj.weight"
+    )
 
 
 def test_a_model_that_is_mostly_its_table_says_why_it_saves_nothing():

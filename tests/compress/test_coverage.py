@@ -194,8 +194,16 @@ def test_our_own_models_are_covered_whole_on_skeletons(folder):
     assert plain.quantized == sum(m.weight.numel() for m in layers.values())
     assert plain.parameters == sum(p.numel() for p in reference.parameters())
     assert plain.share < whole.share
+    tables = {part.why for part in plain.left if part.kind == "Embedding"}
+    assert tables == {"tied", "embedding"}
     assert 0.9 < whole.share < 1
     assert {part.why for part in whole.left} <= {"vector", "shape", "convolution"}
+
+
+def test_tables_that_are_one_with_no_output_layer_are_no_tied_ends():
+    reference = skeleton("t5-tiny")
+    reference.lm_head.weight = nn.Parameter(reference.lm_head.weight.detach().clone())
+    assert why("int8", "Embedding", reference) == ["embedding"]
 
 
 def test_layers_that_got_another_format_are_named():

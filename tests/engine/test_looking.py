@@ -20,7 +20,15 @@ from qdemo.engine.engine import ENGINE
 from qdemo.engine.looking import find, shapes_of
 from qdemo.models import download as downloading
 from qdemo.models import hub as asking
-from qdemo.models.availability import UnavailableError, folder_of, get_entry, keep, kept, offered
+from qdemo.models.availability import (
+    UnavailableError,
+    commit_of,
+    folder_of,
+    get_entry,
+    kept,
+    offered,
+)
+from qdemo.models.catalogue import Entry
 from qdemo.models.download import download
 from qdemo.models.loading import load, skeleton
 from qdemo.models.typed import LOOKED
@@ -159,10 +167,27 @@ def test_another_program_s_download_is_taken_and_kept_from_then_on(hub, tmp_path
     refs = tmp_path / "cache" / "models--someone--a-small-llama" / "refs"
     (refs / "main").write_text(hub.commit)
     (refs / "qdemo").unlink()
+    load(Entry(NAME, "causal", True, 0))
+    (refs / "main").write_text(OTHER)
     assert kept(NAME) == hub.commit
-    keep(NAME, OTHER)
-    assert kept(NAME) == OTHER
-    assert (refs / "main").read_text() == hub.commit
+    assert folder_of(Entry(NAME, "causal", True, 0)).name == hub.commit
+    (refs / "qdemo").unlink()
+    (refs / "main").write_text(hub.commit)
+    LOOKED.clear()
+    assert find(NAME).revision == hub.commit  # a look at what is here keeps it, too
+    assert (refs / "qdemo").read_text() == hub.commit
+
+
+def test_a_catalogue_s_model_without_a_commit_stays_at_the_first(hub, folder):
+    name = "EleutherAI/pythia-70m"
+    hub.folders[name] = folder
+    entry = get_entry(name)
+    assert (commit_of(entry), folder_of(entry)) == (None, None)
+    told = list(download(entry))
+    first, hub.commit = hub.commit, OTHER
+    assert told[-1].done == told[-1].total
+    assert commit_of(entry) == folder_of(entry).name == first
+    assert list(download(entry)) == []
 
 
 def test_a_commit_can_be_typed(hub):
@@ -322,7 +347,7 @@ def test_shapes_of_any_class_of_transformers(tmp_path):
 
 def test_little_memory_and_little_disk_are_told_at_once(hub, monkeypatch):
     monkeypatch.setattr(looking, "free_bytes", lambda: 1000)
-    monkeypatch.setattr(looking, "free_disk", lambda: 2000)
+    monkeypatch.setattr(asking, "free_disk", lambda: 2000)
     found = ENGINE.look(NAME)
     assert not found.fits
     memory, disk = found.warnings
@@ -397,7 +422,7 @@ def test_a_host_of_listed_models_takes_no_others(hub, listed, name):
 def test_nor_does_its_api_or_an_assistant_of_it(hub, listed):
     no_request = SimpleNamespace(request=None)
     calls = (
-        lambda: list(api.compare(NAME, ["int8"], "x", None, "", 4, False)),
+        lambda: list(api.compare(NAME, ["int8"], "x", None, "", 4, False, "chat", 0, 0)),
         lambda: list(api.download(NAME)),
         lambda: api.footprint(NAME, ["int8"]),
         lambda: list(assistants.compare(NAME, ["int8"], "x", request=no_request)),

@@ -1,11 +1,14 @@
 """A variant is told while it is made, stopped between layers, and refused where it takes long."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+import torch
 
 from qdemo import Variant
 from qdemo.compress.building import at_once
+from qdemo.compress.probing import read_elsewhere
 from qdemo.engine import making
 from qdemo.engine.calibrating import described, fitted, pairs
 from qdemo.engine.engine import ENGINE, Engine
@@ -37,9 +40,23 @@ def test_inputs_are_told_and_then_each_layer(loaded):
     layers = [one for one in told if one.what == "layers"]
     assert told == inputs + layers
     assert {one.format for one in told} == {"int2-mse-gptq"}
-    assert [one.number for one in layers] == list(range(1, linear_layers("t5-tiny") + 1))
+    assert [one.number for one in layers] == list(range(1, linear_layers(loaded.model) + 1))
     assert {one.count for one in layers} == {len(layers)}
     assert inputs[-1].number == inputs[-1].count == len(fitted(pairs(loaded)))
+
+
+def test_a_weight_that_the_model_multiplies_with_by_itself_is_left_float():
+    loaded = load(get_entry("t5-tiny"))
+    layer = loaded.model.encoder.block[1].layer[1].DenseReluDense
+    plain = layer.forward
+    layer.forward = lambda x: plain(x) + 0 * (x @ layer.wi_0.weight.T).mean()
+    gate = "encoder.block.1.layer.1.DenseReluDense.wi_0"
+    with closing(making.made(loaded, Variant.parse("int8"), Keeping(Settings()))) as steps:
+        built = at_once(steps)
+    assert read_elsewhere(loaded.model) == {gate}
+    assert type(built.get_submodule(gate)) is torch.nn.Linear
+    batch = loaded.family.calibration_batch([("Translate to German: Tuesday", "Dienstag")])
+    assert loaded.family.forward(built, batch).isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from qdemo.settings import Settings
 from qdemo.spec.decoding import Decoding
 from qdemo.spec.report import Done, Finished, Started, Written
 from qdemo.spec.request import Request
+from qdemo.views.outcomes import ended_told
+from qdemo.views.verdict import verdict
 from tests.engine.test_comparing import VARIANTS, Mute, known
 from tests.parrot import Parrot, compared, finished, run, scored
 
@@ -132,3 +134,21 @@ def test_why_an_answer_ends(most, ends, ended):
     (trial,) = compared([], Ending(), max_tokens=most).results
     assert trial.ended == ended
     assert trial.tokens == first.tokens[: 1 + first.tokens.index(last)]
+
+
+class Circling(Parrot):
+    """It maps the last token to the next, so it goes round; and is stopped there."""
+
+    def encode(self, given, read_as="chat"):
+        return replace(super().encode(given), ends=frozenset(), may_repeat=False)
+
+
+def test_an_answer_that_goes_round_in_a_circle_is_stopped_and_said_to_be():
+    report = compared(["bf16"], Circling(), max_tokens=128)
+    for trial in report.results:
+        assert trial.ended == "repetition"
+        assert len(trial.tokens) < 64
+        assert ended_told(trial) == "stopped: it repeats itself"
+    assert "fp32 and bf16 repeat themselves, and were stopped there." in verdict(report)
+    drawn = compared([], Circling(), max_tokens=128, decoding=Decoding(temperature=5.0, seed=1))
+    assert (drawn.results[0].ended, len(drawn.results[0].tokens)) == ("length", 128)

@@ -1,7 +1,11 @@
 """Tokens as people see them, where they are bytes: 日 and 👩‍💻 come whole, and no token looks like
 another one at its place."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
@@ -104,6 +108,21 @@ def test_a_text_is_written_without_broken_characters(words, family):
         assert not text.endswith(("\u200d", "👩\u200d", "🇩", "🇫"))
     assert any(text.endswith("👩") for text in so_far)
     assert any(text.endswith("🇩🇪") for text in so_far)
+
+
+@given(some.text(max_size=8))
+def test_of_any_text_what_is_written_is_its_beginning(text):
+    words = tokenizer()
+    family = Causal(config("llama"), words)
+    tokens = tokens_of(words, text)
+    pieces = family.pieces(tokens)
+    assert all(pieces)
+    assert family.written(tokens) == whole(text)
+    for count, piece in enumerate(pieces):
+        assert text.startswith(family.written(tokens[:count]))
+        assert family.alternatives(tokens[:count], [tokens[count]]) == [piece]
+    unbroken = [p for p in pieces if not re.search("<0x..>$", p)]
+    assert len(unbroken) <= len(text)
 
 
 def test_only_the_end_of_a_text_is_held_back():
