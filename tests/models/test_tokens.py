@@ -37,8 +37,8 @@ def test_an_end_mark_that_was_typed_is_told(tiny):
     read = tiny.encode("a</s>b").read
     assert [t.piece for t in read if t.kind == "special"] == ["</s>", "</s>"]
     assert "</s> inside is a mark to it, not text" in read_as(read, "a</s>b")
-    for read, given in ((tiny.encode("a b").read, "a b"), (read, "a message in a template")):
-        assert "mark" not in read_as(read, given)
+    assert "mark" not in read_as(read, "a message in a template")
+    assert "mark" not in read_as(tiny.encode("a b").read, "a b")
 
 
 @pytest.mark.parametrize("prompt", ["\u200b", "</s>", "<pad></s> "])
