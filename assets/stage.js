@@ -87,7 +87,8 @@ window.qdemoStage = (() => {
   function show(step) {
     const cards = [...document.querySelectorAll("#cards .card")], label = step.querySelector(".label");
     const parts = [...document.querySelectorAll("#verdict :is(.asked > *, .how)")].map(part => part.textContent.trim());
-    step.querySelector(".before").textContent = parts.join(": ");
+    const [model, asked, how] = parts;
+    step.querySelector(".before").textContent = [model, asked].join(": ") + (how ? ` (${how})` : "");
     step.querySelector(".rows").replaceChildren(...cards.slice(0, MOST).map(row));
     const note = document.querySelector("#verdict .note")?.textContent.trim();
     const {now, stale, more, busy} = label.dataset;

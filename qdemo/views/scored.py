@@ -39,8 +39,11 @@ def runs(report: Report, trial: Trial) -> tuple[tuple[str, bool], ...]:
     told = [(text, _rises(was, now)) for text, was, now in every]
     begun = "".join(text for text, _ in told)
     told.append((trial.output[len(begun) :], False))
-    joined = groupby(told, key=lambda one: one[1])
-    found = [("".join(text for text, _ in run), is_more) for is_more, run in joined]
+    found: list[tuple[str, bool]] = []
+    for is_more, run in groupby(told, key=lambda one: one[1]):
+        text = "".join(text for text, _ in run)
+        bare = text.lstrip() if is_more else text  # a blank before a word is not marked
+        found += [(text[: len(text) - len(bare)], False), (bare, is_more)]
     return tuple((text, is_more) for text, is_more in found if text)
 
 

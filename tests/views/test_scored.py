@@ -46,9 +46,9 @@ def with_losses(*changes):
     [
         ((0, 0, 0, 0, 0, 0, 0), []),
         ((0, 0.69, 0, 0, 0, 0, 0), []),
-        ((0, math.log(2), 0, 0, 0, 0, 0), [" cat"]),
+        ((0, math.log(2), 0, 0, 0, 0, 0), ["cat"]),
         ((1, 1, 0, 0, 0, 0, -9), ["The cat"]),
-        ((0, 0, 0, 1, 0, 0, 0), ["  日"]),  # the first of its three tokens stands for it
+        ((0, 0, 0, 1, 0, 0, 0), ["日"]),  # the first of its three tokens stands for it
         ((0, 0, 0, 0, 0, 0, None), ["!"]),
         ((None,) * 7, [TEXT]),
     ],
