@@ -43,7 +43,7 @@ def footprint(options: argparse.Namespace) -> None:
     for variant in variants:  # before anything slow
         variant.check_built()
     tied = False if options.untied else None
-    shapes = shapes_of(as_typed(options.model), tied)
+    shapes = shapes_of(options.model, tied)
     reference, *sizes = sized(shapes, variants)
     print(
         say(

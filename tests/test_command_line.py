@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModel, ViTConfig
 
 from qdemo.__main__ import main
 from qdemo.engine import engine
@@ -16,6 +17,7 @@ from qdemo.measure.overflow import Watch
 from qdemo.models.scenes import IMAGES
 from qdemo.spec.report import Overflow, Span
 from qdemo.ui import held
+from tests import causal_folder
 from tests.views.documents import Page
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +125,27 @@ def test_models_lists_the_catalogue(capsys):
     numbers = ["134,515,008", "538.1", "269.0", "bf16"]
     name = "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert [name, "causal", *numbers, "apache-2.0", "–"] in cells(out)
+
+
+def test_a_folder_is_measured_before_it_has_weights(capsys, tmp_path, monkeypatch):
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    ViTConfig(**shape, num_attention_heads=2, num_labels=5).save_pretrained(tmp_path / "a-vit")
+    monkeypatch.chdir(tmp_path)
+    command = ["footprint", "./a-vit", "--formats", "bf16", "int8"]
+    status, out, _ = run(capsys, *command)
+    model = AutoModel.from_config(ViTConfig(**shape, num_attention_heads=2))
+    count = sum(p.numel() for p in model.parameters())
+    assert status == 0
+    assert f"{count:,} parameters" in out
+    assert f"{2 * count:,}" in out
+
+
+def test_a_folder_is_compared_and_goes_by_its_name(capsys, tmp_path, monkeypatch):
+    causal_folder.write(tmp_path / "a-llama", "tied llama")
+    monkeypatch.chdir(tmp_path)
+    command = ["compare", "./a-llama", "--input", "x", "--formats", "bf16", "--max-tokens", "2"]
+    status, out, _ = run(capsys, *command)
+    assert (status, out.splitlines()[0]) == (0, "a-llama: 'x'")
 
 
 KV8 = "+kv8 in 'int4-g64+kv8' is known, but not built yet"
