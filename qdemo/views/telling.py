@@ -170,9 +170,8 @@ def _speaks(known: Kept) -> Story:
 
 def _thread(known: Kept) -> Story:
     first, *others = known.answers["thread"]
-    int8, grouped, int4, int3, _ = others
-    guesses = others[:4]
-    moved = next(one for one in guesses if "Paris" in one.output and "France" not in one.output)
+    int8, grouped, int4, int3 = others
+    moved = next(one for one in others if "United States" in one.output)
     return Story(
         key="thread",
         title=say("A language model loses its thread"),
@@ -180,14 +179,14 @@ def _thread(known: Kept) -> Story:
             "SmolLM2, of {count:.0f} million weights, is asked about the capital of France.",
             count=first.bytes / 4e6,
         ),
-        question=say("Which format moves Paris to another country?"),
-        answers=tuple(one.format for one in guesses),
-        right=guesses.index(moved),
+        question=say("Which one moves Paris abroad?"),
+        answers=tuple(one.format for one in others),
+        right=others.index(moved),
         shown=_answered(known, "thread"),
         after=say(
-            "{same} says what fp32 says. In groups of 64, four bits keep Paris in France; "
-            "{moved} has it in the United States. {lost} has no sentence left.",
-            same=int8.format, moved=int4.format, lost=int3.format,
+            "{same} says what fp32 says. In groups of 64, four bits keep Paris in France; with a "
+            "scale a row, {moved}, it lies in the United States. {lost} has no sentence left.",
+            same=int8.format, moved=moved.format, lost=int3.format,
         ),
         number=f"+{100 * (grouped.bytes / int4.bytes - 1):.0f}%",
         unit=say("bytes for groups of 64, and Paris stays in France"),

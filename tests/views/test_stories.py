@@ -104,14 +104,18 @@ def test_a_language_model_loses_its_thread_format_by_format():
     found = answers("thread")
     outputs = {name: one.output for name, one in found.items()}
     shown = {row.name: "".join(run for run, _ in row.words) for row in STORIES["thread"].shown.rows}
-    assert outputs["int8"] == outputs["fp32"]
-    assert shown["fp32"].startswith("The capital of France is Paris. ")
-    assert shown["int4-g64"].startswith("The capital of France is Paris, France. ")
-    assert shown["int4"].startswith("Paris is the capital of the United States ")
-    words = {"capital", "Paris", "France"}
-    assert all(words.isdisjoint(outputs[name].split()) for name in ("int3", "int2"))
-    assert right("thread") == "int4"
-    more = found["int4-g64"].bytes / found["int4"].bytes - 1
+    marked = {
+        r.name for r in STORIES["thread"].shown.rows if any(differs for _, differs in r.words)
+    }
+    assert marked == {"int4-g64+emb", "int4+emb", "int3+emb"}
+    assert outputs["int8+emb"] == outputs["fp32"]
+    for right_or_not in ("fp32", "int4-g64+emb"):
+        assert shown[right_or_not].startswith("The capital of France is Paris")
+        assert "United States" not in outputs[right_or_not]
+    assert shown["int4+emb"].startswith("Paris is the capital of the United States ")
+    assert {"capital", "Paris", "France"}.isdisjoint(outputs["int3+emb"].split())
+    assert right("thread") == "int4+emb"
+    more = found["int4-g64+emb"].bytes / found["int4+emb"].bytes - 1
     assert STORIES["thread"].number == f"+{100 * more:.0f}%"
     assert "of 135 million weights" in STORIES["thread"].before
 
