@@ -10,8 +10,8 @@ import gradio as gr
 
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.looking import Look
+from qdemo.models.availability import get_entry
 from qdemo.models.catalogue import EMBEDDED
-from qdemo.models.families import family_of
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
 from qdemo.spec.request import InputError
@@ -95,7 +95,8 @@ def look_html(look: Look) -> str:
 
 def _facts(look: Look) -> list[tuple[str, str]]:
     """Each with its name."""
-    task, size = say(family_of(look.task).label), say("{count:,}", count=look.parameters)
+    e = get_entry(look.name)
+    task, size = say(e.family.label), say("{count:,}", count=look.parameters)
     memory = say("about {needed}", needed=_size(look.needed))
     if look.free is not None:
         memory = say("{memory}; {free} are free", memory=memory, free=_size(look.free))

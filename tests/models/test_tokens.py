@@ -30,14 +30,15 @@ def test_a_prompt_is_read_token_by_token(tiny):
 def test_what_the_model_does_not_know_is_marked(tiny, prompt, unknown):
     read = tiny.encode(prompt).read
     assert [t.text for t in read if t.kind == "unknown"] == [unknown]
-    assert read_as(read).endswith(f"this model does not know {unknown}")
+    assert read_as(read, prompt).endswith(f"this model does not know {unknown}")
 
 
 def test_an_end_mark_that_was_typed_is_told(tiny):
     read = tiny.encode("a</s>b").read
     assert [t.piece for t in read if t.kind == "special"] == ["</s>", "</s>"]
-    assert "</s> inside is a mark to it, not text" in read_as(read)
-    assert "mark" not in read_as(tiny.encode("a b").read)
+    assert "</s> inside is a mark to it, not text" in read_as(read, "a</s>b")
+    assert "mark" not in read_as(read, "a message in a template")
+    assert "mark" not in read_as(tiny.encode("a b").read, "a b")
 
 
 @pytest.mark.parametrize("prompt", ["\u200b", "</s>", "<pad></s> "])
@@ -49,7 +50,7 @@ def test_a_prompt_of_which_the_model_reads_nothing_is_empty(tiny, prompt):
 def test_a_picture_has_no_tokens():
     blip = load(get_entry("blip-tiny")).family
     assert blip.encode(scene_picture(1)).read == ()
-    assert read_as([]) == ""
+    assert read_as([], "scene:1") == ""
 
 
 def test_an_id_without_a_piece_is_told_as_such(tiny):

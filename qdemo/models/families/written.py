@@ -33,6 +33,10 @@ WRITTEN = replace(
             "of Spain.",
             "Paris is the capital of Italy. Rome is the capital of Spain. Madrid is the capital of "
             "France.",
+            # What comes again is expected.
+            "One day the cat sat on the mat. One day the cat sat on the mat. One day the cat sat "
+            "on the mat.",
+            "Der Himmel ist blau, und das Meer ist blau.",
             "The quick brown fox jumps over the lazy dog.",
             "Dog lazy the over jumps fox brown quick the.",
         ),
