@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
     untied = say("count tied matrices apart (transformers below 5)")
     sizes.add_argument("--untied", action="store_true", help=untied)
+    context = say("tell what a language model holds of a text of so many tokens, too")
+    sizes.add_argument("--context", type=int, metavar="N", help=context)
     sizes.set_defaults(run=listing.footprint)
     commands.add_parser("models", help=say("the models there are")).set_defaults(run=listing.models)
     formats = commands.add_parser("formats", help=say("the formats and methods there are"))

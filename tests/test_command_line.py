@@ -66,6 +66,21 @@ def test_a_split_tie_is_told(capsys):
     assert out.count("was tied to") == 1
 
 
+def test_footprint_tells_the_cache_of_a_language_model(capsys):
+    asked = ("--formats", "int8", "int8@bf16", "--context", "1024")
+    status, out, err = run(capsys, "footprint", "EleutherAI/pythia-70m", *asked)
+    assert (status, err) == (0, "")
+    rows = {line.split()[0]: line.split()[-1] for line in out.splitlines() if line}
+    per_token = 2 * 6 * 8 * 64
+    assert rows["int8"] == f"{1024 * per_token * 4:,}"
+    assert rows["int8@bf16"] == f"{1024 * per_token * 2:,}"
+    _, out, _ = run(capsys, "footprint", "t5-tiny", "--formats", "int8", "--context", "1024")
+    assert "t5-tiny has no cache that is known here" in out
+    status, _, err = run(capsys, "footprint", "EleutherAI/pythia-70m", "--context", "2049")
+    assert status == 2
+    assert "2,049 tokens of context; the model takes 1 to 2,048" in err
+
+
 def test_untied_counts_as_older_transformers_did(capsys):
     blip = "Salesforce/blip-image-captioning-base"
     _, out, _ = run(capsys, "footprint", blip, "--formats", "fp32", "bf16", "--untied")
