@@ -33,6 +33,7 @@ def footprint(options: argparse.Namespace) -> None:
     from qdemo.engine.looking import shapes_of
     from qdemo.engine.shelf import linear_layers, sized
     from qdemo.models.availability import MODELS
+    from qdemo.models.cached import cache_of
     from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
     from qdemo.views.covering import covers, held_instead
@@ -43,7 +44,7 @@ def footprint(options: argparse.Namespace) -> None:
     for variant in variants:  # before anything slow
         variant.check_built()
     tied = False if options.untied else None
-    shapes = shapes_of(as_typed(options.model), tied)
+    shapes = shapes_of(options.model, tied)
     reference, *sizes = sized(shapes, variants)
     print(
         say(
@@ -60,10 +61,18 @@ def footprint(options: argparse.Namespace) -> None:
         "built without weights; bytes of storage, shared storage once; 1 MB is 1,000,000 bytes"
     )
     print(f"{unit}\n")
+    cache = cache_of(shapes.config) if options.context is not None else None
     head = (say("format"), say("MB"), say("times smaller"), say("bytes"),
-            *map(say, KINDS), say("bits a weight"), say("quantized"))  # fmt: skip
-    rows = tuple(_sizes(one, reference.footprint.total) for one in sizes)
+            *map(say, KINDS), say("bits a weight"), say("quantized"),
+            *([say("cache")] if cache else []))  # fmt: skip
+    held = [f"{cache.at(options.context).nbytes(one):,}" for one in variants[1:]] if cache else []
+    rows = tuple(
+        (*_sizes(one, reference.footprint.total), *held[number : number + 1])
+        for number, one in enumerate(sizes)
+    )
     print(terminal.columns(Table("", head, rows)))
+    if options.context is not None and cache is None:
+        print("\n" + say("{model} has no cache that is known here", model=options.model))
     for one in sizes:
         for tie in one.footprint.split_ties:
             told = say(

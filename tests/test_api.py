@@ -27,7 +27,8 @@ REST = ("", 2, False, "chat", 0, 0)
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    with serving("app.py", GRADIO_TEMP_DIR=str(tmp_path_factory.mktemp("gradio"))) as url:
+    folder = str(tmp_path_factory.mktemp("gradio"))
+    with serving("app.py", QDEMO_HUB="listed", GRADIO_TEMP_DIR=folder) as url:
         yield f"{url}/"
 
 

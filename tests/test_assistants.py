@@ -20,7 +20,7 @@ ASKED = {
 
 @pytest.fixture(scope="module")
 def url():
-    with serving("app.py", GRADIO_MCP_SERVER="True") as url:
+    with serving("app.py", GRADIO_MCP_SERVER="True", QDEMO_HUB="listed") as url:
         yield url
 
 

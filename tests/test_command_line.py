@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModel, ViTConfig
 
 from qdemo.__main__ import main
 from qdemo.engine import engine
@@ -16,6 +17,7 @@ from qdemo.measure.overflow import Watch
 from qdemo.models.scenes import IMAGES
 from qdemo.spec.report import Overflow, Span
 from qdemo.ui import held
+from tests import causal_folder
 from tests.views.documents import Page
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +64,21 @@ def test_a_split_tie_is_told(capsys):
     assert f"int8~{head}=int8: {head} was tied to" in out
     assert "93,769,728 bytes" in out
     assert out.count("was tied to") == 1
+
+
+def test_footprint_tells_the_cache_of_a_language_model(capsys):
+    asked = ("--formats", "int8", "int8@bf16", "--context", "1024")
+    status, out, err = run(capsys, "footprint", "EleutherAI/pythia-70m", *asked)
+    assert (status, err) == (0, "")
+    rows = {line.split()[0]: line.split()[-1] for line in out.splitlines() if line}
+    per_token = 2 * 6 * 8 * 64
+    assert rows["int8"] == f"{1024 * per_token * 4:,}"
+    assert rows["int8@bf16"] == f"{1024 * per_token * 2:,}"
+    _, out, _ = run(capsys, "footprint", "t5-tiny", "--formats", "int8", "--context", "1024")
+    assert "t5-tiny has no cache that is known here" in out
+    status, _, err = run(capsys, "footprint", "EleutherAI/pythia-70m", "--context", "2049")
+    assert status == 2
+    assert "2,049 tokens of context; the model takes 1 to 2,048" in err
 
 
 def test_untied_counts_as_older_transformers_did(capsys):
@@ -123,6 +140,27 @@ def test_models_lists_the_catalogue(capsys):
     numbers = ["134,515,008", "538.1", "269.0", "bf16"]
     name = "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert [name, "causal", *numbers, "apache-2.0", "–"] in cells(out)
+
+
+def test_a_folder_is_measured_before_it_has_weights(capsys, tmp_path, monkeypatch):
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    ViTConfig(**shape, num_attention_heads=2, num_labels=5).save_pretrained(tmp_path / "a-vit")
+    monkeypatch.chdir(tmp_path)
+    command = ["footprint", "./a-vit", "--formats", "bf16", "int8"]
+    status, out, _ = run(capsys, *command)
+    model = AutoModel.from_config(ViTConfig(**shape, num_attention_heads=2))
+    count = sum(p.numel() for p in model.parameters())
+    assert status == 0
+    assert f"{count:,} parameters" in out
+    assert f"{2 * count:,}" in out
+
+
+def test_a_folder_is_compared_and_goes_by_its_name(capsys, tmp_path, monkeypatch):
+    causal_folder.write(tmp_path / "a-llama", "tied llama")
+    monkeypatch.chdir(tmp_path)
+    command = ["compare", "./a-llama", "--input", "x", "--formats", "bf16", "--max-tokens", "2"]
+    status, out, _ = run(capsys, *command)
+    assert (status, out.splitlines()[0]) == (0, "a-llama: 'x'")
 
 
 KV8 = "+kv8 in 'int4-g64+kv8' is known, but not built yet"

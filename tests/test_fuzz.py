@@ -13,6 +13,7 @@ from qdemo.engine.asking import ask
 from qdemo.lab import bitstrip, matrices
 from qdemo.models.pictures import gallery, read_picture
 from qdemo.spec import document
+from qdemo.spec.decoding import Decoding
 from qdemo.spec.formats import FORMATS, GRIDS
 from qdemo.spec.request import DEFAULT_TOKENS, MAX_CHARACTERS, InputError, _is_unseen
 from qdemo.spec.scheme import NAMED
@@ -21,7 +22,7 @@ from tests.engine.test_asking import anything
 from tests.engine.test_asking import formats as lists_of_formats
 from tests.engine.test_asking import tokens as numbers_of_tokens
 
-FIELDS = ("model", "formats", "prompt", "picture", "max_tokens")
+FIELDS = ("model", "formats", "prompt", "picture", "max_tokens", *vars(Decoding()))
 ASKED = {"formats": ["int8"], "prompt": "x", "picture": "scene:1"}
 PIECES = (
     *FORMATS, *GRIDS, *NAMED, "int9", "-", "+", "@", "g", "axis", "tensor", "affine", "emb", "64",
@@ -57,12 +58,13 @@ def refusal(read, *given, **named):
         read(*given, **named)
     except ValueError as raised:
         error = raised
-    assert error is None or (str(error).isprintable() and len(str(error)) < 400)
+    assert error is None or (str(error).isprintable() and len(str(error)) < 600)
     return error
 
 
-def asked(model, formats, prompt, picture, max_tokens=DEFAULT_TOKENS):
-    return ask(model, formats, {"prompt": prompt, "picture": picture}, max_tokens)
+def asked(model, formats, prompt, picture, max_tokens=DEFAULT_TOKENS, **decoding):
+    given = {"prompt": prompt, "picture": picture}
+    return ask(model, formats, given, max_tokens, decoding=decoding)
 
 
 @given(variants | texts)

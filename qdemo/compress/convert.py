@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from qdemo.compress.modules import QLinear, QModule, QWeight
 from qdemo.compress.parameter import QParameter, put
 from qdemo.compress.quantizing import needs, quantize_weight, without_inputs
 from qdemo.compress.stats import Stats
-from qdemo.compress.ties import alias_of
+from qdemo.compress.ties import alias_of, note_split
 from qdemo.numerics.casting import CastCount, count_cast, float_format
 from qdemo.spec.formats import Format, get_format
 from qdemo.spec.messages import say
@@ -221,7 +221,7 @@ def swap(
         if isinstance(own, QParameter):
             own.activations = Activations()
     _put(model, [(every[name], own) for name, own in made.items()])
-    _note_split_ties(model)
+    note_split(model)
 
 
 def _put(model: nn.Module, made: Sequence[tuple[Site, QModule]]) -> None:
@@ -243,15 +243,3 @@ def naming(name: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-
-
-def _note_split_ties(model: nn.Module) -> None:
-    """Tell each quantized module which float weights were tied to its own."""
-    floats: dict[object, list[str]] = defaultdict(list)
-    for name, module in model.named_modules():
-        if not isinstance(module, QModule):
-            for key, parameter in module.named_parameters(name, recurse=False):
-                floats[alias_of(parameter)].append(key)
-    for module in model.modules():
-        if isinstance(module, QModule) and not module.frozen:
-            module.tied_with = tuple(floats[alias_of(module.weight)])

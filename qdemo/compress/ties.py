@@ -43,3 +43,15 @@ def torn(model: nn.Module, taken: Mapping[str, Site], reached: Reached) -> froze
         return bool(left) and len({reached(one) for one in tied}) == 1
 
     return frozenset(name for name, site in taken.items() if is_torn(site))
+
+
+def note_split(model: nn.Module) -> None:
+    """Tell each quantized module which float weights were tied to its own."""
+    floats: dict[object, list[str]] = defaultdict(list)
+    for name, module in model.named_modules():
+        if not isinstance(module, QModule):
+            for key, parameter in module.named_parameters(name, recurse=False):
+                floats[alias_of(parameter)].append(key)
+    for module in model.modules():
+        if isinstance(module, QModule) and not module.frozen:
+            module.tied_with = tuple(floats[alias_of(module.weight)])

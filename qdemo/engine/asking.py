@@ -85,7 +85,7 @@ def parse_model(model: object) -> Entry:
     Raises:
         InputError: there is none of that name, it is too large to be offered, or it can't be had.
     """
-    name = as_text(model, "model").strip()
+    name = as_text(model, "model")
     try:
         return find(name, {entry.name: entry for entry in offered()})
     except (ValueError, UnavailableError) as error:

@@ -267,8 +267,8 @@ def compare(
     for _ in download(entry):  # nothing, where it is here
         pass
     ENGINE.loaded(entry)
-    field = field_of(entry).name
-    request = Request(model, variants, picture_of(given), field, max_tokens, True, decoding)
+    field, given = field_of(entry).name, picture_of(given)
+    request = Request(entry.name, variants, given, field, max_tokens, True, decoding)
     ENGINE.given(request)
     return ENGINE.run(request)
 

@@ -16,6 +16,7 @@ from qdemo.models.availability import (
     folder_of,
     get_entry,
     to_install,
+    unknown,
 )
 from qdemo.models.catalogue import Entry
 from qdemo.models.memory import free_bytes, needed_bytes
@@ -82,14 +83,10 @@ def find(text: str, listed: Mapping[str, Entry] = MODELS) -> Entry:
         return known
     if _is_typed(text) and SETTINGS.hub == "any":
         return _looked_up(text)
-    unknown = say(
-        "unknown model {name!r}; the models are {names}", name=text[:100], names=", ".join(listed)
-    )
-    if not _is_typed(text):
-        raise ValueError(unknown)
-    raise ValueError(
-        say("{unknown}. This server takes no others (its host can: QDEMO_HUB=any)", unknown=unknown)
-    )
+    told = unknown(text, listed)
+    if _is_typed(text):
+        told = say("{unknown}. This server takes no others (QDEMO_HUB=any would)", unknown=told)
+    raise ValueError(told)
 
 
 def _is_typed(text: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from huggingface_hub import constants, try_to_load_from_cache
@@ -87,12 +87,20 @@ def get_entry(name: str) -> Entry:
     """
     found = MODELS.get(name) or LOOKED.get(name)
     if found is None:
-        raise ValueError(
-            say(
-                "unknown model {name!r}; the models are {names}", name=name, names=", ".join(MODELS)
-            )
-        )
+        raise ValueError(unknown(name, MODELS))
     return found
+
+
+def unknown(name: str, listed: Iterable[str]) -> str:
+    """That there is no such model, and what there is."""
+    first, rest = (names := list(listed))[:_TOLD], len(names) - _TOLD
+    told = ", ".join(first)
+    if rest > 0:
+        told = say("{names} and {count} more", names=told, count=rest)
+    return say("unknown model {name!r}; the models are {names}", name=name[:60], names=told)
+
+
+_TOLD = 8
 
 
 def offered() -> list[Entry]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from qdemo.spec.cache import Cache
 from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import Coverage, Footprint
@@ -54,8 +55,7 @@ class Parameter:
 class Overflow:
     """The first module whose output was not finite: `infinite` and `nan` of its `numbers`.
 
-    `clamped_in` names the module around it whose output is finite all the same; None where there
-    is none.
+    `clamped_in` names the module around it whose output is finite all the same, if there is one.
     """
 
     module: str
@@ -130,10 +130,10 @@ class Report:
 
     `formats` were to run, fp32 first. `read` are the tokens of the input; a picture has none.
     `kept` names the formats whose result an earlier comparison had computed, `kept_wide` the layers
-    that transformers would have kept in fp32 in a model that it loads as fp16. `calibration` says
-    which inputs methods and measures have looked at. `running` is the output so far of what is
-    being run, `making` how far that is while it is being made. `decoding` is how the input was read
-    and how tokens were chosen.
+    that transformers would keep in fp32 in a model that it loads as fp16. `calibration` says which
+    inputs methods and measures looked at, `decoding` how the input was read and tokens were chosen,
+    `cache` what a language model holds of a text. `running` is the output so far of what is being
+    run, `making` how far that is while it is made.
     """
 
     model: str
@@ -154,6 +154,7 @@ class Report:
     making: Making | None = None
     finished: bool = False
     decoding: Decoding = GREEDY
+    cache: Cache | None = None
 
     @property
     def reference(self) -> Trial | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,8 @@ from qdemo.ui import parts
 from qdemo.ui.held import Held
 from qdemo.ui.insides import plot
 from qdemo.views import SECTIONS, panels, plots
-from qdemo.views.sections import LOGITS, Section
+from qdemo.views.memory import contexts
+from qdemo.views.sections import LOGITS, MEMORY, Section
 from qdemo.views.templates import asset, fill
 from qdemo.views.terms import with_terms
 from qdemo.views.wording import parameter_name
@@ -57,13 +58,16 @@ class Charts:
     top: gr.HTML
     parameter: gr.Dropdown
     parameter_lost: gr.HTML
+    context: gr.Radio  # tokens that a language model has read
+    context_lost: gr.HTML
 
     @property
     def components(self) -> list[Any]:
         """All of them, as the outputs of an event."""
         shown = [part for one in self.sections.values() for part in one.components]
         tokens = [self.ribbon, self.position, self.top_lost, self.top]
-        return [self.whole, *shown, *tokens, self.parameter, self.parameter_lost]
+        chosen = [self.parameter, self.parameter_lost, self.context, self.context_lost]
+        return [self.whole, *shown, *tokens, *chosen]
 
     @property
     def of_parameter(self) -> list[Any]:
@@ -113,6 +117,8 @@ def updates(charts: Charts, report: Report) -> dict[Any, Any]:
         charts.top: panels.top_html(report, 0),
         charts.parameter: gr.update(choices=_layers(report), value=_WHOLE),
         charts.parameter_lost: "",
+        charts.context: gr.update(**_contexts(report)),
+        charts.context_lost: "",
     }
 
 
@@ -126,11 +132,16 @@ def build(report: Report) -> Charts:
                 parts.section(section.title, section.text)
             if section.by_parameter:
                 chosen = _parameter(report)
+            if section is MEMORY:
+                context = gr.Radio(
+                    **_contexts(report), label=say("Tokens read"), elem_id="context",
+                    interactive=True,
+                ), parts.html("", "context-lost")  # fmt: skip
             shown[section.key] = _section(report, section)
             if section is LOGITS:
                 ribbon, position, top_lost, top = _tokens(report)
     assert chosen is not None
-    return Charts(whole, shown, ribbon, position, top_lost, top, *chosen)
+    return Charts(whole, shown, ribbon, position, top_lost, top, *chosen, *context)
 
 
 def _section(report: Report, section: Section) -> Shown:
@@ -178,6 +189,13 @@ def _layers(report: Report) -> list[tuple[str, str]]:
     return [(parameter_name(name), str(i)) for i, name in enumerate(report.parameters)]
 
 
+def _contexts(report: Report) -> dict[str, Any]:
+    """The choice of how much a language model has read; of others there is none."""
+    cache = report.cache
+    value = str(cache.context) if cache else None
+    return {"choices": contexts(cache), "value": value, "visible": cache is not None}
+
+
 def _tokens(report: Report) -> tuple[gr.HTML, gr.Textbox, gr.HTML, gr.HTML]:
     """The ribbon, the token that is chosen on it, and the likeliest ones there."""
     return (
@@ -194,9 +212,23 @@ def connect(charts: Charts, held: gr.Textbox) -> None:
         partial(_of_parameter, charts), [held, charts.parameter],
         [charts.parameter_lost, *charts.of_parameter], preprocess=False, **parts.QUICK,
     )  # fmt: skip
+    charts.context.input(
+        partial(_of_context, charts), [held, charts.context],
+        [charts.context_lost, *charts.sections[MEMORY.key].components], preprocess=False,
+        **parts.QUICK,
+    )  # fmt: skip
     charts.position.change(
         _top, [held, charts.position], [charts.top_lost, charts.top], **parts.QUICK
     )
+
+
+def _of_context(charts: Charts, text: str, tokens: str) -> tuple[Any, ...]:
+    """What is held after so many tokens."""
+    report = Held.read(text).report()
+    if report is None or report.cache is None:
+        return parts.lost(), *parts.nothing(len(charts.sections[MEMORY.key].components))
+    chosen = replace(report, cache=report.cache.at(int(tokens)))
+    return "", *_values(MEMORY, chosen, WHOLE_MODEL).values()
 
 
 def _of_parameter(charts: Charts, text: str, place: str) -> tuple[Any, ...]:

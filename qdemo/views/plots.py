@@ -18,6 +18,7 @@ from qdemo.spec.report import Histogram, Report
 from qdemo.spec.request import MAX_TOKENS
 from qdemo.views.axes import powers, ticks
 from qdemo.views.colours import INK, colour
+from qdemo.views.memory import CACHE, held_by, title
 from qdemo.views.numbers import megabytes, short, significant
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -26,6 +27,7 @@ _KINDS = {
     "scales and zero points": "x",
     "float weights": "/",
     "buffers": ".",
+    CACHE: "-",
 }
 """How kinds of bytes are hatched, in ink: colours are the formats'."""
 
@@ -64,7 +66,7 @@ def memory(report: Report) -> go.Figure:
     trials = report.results[::-1]  # plotly draws from below
     bars = []
     for kind, shape in _KINDS.items():
-        sizes = [trial.footprint.by_kind[kind] for trial in trials]
+        sizes = [held_by(report, trial)[kind] for trial in trials]
         shown = {"format": "%{y}", "size": "%{customdata}", "kind": say(kind)}
         if any(sizes):
             bars.append(
@@ -85,12 +87,12 @@ def memory(report: Report) -> go.Figure:
             )
     return styled(
         bars,
-        (say("Memory held"), say("MB (1,000,000 bytes)"), ""),
+        (title(report), say("MB (1,000,000 bytes)"), ""),
         height=110 + 42 * len(trials),
         barmode="stack",
         bargap=0.35,
         yaxis={"ticklabelstandoff": 6, "dtick": 1},
-        annotations=[_total(trial.format, trial.footprint.total) for trial in trials],
+        annotations=[_total(one.format, sum(held_by(report, one).values())) for one in trials],
     )
 
 

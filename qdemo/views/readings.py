@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial, Values
 from qdemo.views.covering import stays_float
+from qdemo.views.memory import cache_told
 from qdemo.views.numbers import megabytes, significant
 from qdemo.views.wording import joined, parameter_name
 
@@ -18,6 +19,11 @@ _Kept = tuple[float, float | None, str]
 
 
 def memory(report: Report) -> str:
+    """Why a format isn't as small as its bits say; and what a language model holds of a text."""
+    return " ".join(filter(None, [_weights_told(report), cache_told(report)]))
+
+
+def _weights_told(report: Report) -> str:
     """Why a format isn't as small as its bits say."""
     split = [trial for trial in report.variants if _is_split(trial)]
     if not split:

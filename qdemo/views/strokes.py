@@ -35,7 +35,10 @@ def stroke(line: Mapping[str, Any]) -> str:
     )
 
 
-STROKES = {"": "", "/": "M-2 2 2 -2M-1 9 9 -1M6 10 10 6", "x": "M0 0 8 8M0 8 8 0", ".": "M4 4h0"}
+STROKES = {
+    "": "", "/": "M-2 2 2 -2M-1 9 9 -1M6 10 10 6", "x": "M0 0 8 8M0 8 8 0", ".": "M4 4h0",
+    "-": "M0 4h8",
+}  # fmt: skip
 """What is drawn in each 8 px of a hatching."""
 
 

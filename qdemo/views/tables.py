@@ -13,6 +13,7 @@ import pandas as pd
 from qdemo.spec.figure import Figure, Place
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial, Values
+from qdemo.views.memory import cached, held_by, title
 from qdemo.views.numbers import NONE, megabytes, percent, times
 from qdemo.views.wording import parameter_name, written
 
@@ -66,16 +67,15 @@ def summary(report: Report) -> Table:
 
 def memory(report: Report) -> Table:
     """Bytes held by kind, in MB."""
-    held = [trial.footprint for trial in report.results]
-    kinds = [
-        kind for kind in (held[0].by_kind if held else ()) if any(h.by_kind[kind] for h in held)
-    ]
+    held = [held_by(report, trial) for trial in report.results]
+    kinds = [kind for kind in (held[0] if held else ()) if any(h[kind] for h in held)]
+    totals = [sum(h.values()) for h in held]
     return Table.of(
-        say("Memory held, 1 MB = 1,000,000 bytes"),
+        say("{what}, 1 MB = 1,000,000 bytes", what=title(report)),
         (say("format"), [trial.format for trial in report.results]),
-        *((say(kind), [megabytes(h.by_kind[kind] or None) for h in held]) for kind in kinds),
-        (say("together"), [megabytes(h.total) for h in held]),
-        (say("smaller"), [times(held[0].total / h.total) for h in held]),
+        *((say(kind), [megabytes(h[kind] or None) for h in held]) for kind in kinds),
+        (say("together"), [megabytes(total) for total in totals]),
+        (say("smaller"), [times(totals[0] / total) for total in totals]),
         (say("share quantized"), [_quantized(trial) for trial in report.results]),
     )
 
@@ -113,6 +113,13 @@ def weights(report: Report, parameter: str) -> Table:
     return _of_figures(caption, [*found], heads, [*found.values()])
 
 
+def _cached(report: Report, trial: Trial) -> dict[str, int]:
+    """The cache of a language model, and after how many tokens it is so large."""
+    if report.cache is None:
+        return {}
+    return {"cache_bytes": cached(report, trial), "cache_tokens": report.cache.context}
+
+
 def frame(report: Report) -> pd.DataFrame:
     """Every plain figure, unrounded, a row a format; the keys name the units."""
     keys = [figure.key for figure in report.figures]
@@ -128,6 +135,7 @@ def frame(report: Report) -> pd.DataFrame:
                 "read_as": report.decoding.read_as,
                 "temperature": report.decoding.temperature,
                 "seed": report.decoding.seed,
+                **_cached(report, trial),
                 "computed": trial.computed,
                 "device": trial.device,
                 "ways": " ".join(trial.ways),

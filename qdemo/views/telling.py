@@ -170,9 +170,8 @@ def _speaks(known: Kept) -> Story:
 
 def _thread(known: Kept) -> Story:
     first, *others = known.answers["thread"]
-    int8, _, grouped, int4, int3 = others
-    guesses = others[1:]
-    moved = next(one for one in guesses if "United States" in one.output)
+    int8, grouped, int4, int3 = others
+    moved = next(one for one in others if "United States" in one.output)
     return Story(
         key="thread",
         title=say("A language model loses its thread"),
@@ -180,9 +179,9 @@ def _thread(known: Kept) -> Story:
             "SmolLM2, of {count:.0f} million weights, is asked about the capital of France.",
             count=first.bytes / 4e6,
         ),
-        question=say("Which format moves Paris to another country?"),
-        answers=tuple(one.format for one in guesses),
-        right=guesses.index(moved),
+        question=say("Which one moves Paris abroad?"),
+        answers=tuple(one.format for one in others),
+        right=others.index(moved),
         shown=_answered(known, "thread"),
         after=say(
             "{same} says what fp32 says. In groups of 64, four bits keep Paris in France; with a "

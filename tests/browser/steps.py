@@ -109,6 +109,14 @@ def choose(page, label, option):
     page.get_by_role("option").filter(has_text=option).first.click()
 
 
+def open_more(page):
+    """Open what is folded, and wait until gradio has given its parts their values once more, which
+    it does a frame after they are there: until then it undoes what is typed."""
+    page.get_by_role("button", name="More:").click()
+    expect(composed(page)).to_be_visible()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+
+
 def add(page):
     page.get_by_role("button", name="Add to formats").click()
 

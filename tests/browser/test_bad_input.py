@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import ask, cards, compare, compose, problem, tick
+from tests.browser.steps import ask, cards, compare, compose, open_more, problem, tick
 
 HELLO = "Hello, my name is "
 BAD = {
@@ -68,7 +68,7 @@ def test_what_is_put_right_is_no_longer_complained_of(page):
 def test_a_thirteenth_format_is_refused_when_it_is_added(page):
     usual = ("fp16", "bf16", "int8", "int8+emb", "int4-g64", "int3", "int2", "fp8_e4m3")
     tick(page, *usual)
-    page.locator("#more > button").click()
+    open_more(page)
     for text in ("mxfp4", "nf4-g64", "q4_0", "q8_0"):
         compose(page, text)
         expect(page.locator("#formats").get_by_label(text, exact=True)).to_be_checked()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import serving, watched
-from tests.browser.steps import cards, open_page, problem
+from tests.browser.steps import cards, open_more, open_page, problem
 from tests.hub import Hub
 from tests.hub_checkpoints import FLAN, write_tiny_t5
 from tests.hub_client import environment
@@ -72,7 +72,7 @@ def test_what_is_here_needs_no_hub_and_is_not_computed_twice(page, hub):
     open_page(page, f"{LINK}&run=1")
     done(page)
     expect(page.locator("#verdict .note")).to_contain_text("fp32 and int8 were computed earlier")
-    page.locator("#more").get_by_role("button").first.click()
+    open_more(page)
     page.get_by_label("Compute again what was computed before").check()
     page.locator("#compare").click()
     expect(page.locator("#verdict .note")).to_have_count(0)

@@ -13,6 +13,7 @@ from tests.browser.steps import (
     compose,
     composed,
     no_answers,
+    open_more,
     problem,
     start,
     tick,
@@ -23,7 +24,7 @@ BEST = "int2-g64-affine-mse-gptq"
 
 @pytest.fixture(scope="module")
 def more(shared):
-    shared.get_by_role("button", name="More:").click()
+    open_more(shared)
     return shared
 
 

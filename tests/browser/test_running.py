@@ -9,6 +9,7 @@ from tests.browser.steps import (
     card,
     cards,
     compare,
+    open_more,
     open_page,
     said,
     start,
@@ -30,7 +31,7 @@ _RECORD = """name => {
 
 
 def set_length(page, tokens):
-    page.get_by_role("button", name="More:").click()
+    open_more(page)
     length = page.get_by_role("spinbutton", name="Longest answer")
     length.fill(str(tokens))
     length.press("Tab")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import started, watched
-from tests.browser.steps import ask, cards, compare, download, wait_for_charts
+from tests.browser.steps import ask, cards, compare, download, open_more, wait_for_charts
 
 QUESTION = "What is 40 + 2?"
 
@@ -28,7 +28,7 @@ def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabyt
     with started("app.py", **cache) as (url, _), watched(browser, url) as page:
         page.goto("/")
         wait_for_charts(page)
-        page.get_by_role("button", name="More:").click()
+        open_more(page)
         page.get_by_label("A format of your own: type it, or choose its parts").fill("int5-g64")
         page.get_by_role("button", name="Add to formats").click()
         expect(page.get_by_label("int5-g64")).to_be_checked()

@@ -152,6 +152,16 @@ MODELS = {
         left("Conv1d convolution", "Embedding tied", "Embedding embedding",
              "WhisperPositionalEmbedding embedding"),
     ),
+    "BART": Counted(  # whose tables are scaled, and three ends and the output layer are one
+        hf.BartForConditionalGeneration, hf.BartConfig,
+        {"vocab_size": V, "d_model": H, "encoder_layers": 1, "decoder_layers": 1,
+         "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": F,
+         "decoder_ffn_dim": F, "max_position_embeddings": P, "scale_embedding": True},
+        (V + 2 * (P + 2)) * H + ENCODER + DECODER + ENCODER_REST + DECODER_REST + 4 * H,
+        ENCODER + DECODER, ENCODER_ROWS + DECODER_ROWS,
+        (V + 2 * (P + 2)) * H, V + 2 * (P + 2),
+        left("BartScaledWordEmbedding tied", "BartLearnedPositionalEmbedding embedding"),
+    ),
     "ViT": Counted(
         hf.ViTForImageClassification, hf.ViTConfig,
         {"hidden_size": H, "num_hidden_layers": L, "num_attention_heads": 4,

@@ -17,7 +17,7 @@ from qdemo.measure.models import model_weight_errors
 from qdemo.measure.step import _is_product, _weights
 from qdemo.measure.weights import pool
 from qdemo.views.covering import covers, stays_float
-from tests.compress.architectures import MODELS, H, V, inputs
+from tests.compress.architectures import MODELS, QWEN, F, H, V, inputs
 
 MATRICES = ("int8", "int4-g64", "nf4-g64")
 
@@ -134,6 +134,15 @@ def test_a_layer_reads_the_weights_that_stand_in_it():
         table = Variant.parse(text).build(shapes).model.embed_tokens
         assert sum(x.nbytes for x in _weights(table)) == size
         assert _is_product(table)
+
+
+def test_experts_that_are_multiplied_all_at_once_are_floats_meanwhile():
+    config = hf.Llama4TextConfig(**QWEN, num_local_experts=4, intermediate_size_mlp=F)
+    reference = hf.Llama4ForCausalLM(config).eval()
+    built = Variant.parse("int8").build(reference)
+    wanted = ran(restored(reference, built), "tied Llama")
+    assert torch.allclose(ran(built, "tied Llama"), wanted, atol=2e-5, rtol=1e-4)
+    assert isinstance(built.model.layers[1].feed_forward.experts.down_proj, QParameter)
 
 
 def test_what_experts_do_not_get_is_told():

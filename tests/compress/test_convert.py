@@ -15,6 +15,7 @@ from qdemo import (
     quantize,
     quantize_tensor,
 )
+from qdemo.compress.parameter import QParameter
 from qdemo.numerics.linear import fake_quantize
 from tests.compress.models import Small, ids
 
@@ -293,3 +294,34 @@ def test_a_padding_row_gets_no_gradient():
     model[0](torch.tensor([0, 1])).sum().backward()
     assert model[0].weight.grad[0].abs().sum() == 0
     assert model[0].weight.grad[1].abs().sum() > 0
+
+
+def test_one_end_of_a_tie_is_taken_where_patterns_mean_it_alone():
+    for given, wanted in (
+        ({}, {"body.0", "body.2"}),
+        ({"include": "*"}, {"body.0", "body.2"}),
+        ({"include": "head"}, {"head"}),
+        ({"exclude": "embed"}, {"body.0", "body.2", "head"}),
+        ({"exclude": "head", "embeddings": True}, {"embed", "body.0", "body.2"}),
+    ):
+        model = Small()
+        quantize(model, **given)
+        assert swapped(model) == wanted
+
+
+def test_a_convolution_is_taken_where_its_very_name_is_given():
+    def model():
+        return nn.ModuleDict({"conv": nn.Conv1d(4, 3, 2), "out": nn.Linear(4, 4)})
+
+    plain, named = model(), model()
+    quantize(plain, include="*")
+    quantize(named, include=["conv"])
+    assert isinstance(plain["conv"].weight, nn.Parameter)
+    assert isinstance(named["conv"].weight, QParameter)
+    assert type(named["out"]) is nn.Linear
+    freeze(named)
+    filters = named["conv"].weight.qweight
+    assert filters.shape == (3, 8)
+    x = torch.randn(2, 4, 5)
+    wanted = nn.functional.conv1d(x, filters.dequantize().view(3, 4, 2), named["conv"].bias)
+    assert torch.equal(named["conv"](x), wanted)

@@ -410,7 +410,7 @@ def test_a_path_to_no_model_is_not_opened(path):
     "name", [NAME, f"{NAME}@{OTHER}", "/etc", "~/llama", "google/flan-t5-xxl", "a/../b"]
 )
 def test_a_host_of_listed_models_takes_no_others(hub, listed, name):
-    said = f"unknown model {name!r}; the models are t5-tiny, "
+    said = f"unknown model {name[:60]!r}; the models are t5-tiny, "
     asked = f"model={name}&formats=int8&input=x"
     for ask, value in ((parse_model, name), (link.request, asked), (ENGINE.look, name)):
         with pytest.raises(InputError) as caught:
@@ -428,6 +428,6 @@ def test_nor_does_its_api_or_an_assistant_of_it(hub, listed):
         lambda: list(assistants.compare(NAME, ["int8"], "x", request=no_request)),
     )
     for call in calls:
-        with pytest.raises(gr.Error, match=r"unknown model .* QDEMO_HUB=any"):
+        with pytest.raises(gr.Error, match=r"unknown model .* \(QDEMO_HUB=any would\)"):
             call()
     assert hub.requests == []

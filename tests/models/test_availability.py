@@ -26,6 +26,8 @@ def test_a_model_of_the_hub_goes_by_its_task_and_commit():
         "me/my-t5": Entry("me/my-t5", "text2text", False, 0, revision=COMMIT),
         "me/b": Entry("me/b", "captioning", False, 0, revision="refs/pr/3"),
     }
+    (language_model,) = allowed(f"causal:me/llama@{COMMIT}", CATALOGUE).values()
+    assert language_model == Entry("me/llama", "causal", False, 0, revision=COMMIT)
     assert where(found["me/my-t5"]) == "on the Hub"
 
 

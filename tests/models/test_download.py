@@ -73,6 +73,18 @@ def test_a_first_download_brings_all_and_says_how_far_it_is(hub, folder, monkeyp
     assert load(ENTRY).family.encode("one two").inputs["input_ids"].shape == (1, 3)
 
 
+def test_words_of_every_kind_come_and_nothing_else_does(hub, folder):
+    words = {"chat_template.jinja", "tokenizer.model", "source.spm", "merges.txt", "vocab.json",
+             "generation_config.json"}  # fmt: skip
+    others = {"README.md", "modeling_mine.py", "pytorch_model.bin", "model.onnx", "run.sh", "x.pkl"}
+    for name in words | others:
+        (folder / name).write_text("{}")
+    bring()
+    here = {path.name for path in folder_of(ENTRY).iterdir()}
+    assert here >= words
+    assert not here & others
+
+
 def test_what_is_here_is_not_asked_for_again(hub):
     bring()
     asked = len(hub.requests)

@@ -40,7 +40,7 @@ def test_the_embeddings_of_encoder_and_decoder_stay_one():
 
 def test_an_unknown_model_is_named_and_the_known_are_listed():
     with pytest.raises(
-        ValueError, match=r"'t6'; the models are t5-tiny, .*google/flan-t5-small, .*blip"
+        ValueError, match=r"'t6'; the models are t5-tiny, .*google/flan-t5-small, .* and \d+ more$"
     ):
         get_entry("t6")
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdemo.measure import FIGURES
+from qdemo.spec.cache import Cache, Layers
 from qdemo.spec.decoding import READ_AS, Decoding
 from qdemo.spec.document import SCHEMA, as_json, as_text, from_json, from_text
 from qdemo.spec.footprint import KINDS, WHY, Coverage, Footprint, Left, SplitTie
@@ -28,6 +29,7 @@ from tests.parrot import compared, scored
 from tests.views.documents import Hostile, overflowing, without_reference
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+CACHE = Cache.of((Layers(2, numbers=10, most=7), Layers(1, fixed=5, wide=3)), None)
 REAL = {
     "several": lambda: compared(["bf16", "int8", "int8-g9", "int2+emb", "int4-g12@fp16"]),
     "alone": lambda: compared([]),
@@ -41,6 +43,7 @@ REAL = {
     "scored": lambda: scored(["bf16", "int8"]),
     "drawn": lambda: compared(["bf16"], decoding=Decoding("text", 0.7, 3)),
     "kept": lambda: replace(compared(["bf16"]), kept=("fp32", "bf16")),
+    "cached": lambda: replace(compared(["bf16"]), cache=CACHE),
 }
 
 
@@ -265,6 +268,10 @@ def changed(*path, to):
         (changed("results", to={}), "the report is not whole: results: expected a list"),
         (changed("results", to=7), "the report is not whole: "),
         (changed("results", to=GOOD["results"][1:]), "the report is not whole: fp32 is not the fi"),
+        (changed("cache", to={"layers": [], "longest": 5, "context": 6}),
+         "the report is not whole: cache: "),
+        (changed("cache", to={"layers": [{"count": -1}], "longest": None, "context": 1}),
+         "the report is not whole: cache: "),
         (changed("formats", to=[]), "the report is not whole: results, failures and stopped are "),
         (changed("formats", 1, to="int9"), "the report is not whole: unknown format 'int9'"),
         (changed("formats", 1, to="int8"), "the report is not whole: results, failures and stop"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from qdemo.spec.cache import Cache, Layers
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.views import plots
 from qdemo.views.colours import INK, colour
@@ -72,6 +73,20 @@ def test_each_kind_of_bytes_has_its_hatching_and_no_formats_colour(report):
     assert {bar.marker.color for bar in bars} == {INK}
     assert INK not in map(colour, report.formats)
     assert plots.memory(report).layout.legend.traceorder == "normal"  # as they are stacked
+
+
+def test_a_language_model_s_cache_is_a_kind_of_bytes_of_its_own(report):
+    cached = replace(report, cache=Cache.of((Layers(2, numbers=100),), 1000))
+    figure = plots.memory(cached)
+    bar = next(bar for bar in figure.data if bar.name == "cache")
+    sizes = {one: 400_000 if one.endswith(("fp16", "bf16")) else 800_000 for one in bar.y}
+    assert list(bar.x) == [size / 1e6 for size in sizes.values()]
+    assert len({bar.marker.pattern.shape for bar in figure.data}) == len(figure.data) == 4
+    notes = {note.y: note.x for note in figure.layout.annotations}
+    for trial in report.results:
+        size = trial.footprint.total + sizes[trial.format]
+        assert notes[trial.format] * 1e6 == pytest.approx(size)
+    assert "cache" not in {bar.name for bar in plots.memory(report).data}
 
 
 def test_the_divergence_is_drawn_at_each_token(report):

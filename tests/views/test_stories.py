@@ -104,8 +104,12 @@ def test_a_language_model_loses_its_thread_format_by_format():
     found = answers("thread")
     outputs = {name: one.output for name, one in found.items()}
     shown = {row.name: "".join(run for run, _ in row.words) for row in STORIES["thread"].shown.rows}
+    marked = {
+        r.name for r in STORIES["thread"].shown.rows if any(differs for _, differs in r.words)
+    }
+    assert marked == {"int4-g64+emb", "int4+emb", "int3+emb"}
     assert outputs["int8+emb"] == outputs["fp32"]
-    for right_or_not in ("fp32", "nf4-g64+emb", "int4-g64+emb"):
+    for right_or_not in ("fp32", "int4-g64+emb"):
         assert shown[right_or_not].startswith("The capital of France is Paris")
         assert "United States" not in outputs[right_or_not]
     assert shown["int4+emb"].startswith("Paris is the capital of the United States ")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from qdemo.models.families.pieces import unused, whole
+from qdemo.spec.cache import Cache
 from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
@@ -99,7 +100,8 @@ class Family(Protocol):
     Known of the class: its `task`, by which `FAMILIES` and the catalogue name it; its `label` for
     people; the `fields` that it asks for; how it `reads` them, of `READ_AS`; and the
     `model_types` that it takes, of which a model's config.json names one. `tokenizer` is
-    transformers', of one model.
+    transformers', of one model; `cache` is what that holds of a text that it goes on with, where it
+    is a language model and that is known.
     """
 
     task: ClassVar[str]
@@ -108,6 +110,7 @@ class Family(Protocol):
     reads: ClassVar[tuple[ReadAs, ...]] = ("chat",)
     model_types: ClassVar[tuple[str, ...]]
     tokenizer: Any
+    cache: Cache | None = None
 
     def __init__(self, config: Any, words: Any, generation: Any = None) -> None:
         """Speak for one model, of its configuration, its tokenizer or processor, and what its

@@ -8,6 +8,7 @@ from inspect import signature
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from qdemo.models.cached import cache_of
 from qdemo.models.families.base import (
     Architecture,
     Batch,
@@ -66,6 +67,7 @@ class Causal(Family):
             ValueError: nothing says where an answer ends.
         """
         self.tokenizer = words
+        self.cache = cache_of(config)
         named = (config, generation, words)
         self._ends = frozenset(
             end for one in named for end in _as_ids(getattr(one, "eos_token_id", None))
