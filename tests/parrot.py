@@ -20,6 +20,7 @@ class Parrot:
     name, shown, kept_wide = "parrot", "3", ()
     read = (InputToken("<3>", "3"),)
     text = (5, 1, 7, 2, 0, 11)
+    cache = None
 
     def __init__(self, width=24, vocabulary=12):
         torch.manual_seed(5)

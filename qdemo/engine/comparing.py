@@ -135,6 +135,7 @@ def _planned(comparison: _Comparison, variants: Iterable[Variant]) -> Report:
         kept_wide=loaded.kept_wide,
         machine=_machine(kept.device if kept else devices.described(comparison.device)),
         decoding=asked.decoding,
+        cache=loaded.family.cache,
     )
 
 

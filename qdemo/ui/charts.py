@@ -134,7 +134,7 @@ def build(report: Report) -> Charts:
                 chosen = _parameter(report)
             if section is MEMORY:
                 context = gr.Radio(
-                    **_contexts(report), label=say("Tokens read"), elem_id="context",
+                    **_contexts(report), label=say("Tokens of context"), elem_id="context",
                     interactive=True,
                 ), parts.html("", "context-lost")  # fmt: skip
             shown[section.key] = _section(report, section)

@@ -41,7 +41,7 @@ def cache_told(report: Report) -> str:
     most = max(report.results, key=lambda one: cached(report, one) / one.footprint.total)
     size = cached(report, most)
     return say(
-        "Beside its weights {format} holds {size} for the {tokens:,} tokens that it has read, in "
+        "Beside its weights {format} holds {size} for {tokens:,} tokens of context, in "
         "{compute}: {share} of the whole.",
         format=most.format,
         size=megabytes(size),

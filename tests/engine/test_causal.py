@@ -14,6 +14,7 @@ from qdemo.engine.asking import ask
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.telling import now_and_then
 from qdemo.models import availability
+from qdemo.spec.cache import Cache, Layers
 from qdemo.spec.decoding import Decoding
 from qdemo.spec.document import as_json, from_json
 from qdemo.spec.request import InputError
@@ -82,6 +83,17 @@ def test_a_comparison_is_whole_kept_and_taken_away(model, how):
     rows = list(csv.DictReader(io.StringIO(files.as_csv(report), newline="")))
     assert [row["format"] for row in rows] == list(report.formats)
     assert "</html>" in files.as_page(report)
+
+
+def test_the_report_says_what_the_model_holds_of_a_text():
+    report = run(asked(LLAMA, ["bf16"], max_tokens=2))
+    heads, size = 2, 8
+    assert report.cache == Cache.of((Layers(2, 2 * heads * size),), causal_folder.POSITIONS)
+    (row, other) = csv.DictReader(io.StringIO(files.as_csv(report)))
+    assert row["cache_bytes"] == str(2 * 2 * heads * size * 256 * 4)
+    assert other["cache_bytes"] == str(2 * 2 * heads * size * 256 * 2)
+    assert row["cache_tokens"] == "256"
+    assert from_json(as_json(report)).cache == report.cache
 
 
 def test_a_chat_and_a_text_are_two_questions():

@@ -61,7 +61,7 @@ def test_a_language_model_s_cache_is_told_after_as_many_tokens_as_one_chooses(re
     monkeypatch.setattr(charts.Held, "read", lambda _: SimpleNamespace(report=lambda: with_cache))
     lost, _, reading, table = charts._of_context(page, "", "1024")
     assert lost == ""
-    assert "holds 0.82 MB for the 1,024 tokens that it has read, in fp32" in Page(reading).text
+    assert "holds 0.82 MB for 1,024 tokens of context, in fp32" in Page(reading).text
     assert "Memory held after 1,024 tokens" in Page(table).text
 
 
