@@ -165,6 +165,9 @@ def no_answers(page):
     asked = []
     page.route("**/gradio_api/run/**", lambda one: asked.append(one))
     yield
+    deadline = time.monotonic() + 30
+    while not asked and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
     assert asked
     page.route("**/gradio_api/run/**", lambda one: one.continue_())
     for one in asked:
