@@ -15,7 +15,7 @@ QUESTION = "What is 40 + 2?"
 def visit(client, i):
     """Another visitor, with a session of its own and a question of its own."""
     session = {"session_hash": f"stranger {i}"}
-    data = ["t5-tiny", ["fp32"], f"What is {i} + 3?", None, "", 1, False]
+    data = ["t5-tiny", ["fp32"], f"What is {i} + 3?", None, "", 1, False, "chat", 0, 0]
     client.post("run/models", json={"data": []} | session)
     event = client.post("call/compare", json={"data": data} | session).json()
     return "event: complete" in client.get(f"call/compare/{event['event_id']}").text
