@@ -230,6 +230,7 @@ window.qdemo = (() => {
   // Compare was pressed: a new entry of the history, where it is another question.
   async function compare(...values) {
     qdemoLater.now();
+    const wasRunning = isRunning;
     isRunning = true;
     fold("#another");  // or it lies over how far a download is
     hold();
@@ -242,6 +243,11 @@ window.qdemo = (() => {
     }
     const asked = addressOf([...chosen, ...inputs]);
     const address = `${asked.text}&run=1`;
+    if (wasRunning && address === pressed) {
+      left += 1;
+      return [...chosen, ...inputs, "", ""];
+    }
+    pressed = address;
     if (coming !== null) {
       write(address);
     } else if (location.hash.slice(1) !== address) {
@@ -254,6 +260,10 @@ window.qdemo = (() => {
     }
     return [...chosen, ...inputs, address, ""];
   }
+
+  // The second click of a double one asks for nothing new, and is left out. (gradio could leave out
+  // every click until an event has come to its end: after a refusal that is later than one sees.)
+  let pressed = "", left = 0;
 
   // The server deletes uploads after a while, and when it is restarted.
   async function present(picture, source) {
@@ -284,15 +294,20 @@ window.qdemo = (() => {
   // The address that the page was opened with, or led to, until what it asks for is there.
   let coming = null;
 
-  // Where a question was refused, or stopped before it began, what is shown is still another's.
   function through(...now) {
+    if (left) left -= 1;  // that of a click which asked for nothing
+    else over(...now);
+  }
+
+  // Where a question was refused, or stopped before it began, what is shown is still another's.
+  function over(...now) {
     isRunning = false;
     coming = null;
     moved(...now);
   }
 
   function throughAgain(next, ...now) {
-    through(...now);
+    over(...now);
     return press(next);
   }
 
@@ -342,8 +357,8 @@ window.qdemo = (() => {
   // The controls have what the address asks for: it is asked, unless it is another by now.
   function restored(selector, ...now) {
     const isCurrent = led === taken;
-    if (isCurrent && selector) isRunning = true;
-    else through(...now);
+    if (isCurrent && selector) [isRunning, pressed] = [true, ""];
+    else over(...now);
     if (!isCurrent) follow();
     return press(isCurrent && selector);
   }

@@ -7,6 +7,12 @@ settings.register_profile("suite", derandomize=True, deadline=None, max_examples
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items):
+    """Browsers first: their files are the longest, and one that came last would have a core wait
+    for the other."""
+    items.sort(key=lambda item: "tests/browser/" not in item.nodeid)
+
+
 @pytest.fixture(scope="module")
 def client(url):
     """A client of the app at `url`, which the file says; no proxy of the machine knows of it."""

@@ -25,4 +25,5 @@ $python -m ruff format --check .
 $python -m ruff check .
 $python -m mypy
 # A file's tests stay together, as they share an app and a page; each of the two computes on one core.
-HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $python -m pytest --numprocesses 2 --dist loadfile "$@"
+HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $python -m pytest --numprocesses 2 --dist loadfile \
+    --no-loadscope-reorder "$@"

@@ -133,24 +133,36 @@ def absmax_rounded(w, limit):
     return torch.round(w / scale).clamp(-limit, limit) * scale
 
 
+def layers_of(model, kinds=(nn.Linear,)):
+    """Those of these `kinds`; one that shares its weight with a layer of another kind, as an output
+    layer does with a table of embeddings, is quantized together with that, or not at all."""
+    others = {
+        id(module.weight)
+        for module in model.modules()
+        if isinstance(module, nn.Embedding) and not isinstance(module, kinds)
+    }
+    own = [module for module in model.modules() if isinstance(module, tuple(kinds))]
+    return [module for module in own if id(module.weight) not in others]
+
+
 def changed(model, format):
     """A copy in that format; the integers are made floats again, in Linear layers alone."""
     other = copy.deepcopy(model)
     if format in ("fp16", "bf16"):
         return other.half() if format == "fp16" else other.bfloat16()
-    for module in other.modules():
-        if isinstance(module, nn.Linear):
-            module.weight = nn.Parameter(absmax_rounded(module.weight.data, LIMITS[format]))
+    for layer in layers_of(other):
+        layer.weight = nn.Parameter(absmax_rounded(layer.weight.data, LIMITS[format]))
     return other
 
 
 def held(model, kinds=(), format="int8"):
     """Bytes by hand, shared storage once: the integers of a row packed, and its fp32 scale.
 
-    `kinds` of layers are integers; a weight that another layer holds as floats stays beside them.
+    The weights of `kinds` of layers are integers.
     """
     bits = int(format.removeprefix("int"))
-    chosen = {module.weight for module in model.modules() if isinstance(module, kinds)}
+    layers = layers_of(model, kinds)
+    chosen = {layer.weight for layer in layers}
     packed = sum(len(w) * (math.ceil(w.shape[1] * bits / 8) + 4) for w in chosen)
     floats = {
         tensor.untyped_storage().data_ptr(): tensor.element_size() * tensor.numel()
@@ -158,7 +170,7 @@ def held(model, kinds=(), format="int8"):
         for name, tensor in chain(
             module.named_parameters(recurse=False), module.named_buffers(recurse=False)
         )
-        if not (isinstance(module, kinds) and name == "weight")
+        if not (module in layers and name == "weight")
     }
     return packed + sum(floats.values())
 
@@ -228,7 +240,7 @@ def rms_steps(model, format):
     if format not in LIMITS:
         return None
     steps = []
-    for w in {module.weight for module in model.modules() if isinstance(module, nn.Linear)}:
+    for w in {layer.weight for layer in layers_of(model)}:
         scale = w.abs().amax(1, keepdim=True).double() / LIMITS[format]
         steps.append(((absmax_rounded(w, LIMITS[format]) - w.double()) / scale).flatten())
     return torch.cat(steps).square().mean().sqrt().item()
@@ -348,7 +360,7 @@ def test_the_weights_are_as_far_apart(plain, other, format, result):
 def test_the_bytes_are_counted_by_hand(plain, other, format, document, result):
     size, with_embeddings = held(other), None
     if format in LIMITS:
-        size = held(plain.model, nn.Linear, format)
+        size = held(plain.model, (nn.Linear,), format)
         with_embeddings = held(plain.model, (nn.Linear, nn.Embedding), format)
     assert result["bytes"] == sum(result["footprint"]["by_kind"].values()) == size
     assert result["bytes_with_embeddings"] == with_embeddings
@@ -396,9 +408,10 @@ def test_the_csv_has_the_figures_of_the_document(document):
     last = document["results"][-1].items()
     plain = [key for key, value in last if not isinstance(value, list | dict) and key != "span"]
     assert [row["format"] for row in rows] == document["formats"]
+    held = {"cache_bytes", "cache_tokens"} if document["cache"] else set()
     for row, result in zip(rows, document["results"], strict=True):
         asked = {"model", "input", "read_as", "temperature", "seed"}
-        assert set(row) == {*asked, "largest_inside", "overflow_at", "ways", *plain}
+        assert set(row) == {*asked, *held, "largest_inside", "overflow_at", "ways", *plain}
         span = result["span"] or {"largest": ""}
         assert row["largest_inside"] in (str(span["largest"]), "")
         for key in plain:

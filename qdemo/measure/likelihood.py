@@ -51,7 +51,7 @@ def _losses(z: Tensor, tokens: Tensor) -> Tensor:
 def perplexity(loss: Tensor) -> float:
     """exp of the mean loss; infinite where that is too large for a number.
 
-    >>> perplexity(torch.tensor([0.5, 0.5]).log().neg()), perplexity(torch.tensor([1e6]))
+    >>> perplexity(torch.tensor([0.5, 0.5]).double().log().neg()), perplexity(torch.tensor([1e6]))
     (2.0, inf)
     """
     return loss.double().mean().exp().item()

@@ -81,19 +81,19 @@ def _slips(known: Kept) -> Story:
 
 def _breaks(known: Kept) -> Story:
     int3, int2 = accuracy_of(known.captions, "int3"), accuracy_of(known.captions, "int2")
-    first = known.answers["breaks"][0]
+    first, *_, last = known.answers["breaks"]
     return Story(
         key="breaks",
         title=say("int2 breaks"),
         before=say("Two bits leave three numbers, −1, 0 and 1, and a scale for each row."),
         question=say("What does int2 see in this picture?"),
-        answers=(first.output, say("another animal"), say("no sentence at all")),
-        right=2,
+        answers=(first.output, say("other animals"), say("no sentence at all")),
+        right=1,
         shown=_answered(known, "breaks", known.picture),
         after=say(
-            "int2 has no sentence left, and int3 still sees what fp32 sees: of {items} held-out "
-            "pictures int3 describes {share}% right.",
-            items=known.pictures, share=int3.share,
+            "int2 writes “{output}”: a sentence still, and nothing in it is in the picture. int3 "
+            "sees what fp32 sees: of {items} held-out pictures it describes {share}% right.",
+            output=last.output, items=known.pictures, share=int3.share,
         ),
         number=f"{int2.share}%",
         unit=say("of {items} held-out pictures are described right in int2", items=known.pictures),

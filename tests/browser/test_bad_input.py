@@ -3,7 +3,17 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import ask, cards, compare, compose, open_more, problem, tick
+from tests.browser.steps import (
+    ask,
+    cards,
+    compare,
+    compose,
+    open_more,
+    problem,
+    start,
+    tick,
+    wait_until_through,
+)
 
 HELLO = "Hello, my name is "
 BAD = {
@@ -63,6 +73,26 @@ def test_what_is_put_right_is_no_longer_complained_of(page):
     expect(problem(page, "prompt")).to_be_visible()  # the same is said again
     ask(page, HELLO, "fp16")
     expect(page.locator(".problem")).to_have_count(0)
+
+
+def test_a_click_is_not_lost_while_what_was_refused_comes_to_its_end(page):
+    tick(page, "fp16")
+    for _ in range(3):
+        page.get_by_label("Prompt").fill("")
+        page.locator("#compare").click()
+        expect(problem(page, "prompt")).to_be_visible()
+        page.get_by_label("Prompt").fill(HELLO)
+        compare(page)
+
+
+def test_a_double_click_asks_once(page):
+    sent = []
+    page.on("request", lambda one: "/queue/join" in one.url and sent.append(one.post_data_json))
+    page.get_by_label("Prompt").fill("What is 40 + 2?")
+    start(page, page.locator("#compare").dblclick)
+    wait_until_through(page)
+    expect(page.locator("#status")).to_have_text("Done.")
+    assert len([one for one in sent if one["data"][-2]]) == 1  # the others have no address
 
 
 def test_a_thirteenth_format_is_refused_when_it_is_added(page):

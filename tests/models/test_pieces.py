@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
-from qdemo.engine.answering import Asked
+from qdemo.engine.answering import Question
 from qdemo.models.families.causal import Causal
 from qdemo.models.families.pieces import Spelling, of_signs, whole
 from qdemo.spec.decoding import GREEDY
@@ -133,7 +133,7 @@ def test_only_the_end_of_a_text_is_held_back():
 
 def test_what_a_model_writes_is_told_character_by_character(words, family):
     script = [*tokens_of(words, WRITTEN), words.eos_token_id]
-    asked = Asked(family, family.encode("a"), 100, GREEDY)
+    asked = Question(family, family.encode("a"), 100, GREEDY)
     told = [event.text for event in asked.answer(Variant(), Scripted(script, len(words)), True)]
     assert len(told) == len(script)
     assert told[-1] == WRITTEN

@@ -79,9 +79,13 @@ def test_int3_slips_at_one_word_of_four_which_is_the_one_that_is_told():
 def test_int2_breaks_and_int3_does_not():
     found = answers("breaks")
     assert found["int4"].output == found["int3"].output == found["fp32"].output
-    common = set(found["fp32"].output.split()) & set(found["int2"].output.split())
-    assert not common
-    assert right("breaks") == "no sentence at all"
+    words = [
+        set(found[name].output.split()) - {"a", "and", "in", "on"} for name in ("fp32", "int2")
+    ]
+    assert not words[0] & words[1]
+    assert {"sheep", "fish"} < words[1]
+    assert right("breaks") == "other animals"
+    assert f"int2 writes “{found['int2'].output}”" in STORIES["breaks"].after
 
 
 def test_two_bits_speak_again():

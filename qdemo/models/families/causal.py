@@ -67,7 +67,6 @@ class Causal(Family):
             ValueError: nothing says where an answer ends.
         """
         self.tokenizer = words
-        self.cache = cache_of(config)
         named = (config, generation, words)
         self._ends = frozenset(
             end for one in named for end in _as_ids(getattr(one, "eos_token_id", None))
@@ -81,6 +80,7 @@ class Causal(Family):
         self._longest_scored = min(self._longest, MOST_LOGITS // vocabulary)
         self._special = special_tokens(words)
         self._spelling = Spelling(words)
+        self.cache = cache_of(config)
 
     @classmethod
     def takes(cls, model_type: str) -> bool:

@@ -86,7 +86,7 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     now = [*page.controls.asked, page.held]
     page.controls.compare.click(
         partial(_compare, page), [*page.controls.asked, asked, page.held], page.components,
-        js="qdemo.compare", **run,
+        js="qdemo.compare", trigger_mode="multiple", **run,
     ).then(None, now, None, js="qdemo.through", **parts.QUICK)  # fmt: skip
     again = gr.Button(elem_id="recompute", elem_classes="for-script")
     again.click(
@@ -102,8 +102,11 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
 
 
 def _compare(page: Page, *values: Any) -> Iterator[Updates]:
-    """What the controls ask for."""
+    """What the controls ask for; nothing, where the page has just asked for the same."""
     *asked, address, _ = values
+    if not address:
+        yield {page.held: gr.skip()}
+        return
     read = page.controls.read(asked)
     yield from _run(page, partial(_request, page, read), Held("", str(address), *read.question))
 
