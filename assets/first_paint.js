@@ -68,6 +68,7 @@ window.qdemoFirstPaint = () => {
     if (!isShown(part) || !(HOLDERS.includes(type) || INSIDE[type])) return "";
     const inside = HOLDERS.includes(type) ? children.map(drawn).join("")
       : INSIDE[type](props);
+    if (type === "form" && !inside) return "";  // as gradio has it
     const name = props.elem_id ? `id="${escaped(props.elem_id)}"` : "";
     return `<div ${name} class="${classes(type, props)}" style="${style(type, props)}">${inside}</div>`;
   }

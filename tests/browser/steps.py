@@ -49,8 +49,16 @@ def leave_for(page, address):
     deadline = time.monotonic() + 60
     while any(stream.frame.page == page for stream in STREAMS) and time.monotonic() < deadline:
         page.wait_for_timeout(20)
+    with breaking_off():
+        page.goto(address)
+
+
+@contextmanager
+def breaking_off():
+    """What gradio complains of meanwhile, as a page was left before its answers came, is nothing
+    that a person sees."""
     before = len(COMPLAINTS)
-    page.goto(address)
+    yield
     broken_off = ("AbortError", "Connection errored out")
     COMPLAINTS[before:] = [
         one for one in COMPLAINTS[before:] if not any(word in one for word in broken_off)

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from qdemo.views.colours import colour
 from tests.browser.conftest import WIDE, watched
 from tests.browser.design import COLOURS, CUT, PAGES, SIZES, TEXTS, WATCH
-from tests.browser.steps import compare, leave_for
+from tests.browser.steps import breaking_off, compare, leave_for
 
 SMALLEST = 14
 """px, at 1920."""
@@ -98,7 +98,7 @@ def background(page):
 
 
 def test_the_theme_that_one_chose_stays(browser, app):
-    with watched(browser, app) as page:
+    with breaking_off(), watched(browser, app) as page:
         come(page, "/about")
         switch = page.get_by_role("button", name="Dark colours")
         expect(switch).to_have_attribute("aria-pressed", "false")
