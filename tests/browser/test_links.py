@@ -29,6 +29,7 @@ SLOW_OR_FAST = ("first token", "each further")
 
 
 def run_by_link(page, link):
+    leave_for(page, "about:blank")  # or the status may still be that of the link before
     leave_for(page, f"/{link}")
     expect(page.locator("#status")).to_have_text("Done.")
     return {
