@@ -4,7 +4,7 @@ rest of it is here, and what follows from them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _MOST_PARTS = 1024  # layers, or experts, that a configuration may ask to be built
-_PARTS = ("layer", "expert")
+_PARTS = ("layer", "expert", "depth", "block", "stage")
+_NO_PARTS = ("size", "dim", "channel")  # as shared_expert_intermediate_size
 
 
 @dataclass(frozen=True)
@@ -240,8 +241,8 @@ def check_buildable(config: Mapping[str, Any], name: str) -> None:
         )
     if config.get("quantization_config"):
         raise UnavailableError(_quantized(name))
-    for key, count in config.items():
-        if any(part in key for part in _PARTS) and isinstance(count, int) and count > _MOST_PARTS:
+    for key, count in _counts(config):
+        if count > _MOST_PARTS:
             raise UnavailableError(
                 say(
                     "the config.json of {name} has {count:,} as {key:.40}; expected {most:,} "
@@ -252,6 +253,18 @@ def check_buildable(config: Mapping[str, Any], name: str) -> None:
                     most=_MOST_PARTS,
                 )
             )
+
+
+def _counts(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """What says how many parts a model has, or one of the models that it is made of."""
+    of = [config]
+    for one in of:
+        for key, value in one.items():
+            if isinstance(value, dict):
+                of.append(value)
+            elif any(part in key for part in _PARTS) and not any(part in key for part in _NO_PARTS):
+                counts = value if isinstance(value, list) else [value]
+                yield from ((key, count) for count in counts if isinstance(count, int))
 
 
 def _float_of(found: Described) -> str:

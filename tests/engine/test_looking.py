@@ -274,12 +274,23 @@ def test_code_of_a_repository_is_never_run(hub, folder):
         ),
         ({"quantization_config": {"quant_method": "gptq"}}, "already quantized"),
         ({"num_hidden_layers": 10**9}, "1,000,000,000 as num_hidden_layers; expected 1,024"),
+        ({"text_config": {"num_hidden_layers": 10**9}}, "1,000,000,000 as num_hidden_layers"),
+        ({"depths": [2, 10**9]}, "1,000,000,000 as depths; expected 1,024"),
+        ({"num_blocks": 10**9}, "1,000,000,000 as num_blocks; expected 1,024"),
         ({"hidden_size": "wide"}, "describes no model that can be built"),
     ],
 )
 def test_what_can_t_be_compared_is_named(folder, values, says):
     change(folder, **values)
     assert says in refused(str(folder))
+
+
+@pytest.mark.parametrize(
+    "key", ["shared_expert_intermediate_size", "vocab_size_per_layer_input", "share_expert_dim"]
+)
+def test_the_size_of_a_part_is_no_number_of_parts(folder, key):
+    change(folder, **{key: 262_144})
+    assert ENGINE.look(str(folder)).architecture == "LlamaForCausalLM"
 
 
 def test_models_of_other_kinds_are_refused_and_those_that_work_are_named(tmp_path, folder):
