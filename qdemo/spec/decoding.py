@@ -76,7 +76,8 @@ class Decoding:
         """
         found: dict[str, str] = {} if self.read_as == "chat" else {"read_as": self.read_as}
         if not self.is_greedy:
-            found |= {"temperature": f"{self.temperature:g}", "seed": str(self.seed)}
+            exactly = str(self.temperature).removesuffix(".0")
+            found |= {"temperature": exactly, "seed": str(self.seed)}
         return found
 
     @classmethod

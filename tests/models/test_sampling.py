@@ -232,3 +232,9 @@ def test_why_an_answer_ends_is_told():
     assert why_ended([5, 6], replace(prompt, longest=2), 99) == "length"
     with pytest.raises(ValueError, match="does not end after 2 tokens"):
         why_ended([5, 6], prompt, 3)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 1.0, 5, 1e-9, 1 / 3, 0.123456789])
+def test_an_address_asks_for_the_very_same(temperature):
+    decoding = Decoding("text", temperature, 3)
+    assert Decoding.read(decoding.asked) == decoding
