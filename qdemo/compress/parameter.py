@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from types import MethodType
+from functools import partial
 from typing import Any
 
 import torch
@@ -106,8 +106,11 @@ def put(owner: nn.Module, key: str, made: QParameter) -> None:
     owner._parameters.pop(key, None)
     owner._modules[key] = made
     if made.ndim == 3 and hasattr(owner, "is_transposed"):
-        written_out = inspect.unwrap(type(owner).forward)
-        owner.forward = MethodType(written_out, owner)
+        owner.forward = partial(_written_out, owner)  # which can be pickled, and copied
+
+
+def _written_out(owner: nn.Module, *args: Any, **named: Any) -> Any:
+    return inspect.unwrap(type(owner).forward)(owner, *args, **named)
 
 
 def _floats(value: Any) -> Any:

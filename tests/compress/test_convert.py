@@ -1,5 +1,6 @@
 import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from qdemo import (
 )
 from qdemo.compress.parameter import QParameter
 from qdemo.numerics.linear import fake_quantize
+from tests import causal_folder
 from tests.compress.models import Small, ids
 
 
@@ -148,6 +150,15 @@ def test_copies_of_a_frozen_model_are_whole():
     other = copy.deepcopy(model)
     assert torch.equal(other(ids()), model(ids()))
     assert other.head.qweight.packed.data_ptr() != model.head.qweight.packed.data_ptr()
+
+
+def test_copies_of_experts_are_whole():
+    model = causal_folder.model("qwen3_moe")
+    quantize(model, "int8", embeddings=True)
+    freeze(model)
+    ids = torch.tensor([[1, 40, 50, 60, 70]])
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(other(input_ids=ids).logits, model(input_ids=ids).logits)
 
 
 def test_a_layer_that_does_not_fit_is_named_and_nothing_is_changed():
