@@ -157,6 +157,14 @@ def test_a_folder_s_generation_settings_say_where_an_answer_ends(tmp_path):
     assert loaded.family.encode("a").ends == {99, END, END_OF_TURN}
 
 
+@pytest.mark.parametrize("end", [2.0, [[2]], "2", {"a": 2}, [None]])
+def test_an_end_that_is_no_token_is_none(tmp_path, end):
+    folder = write(tmp_path / "mine")
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": end}))
+    loaded = load(Entry("mine", "causal", tied=False, parameters=0, folder=folder))
+    assert loaded.family.encode("a").ends == {END}
+
+
 def test_a_message_stands_in_its_template_with_one_beginning():
     words = tokenizer(chat=True, starts=True)
     wanted = words.apply_chat_template(
@@ -216,12 +224,33 @@ def test_what_does_not_fit_is_refused_in_words(read_as, says):
         family_of(chat=True).encode("日" * 90, read_as)
 
 
-def test_a_template_that_refuses_is_told_in_words():
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ raise_exception('only for <tools>') }}", "only for <tools>"),
+        ("{{ messages[-1]['content'] + '\\ud800' }}", "'utf-8' codec can't encode"),
+        ("{{ messages[-1]['content'] * 10**6 }}", "it makes 1,000,000 characters of it"),
+    ],
+)
+def test_a_template_that_refuses_is_told_in_words(template, says):
     words = tokenizer(chat=True)
     try:
-        words.chat_template = "{{ raise_exception('only for <tools>') }}"
-        with pytest.raises(ValueError, match="refuses the message: only for <tools>"):
+        words.chat_template = template
+        with pytest.raises(ValueError, match=f"refuses the message: {says}"):
             Causal(config("llama"), words).encode("a")
+    finally:
+        tokenizer.cache_clear()
+
+
+def test_a_word_that_was_added_and_the_model_does_not_know_is_refused():
+    words, own = tokenizer(), config("llama")
+    try:
+        words.add_tokens(["<extra>"])
+        family = Causal(own, words)
+        for read_as in ("chat", "text", "score"):
+            with pytest.raises(ValueError, match="the model does not know '<extra>'"):
+                family.encode("a wolf <extra>", read_as)
+        assert family.encode("a wolf <extr").prefix
     finally:
         tokenizer.cache_clear()
 

@@ -77,6 +77,7 @@ class Causal(Family):
         positions = next((each for each in found if isinstance(each, int) and each > 0), LONGEST)
         self._longest = min(LONGEST, positions)
         vocabulary = getattr(config, "vocab_size", None) or len(words)
+        self._vocabulary = vocabulary
         self._longest_scored = min(self._longest, MOST_LOGITS // vocabulary)
         self._special = special_tokens(words)
         self._spelling = Spelling(words)
@@ -120,6 +121,7 @@ class Causal(Family):
         if not read:
             raise ValueError(say("the prompt is empty; type something"))
         tokens = tuple(token for token, _ in read)
+        self._check_known(read)
         is_scored = read_as == "score"
         self._check_fits(len(tokens), is_scored)
         prefix = tokens[:1] if is_scored else tokens
@@ -133,6 +135,15 @@ class Causal(Family):
             forced=tokens[len(prefix) :],
             may_repeat=False,
         )
+
+    def _check_known(self, read: Sequence[tuple[int, InputToken]]) -> None:
+        """Whether the model has a row for each token: words that were added may have none."""
+        lacking = next((one for token, one in read if token >= self._vocabulary), None)
+        if lacking is not None:
+            raise ValueError(
+                say("the model does not know {piece!r:.40}, which its tokenizer has",
+                    piece=lacking.piece)
+            )  # fmt: skip
 
     def _check_fits(self, count: int, is_scored: bool) -> None:
         if is_scored and count == 1:
@@ -272,4 +283,5 @@ its own."""
 
 
 def _as_ids(found: Any) -> list[int]:
-    return [] if found is None else [found] if isinstance(found, int) else list(found)
+    each = found if isinstance(found, list | tuple) else [found]
+    return [one for one in each if isinstance(one, int)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdemo.spec.messages import say
 
 _MESSAGE = "Hello"
 _ANSWER = "qdemo"
+_MOST = 100_000  # characters that a template may make of a message
 
 
 def as_message(words: Any, text: str) -> str:
@@ -18,14 +20,27 @@ def as_message(words: Any, text: str) -> str:
         ValueError: the template will not have it.
     """
     try:
-        found: str = words.apply_chat_template(
-            [{"role": "user", "content": text}],
-            tokenize=False, add_generation_prompt=True, enable_thinking=False,
+        found = _filled(
+            words, [{"role": "user", "content": text}],
+            add_generation_prompt=True, enable_thinking=False,
         )  # fmt: skip
     except Exception as error:  # a template is a program of its own, and raises what it will
         raise ValueError(
             say("its chat template refuses the message: {error:.200}", error=str(error))
         ) from error
+    return found
+
+
+def _filled(words: Any, turns: Sequence[Mapping[str, str]], **how: bool) -> str:
+    """The turns in the template, which may raise anything.
+
+    Raises:
+        ValueError: what comes is far too long, or no text.
+    """
+    found: str = words.apply_chat_template(turns, tokenize=False, **how)
+    if len(found) > _MOST:
+        raise ValueError(say("it makes {count:,} characters of it", count=len(found)))
+    found.encode()  # half a character can't be
     return found
 
 
@@ -36,7 +51,7 @@ def end_of_turn(words: Any) -> int | None:
         return None
     turns = [{"role": "user", "content": _MESSAGE}, {"role": "assistant", "content": _ANSWER}]
     try:
-        text: str = words.apply_chat_template(turns, tokenize=False)
+        text = _filled(words, turns)
     except Exception:  # one that wants other turns
         return None
     _, answered, behind = text.rpartition(_ANSWER)
