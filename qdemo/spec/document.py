@@ -152,16 +152,23 @@ def _check(report: Report) -> None:
     if set(report.kept) - {trial.format for trial in report.results}:
         raise ValueError(say("something was kept that is no result"))
     for trial in report.results:
-        _check_trial(trial, report.results[0])
+        _check_trial(trial, report.results[0], report.is_scored)
 
 
-def _check_trial(trial: Trial, reference: Trial) -> None:
+def _check_trial(trial: Trial, reference: Trial, is_scored: bool) -> None:
     positions = len(reference.tokens)
     by_position = dict(trial.by_position)
     if trial is not reference:
         by_position.setdefault("kl_by_position", ())
+    if is_scored:
+        by_position.setdefault("loss_by_position", ())
     lengths = {len(values) for values in (trial.top, *by_position.values())}
-    if lengths != {positions} or len(trial.pieces) != len(trial.tokens) or not all(trial.top):
+    if (
+        not positions
+        or lengths != {positions}
+        or len(trial.pieces) != len(trial.tokens)
+        or not all(trial.top)
+    ):
         raise ValueError(say("{format} has not as much as there are tokens", format=trial.format))
     if set(KINDS) - set(trial.footprint.by_kind) or trial.footprint.total < 1:
         raise ValueError(

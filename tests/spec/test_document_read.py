@@ -104,7 +104,8 @@ def trials(format, positions):
     length = positions if is_reference else positions + 1
     top = tuples(st.tuples(names, st.none() | st.floats(0, 1)), 2)
     values = tuples(st.none() | st.floats(0, 9), positions)
-    by_position = {"kl_by_position": values, "loss_by_position": values}
+    by_position = {} if is_reference else {"kl_by_position": values}
+    by_position["loss_by_position"] = values  # which a text that is scored has of fp32, too
     return st.builds(
         Trial,
         st.just(format),
@@ -114,7 +115,7 @@ def trials(format, positions):
         footprints,
         tuples(top, positions),
         figures,
-        st.just({}) if is_reference else st.fixed_dictionaries(by_position),
+        st.fixed_dictionaries(by_position),
         st.just({}) if is_reference else st.fixed_dictionaries({WHOLE_MODEL: parameters}),
         coverages,
         spans,
@@ -233,6 +234,12 @@ def changed(*path, to):
     return found
 
 
+def emptied(result):
+    """A result of no tokens at all."""
+    gone = {key: [] for key in result if key.endswith("_by_position")}
+    return result | gone | {"tokens": [], "pieces": [], "top": []}
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -260,6 +267,9 @@ def changed(*path, to):
         (changed("results", 1, "logit_kl_mean", to="5"), "the report is not whole: results.1.fig"),
         (changed("results", 1, "tokens", 0, to="5"), "the report is not whole: results.1.tokens.0"),
         (changed("results", 1, "tokens", 0, to=5.5), "the report is not whole: results.1.tokens.0"),
+        (changed("read_as", to="score"), "the report is not whole: fp32 has not as much as there "),
+        (changed("results", to=[emptied(one) for one in GOOD["results"]]),
+         "the report is not whole: fp32 has not as much as there are tokens"),
         (changed("results", 1, "top", 0, to=[]), "the report is not whole: bf16 has not as much"),
         (changed("results", 1, "footprint", "total", to=0), "the report is not whole: bf16 has a "),
         (changed("results", 1, "footprint", "total", to=True), "the report is not whole: results."),
