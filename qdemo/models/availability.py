@@ -142,7 +142,7 @@ def shards(index: Path) -> set[str]:
     """The names of the files that an index of weights names; none where it is no index."""
     try:
         found = set(json.loads(index.read_bytes())["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()
     return {name for name in found if isinstance(name, str)}
 

@@ -65,7 +65,7 @@ def stored_in(folder: Path, name: str) -> Stored:
         raise UnavailableError(no_safetensors(name, names))
     try:
         return Stored({key: tensor for file in files for key, tensor in _header(file)})
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:  # a name that no file has, too
         raise UnavailableError(not_whole(name)) from error
 
 

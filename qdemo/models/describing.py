@@ -81,7 +81,7 @@ def _folder(typed: Path) -> Path:
     """
     try:
         folder = typed.expanduser().absolute()
-        if (folder / "config.json").is_file():
+        if (folder / "config.json").is_file() and any(folder.iterdir()):
             return folder
     except (OSError, RuntimeError):  # too long a name, one that may not be read, nobody's home
         pass

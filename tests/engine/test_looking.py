@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -21,6 +22,7 @@ from qdemo.engine.looking import find, shapes_of
 from qdemo.models import download as downloading
 from qdemo.models import hub as asking
 from qdemo.models.availability import (
+    INDEX,
     UnavailableError,
     commit_of,
     folder_of,
@@ -323,6 +325,29 @@ def test_what_can_t_be_read_is_refused(folder, tmp_path):
             str(folder)
         )
     assert "is no folder of a model" in refused(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ("[" * 100_000, "has no weights as safetensors"),
+        ('{"weight_map": {"a": "\\ud800"}}', "no whole safetensors file"),
+        ('{"weight_map": {"a": "\\u0000"}}', "no whole safetensors file"),
+        ('{"weight_map": {"a": ""}}', "no whole safetensors file"),
+    ],
+)
+def test_an_index_of_no_files_is_refused(folder, index, says):
+    (folder / WEIGHTS).unlink()
+    (folder / INDEX).write_text(index)
+    assert says in refused(str(folder))
+
+
+def test_a_folder_that_may_not_be_listed_is_refused(folder, monkeypatch):
+    def forbidden(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    assert "is no folder of a model" in refused(str(folder))
 
 
 def test_a_folder_goes_by_its_last_part_unless_that_is_taken(folder, tmp_path):
