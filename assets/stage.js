@@ -110,13 +110,17 @@ window.qdemoStage = (() => {
 
   function answer(output) {
     const made = make("p", "", "answer");
-    let room = LONGEST;
-    for (const part of output?.childNodes ?? []) {
-      const text = part.textContent.replace(/\s+/g, " ").slice(0, room);
+    const parts = [...output?.childNodes ?? []].map(part => [part.nodeName, part.textContent.replace(/\s+/g, " ")]);
+    const whole = parts.map(([, text]) => text).join("");
+    const word = whole.lastIndexOf(" ", LONGEST);  // half a word would be another one
+    const end = whole.length <= LONGEST ? whole.length : word > LONGEST / 2 ? word : LONGEST;
+    let room = end;
+    for (const [name, all] of parts) {
+      const text = all.slice(0, room);
       room -= text.length;
-      if (text) made.append(part.nodeName === "MARK" ? make("mark", text) : text);
+      if (text) made.append(name === "MARK" ? make("mark", text) : text);
     }
-    if (room <= 0) made.append("…");
+    if (end < whole.length) made.append("…");
     return made;
   }
 

@@ -19,7 +19,7 @@ from qdemo.views.axes import power
 from qdemo.views.colours import colour
 from qdemo.views.numbers import megabytes, significant
 from qdemo.views.templates import ASSETS
-from qdemo.views.wording import differing_words, shortened
+from qdemo.views.wording import differing_words, ended
 
 FILE = ASSETS / "examples" / "stories.json"
 PARIS = "Tell me about the capital of France."
@@ -202,12 +202,12 @@ def _numbers(rows: list[dict[str, str | list[str]]]) -> tuple[Numbers, ...]:
 def rows(answers: tuple[Answer, ...]) -> tuple[Row, ...]:
     """The answers of a question, fp32's first, each with its bytes beside fp32's."""
     first = answers[0]
-    said = shortened(first.output, _LONGEST)
+    said = ended(first.output, _LONGEST)
     return tuple(
         Row(
             one.format,
             colour(one.format),
-            tuple(differing_words(said, shortened(one.output, _LONGEST))),
+            tuple(differing_words(said, ended(one.output, _LONGEST))),
             megabytes(one.bytes),
             one.bytes / first.bytes,
         )

@@ -176,6 +176,17 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
+def ended(text: str, longest: int) -> str:
+    """The first words, in at most `longest` characters: half a word would be another one. A word
+    that takes more than half of them is cut.
+
+    >>> ended("a city that's steeped in history", 18), ended("abroad-abroad-abroad", 9)
+    ("a city that's…", 'abroad-ab…')
+    """
+    end = text.rfind(" ", 0, longest + 1)
+    return shortened(text, end if len(text) > longest < 2 * end else longest)
+
+
 def joined(names: Sequence[str]) -> str:
     """A list in a sentence.
 

@@ -20,12 +20,30 @@ from tests.browser.steps import (
 )
 
 BEST = "int2-g64-affine-mse-gptq"
+_SHINING_THROUGH = """() => {
+  const over = document.querySelector('#more > [data-testid="accordion-content"]');
+  const box = over.getBoundingClientRect();
+  return [...document.querySelectorAll("[data-testid=block-info]")].flatMap(name => {
+    const at = name.getBoundingClientRect(), x = at.left + at.width / 2, y = at.top + at.height / 2;
+    const isUnder = x > box.left && x < box.right && y > box.top && y < box.bottom;
+    return isUnder && name.checkVisibility() && !over.contains(name)
+      ? [[name.textContent.trim(), over.contains(document.elementFromPoint(x, y))]] : [];
+  });
+}"""
 
 
 @pytest.fixture(scope="module")
 def more(shared):
     open_more(shared)
     return shared
+
+
+def test_no_name_of_what_is_below_shines_through(more):
+    wide = more.viewport_size
+    more.set_viewport_size({"width": 780, "height": 900})
+    more.evaluate("scrollTo(0, 0)")
+    assert ["Formats, beside fp32, the reference", True] in more.evaluate(_SHINING_THROUGH)
+    more.set_viewport_size(wide)
 
 
 def test_a_codebook_with_quantized_scales_is_put_together_by_clicks(more):

@@ -109,6 +109,13 @@ def test_nothing_is_cut_and_nothing_lies_on_another(stage, size):
     assert {step: faults for step, faults in found.items() if faults != ([], [])} == {}
 
 
+def test_no_answer_ends_in_half_a_word(stage):
+    told = stage.evaluate("""() => [...document.querySelectorAll("#stage .row .answer")]
+      .map(answer => answer.textContent)""")
+    assert any(answer.endswith("that's…") for answer in told)
+    assert not any(answer.endswith(("steep…", "capita…")) for answer in told)
+
+
 _SWITCH = """dark => {
   const button = document.querySelector("#theme");
   if ((button.ariaPressed === "true") !== dark) button.click();
