@@ -17,9 +17,7 @@ from qdemo.compress.modules import QModule, QWeight
 from qdemo.compress.quantizing import needs, say_missing
 from qdemo.compress.stats import Stats
 from qdemo.compress.ties import alias_of
-from qdemo.numerics.nested import BITS
 from qdemo.spec.formats import FORMATS
-from qdemo.spec.step import Recipe, Step
 from qdemo.spec.variant import Variant
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -81,17 +79,6 @@ def at_once(steps: Generator[object, None, Result]) -> Result:
         except StopIteration as end:
             result: Result = end.value
             return result
-
-
-def is_found(variant: Variant) -> bool:
-    """Whether some of its numbers are searched for, which takes a while."""
-    steps = [variant.default, *(step for _, step in variant.exceptions)]
-    return any(step.recipe != Recipe() or _is_k_quant(step) for step in steps)
-
-
-def _is_k_quant(step: Step) -> bool:
-    """Whether its very format searches: those of FLAN-T5-small take three to seven seconds."""
-    return step.scheme is not None and step.scheme.scale in BITS
 
 
 def needed(variant: Variant) -> frozenset[str]:

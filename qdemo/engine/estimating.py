@@ -73,12 +73,15 @@ def _of_transform(transform: str | None, rounding: float) -> float:
 
 
 def seconds_of(variant: Variant, model: str) -> float:
-    """The same of a model that is offered, by its name; 0 where its size is not known yet.
+    """The same of a model that is offered, by its name; 0 where its size is not known yet, and of
+    what is only rounded, which no one waits for.
 
     Raises:
         ValueError: there is no such model.
     """
     entry = get_entry(model)
+    if not variant.is_found:
+        return 0.0
     return seconds(variant, entry.parameters, 3 * count(entry) // 4, kind(entry))
 
 

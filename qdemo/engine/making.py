@@ -11,7 +11,7 @@ from weakref import ref
 
 from torch import nn
 
-from qdemo.compress.building import Quantizing, building, is_found, needed
+from qdemo.compress.building import Quantizing, building, needed
 from qdemo.compress.footprint import footprint
 from qdemo.compress.stats import Stats, n_bytes
 from qdemo.engine import calibrating
@@ -54,7 +54,7 @@ def made(
     if kept is not None and (found := kept.by(loaded.model)) is not None:
         return found
     built = yield from _in_time(_made(loaded, variant, keeping, most_s), variant, most_s)
-    if is_found(variant):
+    if variant.is_found:
         keeping.made.put(key, Made(ref(loaded.model), built), footprint(built).total)
     return built
 
@@ -69,7 +69,7 @@ def _made(
     is_known = known is not None and not _lack(known, wanted)
     pairs = calibrating.fitted(calibrating.pairs(loaded)) if wanted and not is_known else []
     is_cpu = device_of(loaded.model).type == "cpu"  # where the seconds were measured
-    if most_s is not None and is_cpu and is_found(variant):
+    if most_s is not None and is_cpu and variant.is_found:
         expected = seconds(variant, loaded.parameters, len(pairs), kind(loaded.entry))
         if expected > most_s:
             raise ValueError(too_long(variant, expected, most_s))
@@ -95,7 +95,7 @@ def _told(
     steps: Generator[Quantizing, None, nn.Module], variant: Variant
 ) -> Generator[Making, None, nn.Module]:
     """Which layer's turn it is, of what takes more than a moment."""
-    is_told = is_found(variant)
+    is_told = variant.is_found
 
     def told(at: Quantizing) -> Making | None:
         return Making(str(variant), at.number, at.count) if is_told else None

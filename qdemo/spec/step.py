@@ -138,6 +138,13 @@ class Step:
             check_in("cast", self.cast, COMPUTE_FORMATS)
         _check_parts(self)
 
+    @property
+    def is_found(self) -> bool:
+        """Whether numbers are searched for, which takes a while: by the recipe, or by the very
+        format, as K-quants do (those of FLAN-T5-small take three to seven seconds)."""
+        of_itself = self.scheme is not None and self.scheme.scale.startswith("k")
+        return of_itself or self.recipe != _NEAREST
+
     def __str__(self) -> str:
         """The text form, which `parse` reads."""
         if self.scheme is None:

@@ -70,6 +70,11 @@ class Variant:
         """The scheme of what is quantized by default; None where the whole model is cast."""
         return self.default.scheme
 
+    @property
+    def is_found(self) -> bool:
+        """Whether some of its numbers are searched for, which takes a while."""
+        return any(step.is_found for step in (self.default, *(step for _, step in self.exceptions)))
+
     def __str__(self) -> str:
         """The text form, which `parse` reads."""
         head = self.compute

@@ -30,8 +30,9 @@ def _weights_told(report: Report) -> str:
         return say("Every weight is in its format, so the bytes follow the bits.")
     held, whole = split[0].footprint, report.results[0].footprint.total
     why = say(
-        "Of the {total} that {format} holds, {floats} are still float weights (embeddings, norms, "
-        "biases) and {scales} are scales: that is why it is {times:.2f} times smaller and no more.",
+        "Of the {total} that the model takes in {format}, {floats} are still float weights "
+        "(embeddings, norms, biases) and {scales} are scales: that is why it is {times:.2f} times "
+        "smaller and no more.",
         total=megabytes(held.total),
         format=split[0].format,
         floats=megabytes(held.by_kind["float weights"]),

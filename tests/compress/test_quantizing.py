@@ -19,7 +19,7 @@ from qdemo import (
     save_quantized,
     weight_error,
 )
-from qdemo.compress.building import Quantizing, building, is_found, needed
+from qdemo.compress.building import Quantizing, building, needed
 from qdemo.compress.footprint import bits_per_weight
 from qdemo.compress.kernels import way_of
 from qdemo.compress.quantizing import needs, quantize_weight, without_inputs
@@ -202,7 +202,7 @@ def test_what_is_needed_is_told():
     for text, wanted in texts.items():
         assert needed(Variant.parse(text)) == wanted
     texts = ("int4", "fp16", "q4_0", "int4-mse", "int8~a=int2-hqq", "q4_k", "fp16~a=q6_k")
-    assert [is_found(Variant.parse(t)) for t in texts] == [False] * 3 + [True] * 4
+    assert [Variant.parse(t).is_found for t in texts] == [False] * 3 + [True] * 4
     assert needs(without_inputs(Step.parse("int4-mse-awq-gptq"))) == set()
     assert str(without_inputs(Step.parse("int4-mse-rot-gptq"))) == "int4-mse-rot"
 
