@@ -157,9 +157,11 @@ def test_compare_gives_the_document(client):
     *_, last = qdemo.compare("t5-tiny", PROMPT, ["bf16", "int8"])
     theirs, ours = dict(leaves(whole)), dict(leaves(as_json(last.report)))
     assert theirs.keys() == ours.keys()
-    for path, value in ours.items():  # sums may run in another order there
-        is_float = isinstance(value, float)
-        assert theirs[path] == (pytest.approx(value, rel=1e-3, abs=1e-9) if is_float else value)
+    for path, value in ours.items():
+        # Sums may run in another order there; and of tables a step reads as many rows as that did
+        # which was looked into when the model was first compared in that process.
+        is_near = isinstance(value, float) or (value is not None and path[-1] == "read_bytes")
+        assert theirs[path] == (pytest.approx(value, rel=1e-3, abs=1e-9) if is_near else value)
 
 
 def test_a_codebook_and_an_exception_are_compared(client):

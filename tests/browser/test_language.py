@@ -15,6 +15,7 @@ from tests.browser.steps import (
     compare,
     download,
     leave_for,
+    open_more,
     open_page,
     problem,
     report,
@@ -81,7 +82,7 @@ def asked_again(page, query):
 def more(page):
     """Open what is chosen seldom."""
     if not page.locator("#temperature").is_visible():
-        page.locator("#more").get_by_role("button").first.click()
+        open_more(page)
     return page.locator("#temperature input[type=number]"), page.locator("#seed").get_by_role(
         "textbox"
     )

@@ -273,13 +273,14 @@ _NOT_ALONE = (
     "cpmant",
     "gemma4_assistant",
     "gemma4_unified_assistant",
+    "hy_v4",
     "moshi",
     "openai-gpt",
     "trocr",
     "xlnet",
 )
 """Halves of other models, drafters for them, readers of bytes, and what has no cache, or a kind of
-its own."""
+its own; hy_v4 says something else step by step than at once."""
 
 
 def _as_ids(found: Any) -> list[int]:
