@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from qdemo.views import terminal
 
 if TYPE_CHECKING:
     from qdemo.engine.shelf import Sized
+    from qdemo.spec.cache import Cache
+    from qdemo.views.tables import Table
 
 
 def formats(options: argparse.Namespace) -> None:
@@ -34,11 +37,8 @@ def footprint(options: argparse.Namespace) -> None:
     from qdemo.engine.shelf import linear_layers, sized
     from qdemo.models.availability import MODELS
     from qdemo.models.cached import cache_of
-    from qdemo.spec.footprint import KINDS
     from qdemo.spec.variant import Variant
-    from qdemo.views.covering import covers, held_instead
     from qdemo.views.numbers import stored_as
-    from qdemo.views.tables import Table
 
     variants = [Variant(), *(Variant.parse(text) for text in options.formats)]
     for variant in variants:  # before anything slow
@@ -62,29 +62,45 @@ def footprint(options: argparse.Namespace) -> None:
     )
     print(f"{unit}\n")
     cache = cache_of(shapes.config) if options.context is not None else None
-    head = (say("format"), say("MB"), say("times smaller"), say("bytes"),
-            *map(say, KINDS), say("bits a weight"), say("quantized"),
-            *([say("cache")] if cache else []))  # fmt: skip
-    held = [f"{cache.at(options.context).nbytes(one):,}" for one in variants[1:]] if cache else []
-    rows = tuple(
-        (*_sizes(one, reference.footprint.total), *held[number : number + 1])
-        for number, one in enumerate(sizes)
-    )
-    print(terminal.columns(Table("", head, rows)))
+    read = None if cache is None else cache.at(options.context)
+    print(terminal.columns(_table(sizes, reference.footprint.total, read)))
     if options.context is not None and cache is None:
         print("\n" + say("{model} has no cache that is known here", model=options.model))
     for one in sizes:
-        for tie in one.footprint.split_ties:
-            told = say(
-                "{quantized} was tied to {float}, which stays float: the same matrix is held twice "
-                "({bytes:,} bytes as float). +emb shares it.",
-                quantized=tie.quantized,
-                float=tie.float,
-                bytes=tie.float_bytes,
-            )
-            print(f"\n{one.format}: {told}")
-        for sentence in [*held_instead(one.coverage), *covers(one.footprint, one.coverage)]:
+        for sentence in _told(one):
             print(f"\n{one.format}: {sentence}")
+
+
+def _table(sizes: Sequence[Sized], reference: int, cache: Cache | None) -> Table:
+    """A format a row; `reference` are the bytes of fp32, and `cache` what is held of a text."""
+    from qdemo.spec.footprint import KINDS
+    from qdemo.spec.variant import Variant
+    from qdemo.views.tables import Table
+
+    head = (say("format"), say("MB"), say("times smaller"), say("bytes"),
+            *map(say, KINDS), say("bits a weight"), say("quantized"))  # fmt: skip
+    rows = [_sizes(one, reference) for one in sizes]
+    if cache is not None:
+        head = (*head, say("cache"))
+        held = [f"{cache.nbytes(Variant.parse(one.format)):,}" for one in sizes]
+        rows = [(*row, own) for row, own in zip(rows, held, strict=True)]
+    return Table("", head, tuple(rows))
+
+
+def _told(one: Sized) -> Iterator[str]:
+    """What a person should know of a format beside its bytes."""
+    from qdemo.views.covering import covers, held_instead
+
+    for tie in one.footprint.split_ties:
+        yield say(
+            "{quantized} was tied to {float}, which stays float: the same matrix is held twice "
+            "({bytes:,} bytes as float). +emb shares it.",
+            quantized=tie.quantized,
+            float=tie.float,
+            bytes=tie.float_bytes,
+        )
+    yield from held_instead(one.coverage)
+    yield from covers(one.footprint, one.coverage)
 
 
 def _sizes(one: Sized, reference: int) -> tuple[str, ...]:

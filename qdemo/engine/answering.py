@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +13,13 @@ from torch import Tensor, nn
 from qdemo.measure.overflow import watching
 from qdemo.models.decoding import generate, scored, warm_up, why_ended
 from qdemo.models.families import Family, Prompt
-from qdemo.spec.decoding import Decoding
+from qdemo.spec.decoding import Decoding, Ending
 from qdemo.spec.messages import say
 from qdemo.spec.report import Span, Written
 from qdemo.spec.variant import Variant
 
 WATCHED = ("fp16", "bf16")
 """What is looked into for numbers that went too far."""
-
-Ending = Literal["", "end", "length", "repetition", "given"]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.file_download import repo_folder_name
 
 from qdemo.models.catalogue import CATALOGUE, EMBEDDED, Entry
-from qdemo.models.families import FAMILIES
+from qdemo.models.families import FAMILIES, Family
 from qdemo.models.typed import LOOKED, Typed
 from qdemo.settings import SETTINGS
 from qdemo.spec.messages import say
@@ -89,6 +89,14 @@ def get_entry(name: str) -> Entry:
     if found is None:
         raise ValueError(unknown(name, MODELS))
     return found
+
+
+def family_asked(name: object) -> type[Family] | None:
+    """The family of the model of that name, whatever was sent as one; None where there is none."""
+    try:
+        return get_entry(name).family  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        return None
 
 
 def unknown(name: str, listed: Iterable[str]) -> str:
@@ -171,9 +179,18 @@ def keep(entry: Entry | Typed, commit: str) -> None:
         (_refs(entry.repo) / _OWN_REF).write_text(commit, encoding="ascii")
 
 
+def cache_folder() -> Path:
+    """The Hub's local cache, which every program that uses the Hub shares."""
+    return Path(constants.HF_HUB_CACHE)
+
+
+def repo_folder(repo: str) -> Path:
+    """Where that cache keeps a model of the Hub."""
+    return cache_folder() / repo_folder_name(repo_id=repo, repo_type="model")
+
+
 def _refs(repo: str) -> Path:
-    folder = repo_folder_name(repo_id=repo, repo_type="model")
-    return Path(constants.HF_HUB_CACHE) / folder / "refs"
+    return repo_folder(repo) / "refs"
 
 
 def _commit_in(ref: Path) -> str | None:

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,11 +13,8 @@ from torch import Tensor, nn
 
 from qdemo.models.captured import stepping
 from qdemo.models.families.base import Family, Prompt, State, device_of
-from qdemo.spec.decoding import GREEDY, Decoding
+from qdemo.spec.decoding import GREEDY, Decoding, Ended
 from qdemo.spec.messages import say
-
-Ended = Literal["end", "length", "repetition"]
-"""Why an answer ends: at an end token, at the longest that it may be, or in a circle."""
 
 FEWEST_ROUNDS, FEWEST_TOKENS = 3, 16
 """An answer that went round so many times, and for so many tokens, goes on so for ever."""

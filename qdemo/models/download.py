@@ -17,12 +17,18 @@ from filelock import FileLock, Timeout
 from httpx2 import TransportError
 from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-from qdemo.models.availability import UnavailableError, folder_of, keep, to_install
+from qdemo.models.availability import (
+    UnavailableError,
+    cache_folder,
+    folder_of,
+    keep,
+    repo_folder,
+    to_install,
+)
 from qdemo.models.catalogue import Entry
-from qdemo.models.hub import File, Listing, bring, cache_folder, check_room, listing
+from qdemo.models.hub import File, Listing, bring, check_room, listing
 from qdemo.spec.messages import say
 
 SECONDS_APART = 0.2
@@ -79,7 +85,7 @@ def download(entry: Entry) -> Generator[Downloading]:
 
 def _only_one(entry: Entry) -> FileLock:
     """Held by one download of a model; a generator may go on in another thread than it began in."""
-    locks = cache_folder() / ".locks" / _blobs(entry).parent.name
+    locks = cache_folder() / ".locks" / repo_folder(entry.repo).name
     locks.mkdir(parents=True, exist_ok=True)
     return FileLock(locks / "qdemo.lock", timeout=0, thread_local=False)
 
@@ -99,20 +105,19 @@ def _told(entry: Entry, found: Listing) -> Iterator[Downloading]:
 
 def _all(entry: Entry, found: Listing) -> Iterator[tuple[int, int]]:
     """Bytes that are here now, and how many of them have just come, file by file."""
+    revision = entry.revision or found.commit
     for file in found.words:
-        bring(entry, file, entry.revision or found.commit)
+        bring(entry, file, revision)
         yield file.n_bytes, file.n_bytes
     for file in found.weights:
         if file.sha256:
             yield from _large(entry, found.commit, file, _blobs(entry) / file.sha256)
-        bring(
-            entry, file, entry.revision or found.commit
-        )  # which finds a large one's bytes in their place
+        bring(entry, file, revision)  # which finds a large one's bytes in their place
 
 
 def _blobs(entry: Entry) -> Path:
     """Where the Hub's cache keeps the files of a model, each under the name of its hash."""
-    return cache_folder() / repo_folder_name(repo_id=entry.repo, repo_type="model") / "blobs"
+    return repo_folder(entry.repo) / "blobs"
 
 
 def _large(entry: Entry, commit: str, file: File, blob: Path) -> Iterator[tuple[int, int]]:

@@ -31,6 +31,7 @@ from qdemo.models.availability import (
     TOKENIZER,
     WEIGHTS,
     UnavailableError,
+    cache_folder,
     kept,
 )
 from qdemo.models.catalogue import EMBEDDED, Entry
@@ -202,11 +203,6 @@ def free_disk() -> int:
     cache = cache_folder().absolute()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     return shutil.disk_usage(existing).free
-
-
-def cache_folder() -> Path:
-    """The Hub's local cache, which every program that uses the Hub shares."""
-    return Path(constants.HF_HUB_CACHE)
 
 
 def asked(entry: Source, ask: Callable[[], Answer]) -> Answer:

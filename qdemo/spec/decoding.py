@@ -15,6 +15,12 @@ READ_AS: tuple[ReadAs, ...] = get_args(ReadAs)
 the beginning of a text, which the model goes on with; `score`: as a whole text, of which nothing is
 answered: what the model makes of each of its tokens is measured."""
 
+Ended = Literal["end", "length", "repetition"]
+"""Why an answer ends: at an end token, at the longest that it may be, or in a circle."""
+
+Ending = Literal["", Ended, "given"]
+"""The same in a report: "" where it is not known, "given" of a text that is scored."""
+
 HOTTEST = 5.0
 LARGEST_SEED = 2**31 - 1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from qdemo.spec.cache import Cache
-from qdemo.spec.decoding import GREEDY, Decoding
+from qdemo.spec.decoding import GREEDY, Decoding, Ending
 from qdemo.spec.figure import Figure
 from qdemo.spec.footprint import Coverage, Footprint
 from qdemo.spec.setting import Calibration, InputToken, Machine
@@ -103,7 +103,7 @@ class Trial:
     computed: str = ""
     device: str = "cpu"
     ways: tuple[str, ...] = ()
-    ended: Literal["", "end", "length", "repetition", "given"] = ""
+    ended: Ending = ""
 
     @property
     def variant(self) -> Variant:

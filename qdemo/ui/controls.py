@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from qdemo.models.availability import get_entry, offered, where
+from qdemo.models.availability import family_asked, offered, where
 from qdemo.models.families import fields
 from qdemo.spec.decoding import ReadAs
 from qdemo.spec.given import Field
@@ -102,10 +102,8 @@ class Asked:
 
 def fields_of(model: Any) -> dict[str, Field]:
     """What a model's family asks for, by name; nothing where there is no such model."""
-    try:
-        return {field.name: field for field in get_entry(model).family.fields}
-    except (ValueError, TypeError):
-        return {}
+    family = family_asked(model)
+    return {} if family is None else {field.name: field for field in family.fields}
 
 
 def asked_by(model: Any) -> list[str]:
@@ -131,16 +129,7 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
             another = another_part.build(problems)
             more = say("More: tokens, own formats")
             with gr.Accordion(more, open=False, elem_id="more"):
-                with gr.Row(elem_id="how-far"):
-                    max_tokens = gr.Slider(
-                        1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
-                        elem_id="max_tokens", scale=2,
-                    )  # fmt: skip
-                    temperature, seed = decoding_part.choosing()
-                fresh = gr.Checkbox(
-                    False, label=say("Compute again what was computed before"), elem_id="fresh",
-                    container=False,
-                )  # fmt: skip
+                max_tokens, temperature, seed, fresh = _seldom()
                 composer = own_format.build(model)
             for name in ("max_tokens", "temperature", "seed"):  # seen while "More" is closed
                 problems[name] = parts.problem(name)
@@ -171,6 +160,22 @@ def build(model: str, given: str, ticked: list[str]) -> Controls:
     _follow(controls)
     another_part.connect(another, chosen, [problems["model"], *controls.columns], controls.chosen)
     return controls
+
+
+def _seldom() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Checkbox]:
+    """What is chosen seldom: the longest answer, temperature and seed, and whether to compute
+    anew."""
+    with gr.Row(elem_id="how-far"):
+        max_tokens = gr.Slider(
+            1, MAX_TOKENS, DEFAULT_TOKENS, step=1, label=say("Longest answer, tokens"),
+            elem_id="max_tokens", scale=2,
+        )  # fmt: skip
+        temperature, seed = decoding_part.choosing()
+    fresh = gr.Checkbox(
+        False, label=say("Compute again what was computed before"), elem_id="fresh",
+        container=False,
+    )  # fmt: skip
+    return max_tokens, temperature, seed, fresh
 
 
 def _follow(controls: Controls) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from qdemo.models.availability import get_entry
+from qdemo.models.availability import family_asked
 from qdemo.spec.decoding import GREEDY, READ_AS, Decoding, ReadAs
 from qdemo.spec.messages import say
 
@@ -46,10 +46,8 @@ class Chosen:
 
 def ways(model: Any) -> tuple[ReadAs, ...]:
     """The ways in which a model's family reads a prompt; the one way of all for no such model."""
-    try:
-        return get_entry(model).family.reads
-    except (ValueError, TypeError):
-        return READ_AS[:1]
+    family = family_asked(model)
+    return READ_AS[:1] if family is None else family.reads
 
 
 def read_as(model: str) -> gr.Radio:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 
 from qdemo.engine.asking import ask, check_reads, field_of, name_of, parse_model, read
-from qdemo.models.availability import get_entry, offered
+from qdemo.models.availability import offered
 from qdemo.spec.messages import say
 from qdemo.spec.request import (
     DEFAULT_TOKENS,
@@ -23,7 +23,7 @@ from qdemo.spec.request import (
     parse_max_tokens,
 )
 from qdemo.ui import beginning, own_format, parts
-from qdemo.ui.controls import Controls, asked_by, model_choices
+from qdemo.ui.controls import Controls, asked_by, fields_of, model_choices
 from qdemo.ui.given_part import Input, picture_file
 from qdemo.ui.insides import uploaded
 
@@ -104,10 +104,7 @@ def address_of(request: Request) -> str | None:
 
 def _looks(model: str | None) -> bool:
     """Whether a model is given a picture."""
-    try:
-        return field_of(get_entry(str(model))).kind == "picture"
-    except ValueError:
-        return False
+    return any(field.kind == "picture" for field in fields_of(model).values())
 
 
 def _brought(upload: str) -> Path:

@@ -76,7 +76,7 @@ def reading(report: Report) -> str:
     told = say(
         "fp32 is surprised most by token {position}, {token}: {loss} nats.",
         position=at + 1,
-        token=pieces[at].strip() or pieces[at],
+        token=_bare(pieces[at]),
         loss=significant(most),
     )
     rises = [
@@ -93,9 +93,14 @@ def reading(report: Report) -> str:
         first=told,
         format=format_,
         position=at + 1,
-        token=pieces[at].strip() or pieces[at],
+        token=_bare(pieces[at]),
         loss=significant(rise),
     )
+
+
+def _bare(piece: str) -> str:
+    """Without blanks around it, unless it is nothing else."""
+    return piece.strip() or piece
 
 
 def chart(report: Report) -> go.Figure:
