@@ -88,7 +88,8 @@ def memory(report: Report) -> go.Figure:
     return styled(
         bars,
         (title(report), say("MB (1,000,000 bytes)"), ""),
-        height=110 + 42 * len(trials),
+        # Where it is narrow each kind has a line of the legend, and three have room anyway.
+        height=110 + 42 * len(trials) + 40 * max(0, len(bars) - 3),
         barmode="stack",
         bargap=0.35,
         yaxis={"ticklabelstandoff": 6, "dtick": 1},

@@ -176,3 +176,14 @@ def test_a_format_keeps_its_colour_where_another_failed(report):
 def test_the_parameters_begin_with_the_whole_model(report):
     assert report.parameters == [WHOLE_MODEL, "0.weight", "1.weight", "1.bias"]
     assert without_reference().parameters == without_reference().matrices == []
+
+
+def test_each_kind_of_bytes_leaves_the_bars_their_room(report):
+    """On a phone the legend has a line for each."""
+    heights = []
+    for cache in (None, Cache.of((Layers(2, numbers=100),), 1000)):
+        figure = plots.memory(replace(report, cache=cache))
+        heights.append((len(figure.data), figure.layout.height))
+    (few, low), (many, high) = heights
+    assert many == few + 1
+    assert high - low == (40 if many > 3 else 0)
