@@ -248,11 +248,13 @@ window.qdemo = (() => {
       return [...chosen, ...inputs, "", ""];
     }
     pressed = address;
+    // Until it is answered, or refused, what is shown is another's: a reload has to bring that back.
+    const besides = held.number === "example" ? "" : `&${encode([["shown", held.address]])}`;
     if (coming !== null) {
       write(address);
     } else if (location.hash.slice(1) !== address) {
       write(held.number === "example" ? "" : held.address);
-      write(address, true);
+      write(address + besides, true);
     }
     for (const at of pictures) {  // what was made here goes by its name
       const [picture, source] = inputs.slice(at, at + 2);
