@@ -1,0 +1,192 @@
+"""An evaluation as JSON, both ways: a format each in `results`, with what its items come to and, in
+columns, the outcomes themselves."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from qdemo.spec.evidence import Data, Evidence, Item, Judged, Outcome
+from qdemo.spec.judging import PERCENTILES, Spread, Summary, summaries
+from qdemo.spec.messages import say
+from qdemo.spec.proportion import Counted
+from qdemo.spec.setting import Machine
+
+SCHEMA = 1
+_OWN = ("bits_per_weight", "output_error", "seconds", "ended")
+
+
+def as_json(evidence: Evidence) -> dict[str, object]:
+    """Everything that was measured, and on what, as JSON-ready values."""
+    found = {one.format: one for one in summaries(evidence)}
+    return {
+        "schema": SCHEMA,
+        "model": evidence.model,
+        "data": asdict(evidence.data),
+        "seed": evidence.seed,
+        "batch": evidence.batch,
+        "max_tokens": evidence.max_tokens,
+        "machine": asdict(evidence.machine),
+        "computed": evidence.computed,
+        "results": [_result(one, found.get(one.format), evidence) for one in evidence.judged],
+        "items": [asdict(item) for item in evidence.items],
+    }
+
+
+def as_text(evidence: Evidence) -> str:
+    """The same as text."""
+    return json.dumps(as_json(evidence), allow_nan=False, ensure_ascii=False)
+
+
+def _result(judged: Judged, summary: Summary | None, evidence: Evidence) -> dict[str, object]:
+    own = {key: getattr(judged, key) for key in ("format", "bytes", *_OWN)}
+    told = {"n": 0} if summary is None else _told(summary)
+    return {**own, **told, "outcomes": _columns(judged, evidence.reference)}
+
+
+def _told(summary: Summary) -> dict[str, object]:
+    """What the items of a format come to, each in a field of its own."""
+    return {
+        "n": summary.n,
+        "verdict": summary.verdict,
+        "not_finite": summary.not_finite,
+        **_share("correct", "accuracy", summary.correct),
+        **_of_flips(summary),
+        **_share("changed", "changed_share", summary.changed),
+        **_of_spread("kl", summary.kl),
+        **_of_spread("same_top", summary.same_top),
+        **_of_perplexity(summary),
+        "by_task": {task: [each.right, each.total] for task, each in summary.by_task},
+    }
+
+
+def _share(count: str, share: str, counted: Counted | None) -> dict[str, object]:
+    low, high = counted.interval if counted else (None, None)
+    return {
+        count: counted and counted.right,
+        share: counted and counted.share,
+        f"{share}_low": low,
+        f"{share}_high": high,
+    }
+
+
+def _of_flips(summary: Summary) -> dict[str, object]:
+    flips = summary.flips
+    low, high = flips.loss if flips else (None, None)
+    return {
+        "right_to_wrong": flips and flips.right_to_wrong,
+        "wrong_to_right": flips and flips.wrong_to_right,
+        "mcnemar_p": flips and flips.p,
+        "mcnemar_p_holm": flips and flips.p_holm,
+        "loss_low": low,
+        "loss_high": high,
+        "items_to_tell": flips and flips.to_tell,
+    }
+
+
+def _of_spread(name: str, spread: Spread | None) -> dict[str, object]:
+    """Its mean goes by the name alone for a share, and as NAME_mean for what is no share."""
+    if spread is None:
+        return {}
+    low, high = spread.interval or (None, None)
+    ends = {f"{name}_low": low, f"{name}_high": high}
+    if name == "same_top":
+        return {name: spread.mean, **ends}
+    known = dict(spread.percentiles)
+    return {
+        f"{name}_mean": _finite(spread.mean),
+        f"{name}_se": _finite(spread.error),
+        **ends,
+        f"{name}_median": _finite(spread.median),
+        **{f"{name}_p{percent:g}": _finite(known[percent]) for percent in PERCENTILES},
+        f"{name}_max": _finite(spread.max),
+    }
+
+
+def _of_perplexity(summary: Summary) -> dict[str, object]:
+    found = summary.perplexity
+    if found is None:
+        return {}
+    low, high = found.interval or (None, None)
+    return {
+        "perplexity": _finite(found.value),
+        "perplexity_se": _finite(found.error),
+        "perplexity_ratio": _finite(found.ratio),
+        "perplexity_ratio_low": _finite(low),
+        "perplexity_ratio_high": _finite(high),
+        "windows_to_tell": found.to_tell,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity: there is none."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _columns(judged: Judged, reference: Judged | None) -> dict[str, object]:
+    """The outcomes; of answers only those that are other than fp32's, by the item's place."""
+    known = reference.outcomes if reference and reference is not judged else ()
+    same = [own.output == ref.output for own, ref in zip(judged.outcomes, known, strict=False)]
+    same += [False] * (len(judged.outcomes) - len(same))
+    every = zip(judged.outcomes, same, strict=True)
+    return {
+        "outputs": {str(i): out.output for i, (out, is_same) in enumerate(every) if not is_same},
+        "kl": [_finite(out.kl) for out in judged.outcomes],
+        "same": [out.same for out in judged.outcomes],
+        "positions": [out.positions for out in judged.outcomes],
+        "loss": [_finite(out.loss) for out in judged.outcomes],
+    }
+
+
+def from_text(text: str | bytes) -> Evidence:
+    """The evaluation that a file holds.
+
+    Raises:
+        ValueError: it is none, or one of a later schema.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(say("expected an evaluation as JSON; this is none")) from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA or "results" not in document or "data" not in document:
+        raise ValueError(
+            say("expected an evaluation of schema {schema}; this is none", schema=SCHEMA)
+        )
+    try:
+        return _read(document)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise ValueError(
+            say("the evaluation is not whole: {error}", error=repr(error)[:200])
+        ) from (None)
+
+
+def _read(document: Mapping[str, Any]) -> Evidence:
+    judged: list[Judged] = []
+    for result in document["results"]:
+        judged.append(_judged(result, judged[0].outcomes if judged else ()))
+    plain = {key: document[key] for key in ("model", "seed", "batch", "max_tokens", "computed")}
+    return Evidence(
+        data=Data(**document["data"]),
+        items=tuple(Item(**item) for item in document["items"]),
+        machine=Machine(**document["machine"]),
+        judged=tuple(judged),
+        **plain,
+    )
+
+
+def _judged(result: Mapping[str, Any], reference: Sequence[Outcome]) -> Judged:
+    own = {key: result[key] for key in _OWN}
+    outcomes = tuple(_outcomes(result["outcomes"], reference))
+    return Judged(result["format"], result["bytes"], outcomes=outcomes, **own)
+
+
+def _outcomes(columns: Mapping[str, Any], reference: Sequence[Outcome]) -> Iterable[Outcome]:
+    outputs = columns["outputs"]
+    rows = zip(*(columns[key] for key in ("kl", "same", "positions", "loss")), strict=True)
+    for i, (kl, same, positions, loss) in enumerate(rows):
+        output = outputs[str(i)] if str(i) in outputs else reference[i].output
+        yield Outcome(output, math.inf if kl is None else kl, same, positions, loss)
