@@ -53,7 +53,7 @@ class Engine(Shelf):
     def __init__(self, settings: Settings = SETTINGS) -> None:
         """Nothing is loaded yet."""
         super().__init__(settings)
-        self.computing, self.downloading = Line(PLACES), Line(PLACES)
+        self.computing, self.downloading, self.judging = (Line(PLACES) for _ in range(3))
         _ENGINES[id(self)] = self
 
     def run(
