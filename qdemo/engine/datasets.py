@@ -91,7 +91,7 @@ def from_file(
         expected = ", ".join((*ENDINGS, ".zip") if looks else ENDINGS)
         raise refused(
             say(
-                "{name:.80} is no file of items for {model}; expected one that ends in {expected}",
+                "{name!r:.80} is no file of items for {model}; expected one in {expected}",
                 name=name,
                 model=entry.name,
                 expected=expected,
@@ -120,11 +120,11 @@ def _read(path: Path, name: str) -> bytes:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise refused(
-            say("{name:.80} can't be read: {error}", name=name, error=error.strerror or error)
+            say("{name!r:.80} can't be read: {error}", name=name, error=error.strerror or error)
         ) from None
     if len(content) > MOST_BYTES:
         most = MOST_BYTES // 1_000_000
-        raise refused(say("{name:.80} has more than {most} MB", name=name, most=most))
+        raise refused(say("{name!r:.80} has more than {most} MB", name=name, most=most))
     return content
 
 
@@ -148,7 +148,7 @@ def _of_lines(entry: Entry, name: str, lines: Iterable[Line], most: int | None) 
     items = tuple(islice(each, most))
     _refuse_more(len(items) + sum(1 for _ in each), len(items))
     if not items:
-        raise refused(say("{name:.80} has no items; expected one or more", name=name))
+        raise refused(say("{name!r:.80} has no items; expected one or more", name=name))
     return DataSet(Data(name, "items", len(items), _digest(items)), items, looks)
 
 

@@ -69,7 +69,7 @@ def item(line: int, found: Mapping[str, object]) -> Item:
         InputError: there is no `input`, or something is no text, or too long.
     """
     if "input" not in found:
-        names = ", ".join(map(str, found))
+        names = ", ".join(map(repr, found))
         raise refused(
             say(
                 "line {line} has no `input`, which each item needs; found {names:.100}",
@@ -148,7 +148,7 @@ def _of_csv(text: str) -> Iterator[Line]:
                     line=number,
                     found=len(row),
                     expected=len(names),
-                    names=", ".join(names),
+                    names=", ".join(map(repr, names)),
                     mark=mark,
                 )
             )
