@@ -16,6 +16,7 @@ from qdemo.models.pictures import Picture, named_picture, read_picture
 from qdemo.spec.decoding import Decoding
 from qdemo.spec.given import Field
 from qdemo.spec.messages import say
+from qdemo.spec.model_card import MADE_HERE
 from qdemo.spec.request import (
     DEFAULT_TOKENS,
     InputError,
@@ -29,8 +30,6 @@ from qdemo.spec.request import (
 
 SMALLER = "smaller"
 """How the name of a picture begins that a browser has made smaller to keep it."""
-
-_MADE_HERE = ("gallery:", "scene:")
 
 
 def ask(
@@ -115,7 +114,7 @@ def typed(model: str, text: str) -> object:
     """
     if field_of(find(model)).kind == "text":
         return text
-    if text.startswith(_MADE_HERE):
+    if text.startswith(MADE_HERE):
         return named_picture(text)
     return read_picture(text, Path(text).name or text)
 
@@ -124,7 +123,7 @@ def name_of(given: object) -> str | None:
     """What it can be asked for by again, from anywhere; None for a file that one has."""
     if not isinstance(given, Picture):
         return str(given)
-    return given.name if given.name.startswith(_MADE_HERE) else None
+    return given.name if given.name.startswith(MADE_HERE) else None
 
 
 def picture_of(given: object) -> object:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qdemo.engine.trials import Trials
     from qdemo.models.loading import Loaded
 
+
 def judged(
     asked: Evaluation,
     run: Run,

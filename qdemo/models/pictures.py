@@ -1,13 +1,14 @@
 """Pictures that people bring: of any kind that Pillow reads, made into what a model looks at.
 
-A picture's name is how it is asked for again: `gallery:FILE` and `scene:SEED` are made here, by
-anyone, anywhere; every other name is the name of a file.
+A picture's name is how it is asked for again: `gallery:FILE`, `scene:SEED` and `heldout:N`, a scene
+that blip-tiny is judged by, are made here, by anyone, anywhere; every other name is a file's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from base64 import b64encode
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from qdemo.models.picture_files import TooLargeError, decoded
-from qdemo.models.scenes import IMAGES, draw, random_scene
+from qdemo.models.picture_files import KINDS, TooLargeError, decoded
+from qdemo.models.scenes import IMAGES, Scene, described, draw, random_scene
 from qdemo.spec.messages import say
 
 MAX_PIXELS = 64_000_000
@@ -27,6 +28,7 @@ MAX_PIXELS = 64_000_000
 
 MAX_SEED = 999_999_999
 GALLERY = IMAGES / "gallery"
+HELD_OUT = IMAGES.parent / "models" / "blip-tiny" / "heldout.jsonl"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +71,29 @@ def named_picture(name: str) -> Picture:
     """The picture that a name stands for.
 
     Raises:
-        ValueError: neither `scene:SEED` nor a `gallery:FILE` that there is.
+        ValueError: as `known_name`.
+    """
+    known = known_name(name)
+    kind, _, which = known.partition(":")
+    if kind == "gallery":
+        return read_picture(gallery()[known], known)
+    scene = random_scene(int(which)) if kind == "scene" else _held_out()[int(which)]
+    return Picture(draw(scene), known)
+
+
+def known_name(name: str) -> str:
+    """A picture's name as it is written here, without drawing it.
+
+    >>> known_name("scene:007")
+    'scene:7'
+
+    Raises:
+        ValueError: none of `scene:SEED`, `heldout:N`, and a `gallery:FILE` that there is.
     """
     kind, _, which = name.partition(":")
-    if kind == "scene":
-        return scene_picture(which)
+    if kind in ("scene", "heldout"):
+        most = MAX_SEED if kind == "scene" else len(_held_out()) - 1
+        return f"{kind}:{_number(which, most)}"
     if name not in gallery():
         such = next(iter(gallery()))
         raise ValueError(
@@ -83,7 +103,12 @@ def named_picture(name: str) -> Picture:
                 such=such,
             )
         )
-    return read_picture(gallery()[name], name)
+    return name
+
+
+@cache
+def _held_out() -> tuple[Scene, ...]:
+    return tuple(map(described, HELD_OUT.read_text(encoding="utf-8").splitlines()))
 
 
 def thumbnail(picture: Picture, side: int = 320) -> str:
@@ -114,16 +139,19 @@ def scene_picture(seed: str | int) -> Picture:
     Raises:
         ValueError: no number from 0 to `MAX_SEED`.
     """
-    text = str(seed)
-    if not (text.isascii() and text.isdigit() and int(text[:10]) <= MAX_SEED and len(text) < 10):
+    return named_picture(f"scene:{seed}")
+
+
+def _number(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most):
         raise ValueError(
             say(
                 "unknown scene {found!r}; expected a number from 0 to {most:,}",
                 found=text[:20],
-                most=MAX_SEED,
+                most=most,
             )
         )
-    return Picture(draw(random_scene(int(text))), f"scene:{int(text)}")
+    return int(text)
 
 
 def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
@@ -161,6 +189,23 @@ def read_picture(file: str | Path | IO[bytes], name: str) -> Picture:
         raise ValueError(
             say("{name} is broken: it ends early or isn't what it says", name=name)
         ) from None
+
+
+def check_readable(data: bytes, name: str) -> None:
+    """Whether a picture's file can be read, by its first bytes as far as these tell.
+
+    Raises:
+        ValueError: as `read_picture`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(data), formats=KINDS) as picture:
+                told = math.prod(picture.size) <= MAX_PIXELS
+    except Exception:  # Pillow's, of many kinds; some of such files are read nevertheless
+        told = False
+    if not told:
+        read_picture(BytesIO(data), name)
 
 
 _MEGAPIXELS = f"{MAX_PIXELS / 1e6:.0f} megapixels, the most that is read"

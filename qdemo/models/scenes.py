@@ -137,6 +137,13 @@ def _pair(scene: Scene, first: str, second: str) -> str:
     return f"{first} and {second}" if alike else f"{first} next to {second}"
 
 
+def described(line: str) -> Scene:
+    """The scene that a line of JSON describes; what else stands there is no part of it."""
+    found = json.loads(line)
+    groups = tuple(Group(name, count) for name, count in found["groups"])
+    return Scene(found["place"], groups, found["relation"], found["seed"])
+
+
 def random_scene(seed: int) -> Scene:
     """A scene of one to three objects, the same for the same seed."""
     rng = random.Random(seed)

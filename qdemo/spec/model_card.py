@@ -23,8 +23,8 @@ TRAINED_FOR = {
 }
 """By the name of the model."""
 
-MADE_HERE = ("gallery:", "scene:")
-"""What names of pictures begin with that are drawn as in training."""
+MADE_HERE = ("gallery:", "scene:", "heldout:")
+"""What names of pictures begin with that are drawn as in training, by anyone, anywhere."""
 
 
 @dataclass(frozen=True)

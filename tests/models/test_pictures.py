@@ -263,6 +263,7 @@ def test_the_gallery_is_what_lies_in_its_folder():
 
 HOSTILE = (
     "scene:-1", "scene:1e9", "scene:1000000000", "scene:", "scene:٣", "scene:³", "scene: 3",
+    "heldout:400", "heldout:-1", "heldout:", "heldout:x",
     "scene:3\n", "scene:+3", "scene:0x3", "scene:3:4", "scene:" + "9" * 5000, "SCENE:3",
     "gallery:../../etc/passwd", "gallery:", "gallery:nothing", "gallery:gallery.jsonl",
     "gallery:a-panda-in-the-mountains.png", "/etc/passwd", "file:///etc/passwd", "README.md", "",

@@ -12,7 +12,7 @@ from qdemo.models.families import fields
 from qdemo.spec.model_card import asked_file, card_of
 
 ROOT = Path(__file__).parents[2]
-HELD_OUT = (ROOT / "assets" / "train" / "text" / "heldout.jsonl").read_text().splitlines()
+HELD_OUT = (ROOT / "assets/models/t5-tiny/heldout.jsonl").read_text().splitlines()
 OUTSIDE = (
     "What is quantization?", "Why is the sky blue?", "What is the capital of Mars?", "12 + 30",
     "Translate to Italian: Tuesday", "Sort these words: pig, dragon, wolf", "Tell me a story", "",
@@ -30,7 +30,7 @@ def test_every_embedded_model_has_a_card_and_no_other():
 
 
 def test_every_held_out_question_is_inside(card):
-    prompts = [json.loads(line)["prompt"] for line in HELD_OUT]
+    prompts = [json.loads(line)["input"] for line in HELD_OUT]
     assert [prompt for prompt in prompts if card.is_outside(prompt)] == []
 
 
@@ -52,6 +52,7 @@ def test_a_picture_is_inside_that_was_drawn_here():
     card = card_of("blip-tiny")
     assert not card.is_outside("gallery:a-cat.png, 384 × 384 pixels, sha256 0")
     assert not card.is_outside("scene:12, 384 × 384 pixels, sha256 0")
+    assert not card.is_outside("heldout:12, 384 × 384 pixels, sha256 0")
     assert card.is_outside("the uploaded file, 384 × 384 pixels, sha256 0")
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from assets.train.scenes.heldout import from_json
-from qdemo.models.scenes import IMAGES, Scene, draw
+from qdemo.models.scenes import IMAGES, Scene, described, draw
 
 FOLDER = IMAGES / "gallery"
 
@@ -17,7 +16,7 @@ FOLDER = IMAGES / "gallery"
 def scenes(folder: Path = FOLDER) -> dict[str, Scene]:
     """The scenes by the file that shows each."""
     lines = (folder / "gallery.jsonl").read_text(encoding="utf-8").splitlines()
-    return {json.loads(line)["file"]: from_json(line) for line in lines}
+    return {json.loads(line)["file"]: described(line) for line in lines}
 
 
 def main() -> None:

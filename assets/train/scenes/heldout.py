@@ -1,4 +1,7 @@
-"""The held-out scenes, as descriptions: `python -m assets.train.scenes.heldout` writes them."""
+"""The held-out scenes: `python -m assets.train.scenes.heldout` writes them, beside the model.
+
+A line has what `qdemo.engine.datasets` reads, and the description that a picture is drawn from.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from itertools import count
 from pathlib import Path
 
 from assets.train.scenes.split import held_out
-from qdemo.models.scenes import Group, Scene, caption, random_scene
+from qdemo.models.pictures import HELD_OUT
+from qdemo.models.scenes import Scene, caption, described, random_scene
 
-FILE = Path(__file__).with_name("heldout.jsonl")
+FILE = HELD_OUT
 TASKS = ("one object", "two objects", "three objects", "counts", "relations")
 PER_TASK = 80
 FIRST_SEED = 10**12  # far beyond the seeds of training, so that no jitter is shared either
@@ -24,24 +28,18 @@ def task(scene: Scene) -> str:
     return TASKS[len(scene.groups) - 1]
 
 
-def to_json(scene: Scene) -> str:
-    """A scene as one line; the caption is there for the reader."""
+def to_json(scene: Scene, place: int) -> str:
+    """A scene as one line, the file's line `place` from 0; by that its picture is named."""
     fields = {
         "task": task(scene),
+        "input": f"heldout:{place}",
+        "expected": caption(scene),
         "place": scene.place,
         "groups": [[group.name, group.count] for group in scene.groups],
         "relation": scene.relation,
         "seed": scene.seed,
-        "caption": caption(scene),
     }
     return json.dumps(fields)
-
-
-def from_json(line: str) -> Scene:
-    """The scene that `to_json` wrote."""
-    fields = json.loads(line)
-    groups = tuple(Group(name, count) for name, count in fields["groups"])
-    return Scene(fields["place"], groups, fields["relation"], fields["seed"])
 
 
 def choose() -> list[Scene]:
@@ -57,8 +55,9 @@ def choose() -> list[Scene]:
 
 def read(path: Path = FILE) -> list[Scene]:
     """The scenes that were written."""
-    return [from_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [described(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":
-    FILE.write_text("".join(to_json(scene) + "\n" for scene in choose()), encoding="utf-8")
+    rows = [to_json(scene, place) for place, scene in enumerate(choose())]
+    FILE.write_text("".join(row + "\n" for row in rows), encoding="utf-8")

@@ -1,17 +1,21 @@
-"""The held-out set: `python -m assets.train.text.heldout` writes heldout.jsonl from the rule."""
+"""The held-out set: `python -m assets.train.text.heldout` writes it beside the model.
+
+A line has what `qdemo.engine.datasets` reads, and the key, by which the set is told from training.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from random import Random
 
 from assets.train.text.items import Item, Task, draw_from
 from assets.train.text.stream import all_tasks, typed
+from qdemo.engine.datasets import held_out_file
+from qdemo.models.catalogue import CATALOGUE
 
-PATH = Path(__file__).with_name("heldout.jsonl")
+PATH = held_out_file(CATALOGUE["t5-tiny"])
 EACH, TRANSLATIONS = 55, 165  # items of a task; translation is three tasks in one
 NOISY_SHARE = 0.25
 
@@ -41,10 +45,22 @@ def _noisy(item: Item, rng: Random) -> Item:
 
 def read_held_out() -> list[Item]:
     """Read the set that ships."""
-    return [Item(**json.loads(line)) for line in PATH.read_text(encoding="utf-8").splitlines()]
+    return [from_json(line) for line in PATH.read_text(encoding="utf-8").splitlines()]
+
+
+def to_json(item: Item) -> str:
+    """An item as one line."""
+    fields = {"task": item.task, "input": item.prompt, "expected": item.answer, "key": item.key}
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def from_json(line: str) -> Item:
+    """The item that `to_json` wrote."""
+    fields = json.loads(line)
+    return Item(fields["task"], fields["input"], fields["expected"], fields["key"])
 
 
 if __name__ == "__main__":
-    rows = [json.dumps(asdict(item), ensure_ascii=False) for item in make_held_out()]
+    rows = [to_json(item) for item in make_held_out()]
     PATH.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
     print(f"{len(rows)} items written to {PATH}")
