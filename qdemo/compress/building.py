@@ -59,7 +59,7 @@ def building(
         swap(built, plan.schemes, plan.activations, plan.recipes)
         for number, name in enumerate(freezing(built, stats or {}), 1):
             yield Quantizing(name, number, len(plan.schemes))
-        built = built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
+        built = built if is_in(built, compute.dtype) else rebuild(built, compute.dtype)
     else:
         built = cast(reference, compute)
     if casts := {name: held for name, held in plan.casts.items() if held != variant.compute}:
@@ -123,7 +123,7 @@ def _own_floats(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
                 yield key, tensor
 
 
-def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
+def is_in(model: nn.Module, dtype: torch.dtype) -> bool:
     """Whether all that is float in it has that dtype, and all that is quantized computes in it."""
     floats = {tensor.dtype for tensor, to_cast in tensors(model) if to_cast}
     computed = {m.compute_dtype for m in model.modules() if isinstance(m, QModule)}
