@@ -45,6 +45,11 @@ class Memory(Generic[Key, Value]):
             found = self._kept.get(key)
         return None if found is None else found[0]
 
+    def values(self) -> list[Value]:
+        """All of them, none of which counts as used."""
+        with self._lock:
+            return [value for value, _ in self._kept.values()]
+
     def has_room(self, n_bytes: int) -> bool:
         """Whether so many are no more than everything together may be."""
         return n_bytes <= self._kept.maxsize
