@@ -127,18 +127,26 @@ def _finite(value: float | None) -> float | None:
 
 
 def _columns(judged: Judged, reference: Judged | None) -> dict[str, object]:
-    """The outcomes; of answers only those that are other than fp32's, by the item's place."""
+    """The outcomes; of answers only those that are other than fp32's, by the item's place, and of
+    the numbers of same tokens those that are not all. Positions and losses that are not of their
+    own, or are none, are left out."""
     known = reference.outcomes if reference and reference is not judged else ()
     same = [own.output == ref.output for own, ref in zip(judged.outcomes, known, strict=False)]
     same += [False] * (len(judged.outcomes) - len(same))
-    every = zip(judged.outcomes, same, strict=True)
+    every = list(enumerate(judged.outcomes))
+    positions = [out.positions for out in judged.outcomes]
+    loss = [_finite(out.loss) for out in judged.outcomes]
     return {
-        "outputs": {str(i): out.output for i, (out, is_same) in enumerate(every) if not is_same},
+        "outputs": {str(i): out.output for i, out in every if not same[i]},
         "kl": [_finite(out.kl) for out in judged.outcomes],
-        "same": [out.same for out in judged.outcomes],
-        "positions": [out.positions for out in judged.outcomes],
-        "loss": [_finite(out.loss) for out in judged.outcomes],
+        "same": {str(i): out.same for i, out in every if out.same != out.positions},
+        "positions": [] if positions == _positions(known, len(positions)) else positions,
+        "loss": [] if all(out.loss is None for out in judged.outcomes) else loss,
     }
+
+
+def _positions(known: Sequence[Outcome], count: int) -> list[int]:
+    return [out.positions for out in known[:count]]
 
 
 def from_text(text: str | bytes) -> Evidence:
@@ -185,8 +193,10 @@ def _judged(result: Mapping[str, Any], reference: Sequence[Outcome]) -> Judged:
 
 
 def _outcomes(columns: Mapping[str, Any], reference: Sequence[Outcome]) -> Iterable[Outcome]:
-    outputs = columns["outputs"]
-    rows = zip(*(columns[key] for key in ("kl", "same", "positions", "loss")), strict=True)
-    for i, (kl, same, positions, loss) in enumerate(rows):
+    outputs, same, count = columns["outputs"], columns["same"], len(columns["kl"])
+    positions = columns["positions"] or _positions(reference, count)
+    rows = zip(columns["kl"], positions, columns["loss"] or [None] * count, strict=True)
+    for i, (kl, found, loss) in enumerate(rows):
         output = outputs[str(i)] if str(i) in outputs else reference[i].output
-        yield Outcome(output, math.inf if kl is None else kl, same, positions, loss)
+        far = math.inf if kl is None else kl
+        yield Outcome(output, far, same.get(str(i), found), found, loss)
