@@ -29,7 +29,7 @@ def broken_off(found):
 
 def test_what_ends_in_an_error_is_kept_too():
     found = evidences.three().evidence
-    with pytest.raises(OSError) as error:  # noqa: PT011: its message is the number
+    with pytest.raises(OSError) as error:  # noqa: PT011
         broken_off(found)
     assert evidence_held.findings(f"{error.value} 1").evidence == found
 
