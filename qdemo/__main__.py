@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdemo import listing
+from qdemo import evaluating, listing
 from qdemo.commands import bring, compute_on, file, write_over
 from qdemo.spec.decoding import READ_AS
 from qdemo.spec.messages import say
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     context = say("tell what a language model holds of a text of so many tokens, too")
     sizes.add_argument("--context", type=int, metavar="N", help=context)
     sizes.set_defaults(run=listing.footprint)
+    evaluating.add_to(commands)
     commands.add_parser("models", help=say("the models there are")).set_defaults(run=listing.models)
     formats = commands.add_parser("formats", help=say("the formats and methods there are"))
     formats.add_argument("--json", action="store_true", help=say("as JSON"))

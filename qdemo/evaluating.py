@@ -16,7 +16,7 @@ from qdemo.views import terminal
 
 if TYPE_CHECKING:
     from qdemo.engine.datasets import DataSet
-    from qdemo.engine.evaluation import Evaluation
+    from qdemo.engine.evaluation import Evaluation, Progress
     from qdemo.engine.trials import Trials
     from qdemo.spec.evidence import Evidence
 
@@ -85,17 +85,24 @@ def _told(asked: Evaluation, trials: Trials | None) -> Evidence:
     from qdemo.engine.evaluating import judged
     from qdemo.engine.evaluation import Progress
     from qdemo.engine.turns import begun
-    from qdemo.views.evidence import progress_told
 
     with begun() as run, closing(judged(asked, run, trials)) as steps:
         last = None
         for told in steps:
             if isinstance(told, Progress):
                 last = told
-                write_over(progress_told(told.format, told.done, told.total, told.seconds_left))
+                write_over(_line(told))
     write_over("")
     assert last is not None  # nobody stops it before it begins
     return last.evidence
+
+
+def _line(at: Progress) -> str:
+    from qdemo.views.evidence import progress_told
+    from qdemo.views.finding import making
+
+    told = making(at.making) if at.making else ""
+    return progress_told(at.format, at.done, at.total, at.seconds_left, at.yielding, told)
 
 
 def _report(evidence: Evidence) -> None:

@@ -33,6 +33,7 @@ from qdemo.spec.model_card import TRAINED_FOR
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.spec.setting import WAYS
 from qdemo.views import SECTIONS
+from qdemo.views.evidence_points import COSTS, MEASURES
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "assets" / "locale" / "qdemo.pot"
@@ -123,6 +124,8 @@ def declared() -> Iterator[tuple[str, str]]:
         yield from (("qdemo/models/families", text) for text in (family.label, *asked))
     for section in SECTIONS:
         yield from (("qdemo/views/sections.py", text) for text in (section.heading, section.lead))
+    for axis in (*MEASURES, *COSTS):
+        yield from (("qdemo/views/evidence_points.py", text) for text in (axis.heading, axis.lead))
     for one in CHOICES:
         yield from (("qdemo/spec/families.py", text) for text in (one.name, one.idea))
     yield from (("qdemo/spec/families.py", part.meaning) for part in PARTS)

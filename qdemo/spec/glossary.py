@@ -211,6 +211,24 @@ TERMS = (
          "denormal"),
     Term("dtype", "dtype",
          "The number format of a tensor, by torch's name."),
+    Term("verdict", "verdict",
+         "Safe, check or broken, by the 95% interval of what a format loses beside fp32 on the "
+         "same items."),
+    Term("flips", "flips",
+         "Answers that were right in fp32 and are wrong (lost), and the other way round (won); two "
+         "formats of one accuracy may differ in many."),
+    Term("mcnemar", "McNemar's test",
+         "How likely flips so uneven would be by chance, were either way as likely; corrected "
+         "(Holm) as several formats are tested.",
+         "paired test of proportions"),
+    Term("to_tell", "items to tell",
+         "So many items would show, four times in five, that the loss which was seen is no chance; "
+         "none are named where none was seen.",
+         "sample size, power 80%"),
+    Term("front", "front",
+         "The formats that no other beats in both, cost and loss; which of two is on it may be "
+         "chance where their intervals overlap.",
+         "Pareto front"),
     Term("held_out", "held out",
          "Questions that training never saw; of the answers the share that is exactly right.",
          "test set, exact match"),
@@ -239,7 +257,8 @@ ALSO_CALLED: Mapping[str, str] = {
 IN_TEXT = ("kl", "nats", "sqnr", "rms", "wilson", "embeddings", "scale", "zero_point", "centred",
            "teacher_forcing", "outlier", "activation", "held_out", "codebook", "block_scale",
            "super_block", "range_search", "hqq", "calibration", "gptq", "awq", "smoothquant",
-           "rotation", "llm_int8", "output_error", "double_quantization", "perplexity")  # fmt: skip
+           "rotation", "llm_int8", "output_error", "double_quantization", "perplexity",
+           "verdict", "flips")  # fmt: skip
 """The keys of those that are explained in sentences too, where they stand first."""
 
 ALSO_WRITTEN: Mapping[str, str] = {
@@ -265,5 +284,6 @@ ALSO_WRITTEN: Mapping[str, str] = {
     "largest |number|": "activation",
     "perplexity": "perplexity",
     "Perplexity": "perplexity",
+    "Safe": "verdict",
 }
 """Other ways in which a table's head, or a sentence, names a term."""
