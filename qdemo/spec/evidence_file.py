@@ -101,21 +101,18 @@ def _of_flips(summary: Summary) -> dict[str, object]:
 
 def _of_spread(name: str, spread: Spread | None) -> dict[str, object]:
     """Its mean goes by the name alone for a share, and as NAME_mean for what is no share."""
-    if spread is None:
-        return {}
-    low, high = spread.interval or (None, None)
+    low, high = (spread and spread.interval) or (None, None)
     ends = {f"{name}_low": low, f"{name}_high": high}
     if name == "same_top":
-        return {name: spread.mean, **ends}
-    known = dict(spread.percentiles)
-    return {
-        f"{name}_mean": _finite(spread.mean),
-        f"{name}_se": _finite(spread.error),
-        **ends,
-        f"{name}_median": _finite(spread.median),
-        **{f"{name}_p{percent:g}": _finite(known[percent]) for percent in PERCENTILES},
-        f"{name}_max": _finite(spread.max),
-    }
+        return {name: spread and spread.mean, **ends}
+    known = dict(spread.percentiles) if spread else {}
+    tails = {f"{name}_p{percent:g}": _finite(known.get(percent)) for percent in PERCENTILES}
+    own = {f"{name}_{end}": _finite(getattr(spread, key, None)) for key, end in _SPREAD.items()}
+    return {**own, **ends, **tails}
+
+
+_SPREAD = {"mean": "mean", "error": "se", "median": "median", "max": "max"}
+"""What fields of a `Spread` are called."""
 
 
 def _of_perplexity(summary: Summary) -> dict[str, object]:
