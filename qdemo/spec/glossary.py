@@ -214,6 +214,23 @@ TERMS = (
     Term("held_out", "held out",
          "Questions that training never saw; of the answers the share that is exactly right.",
          "test set, exact match"),
+    Term("evidence", "evidence",
+         "What many items say of a format: each figure with how many it rests on, and with the "
+         "interval that so many leave open."),
+    Term("flips", "flips",
+         "Answers that are right in fp32 and wrong in a format, or the other way round; only these "
+         "tell the two apart."),
+    Term("mcnemar", "McNemar's test",
+         "Whether a format loses more right answers than it wins: how likely flips so uneven would "
+         "be, if either way were as likely.",
+         "paired test, exact binomial test of discordant pairs"),
+    Term("holm", "Holm's correction",
+         "Of many formats tested at once one may differ by luck: each p is raised by how many are "
+         "tested, the smallest p the most.",
+         "Holm–Bonferroni, step-down Bonferroni"),
+    Term("pareto", "Pareto front",
+         "The formats that no other beats in both size and quality; every other one is dominated.",
+         "Pareto frontier, skyline"),
 )  # fmt: skip
 """Every word, in the order in which one leads to the next."""
 
@@ -230,6 +247,10 @@ ALSO_CALLED: Mapping[str, str] = {
     "token_ms": "TPOT, inter-token latency",
     "perplexity": "PPL (llama.cpp)",
     "perplexity_ratio": "Mean PPL(Q)/PPL(base) (llama.cpp)",
+    "accuracy": "exact match, acc (lm-evaluation-harness)",
+    "kl_mean": "Mean KLD (llama.cpp), over items",
+    "kl_p99": "99.0% KLD (llama.cpp), over items",
+    "same_top": "Same top p (llama.cpp), top-1 agreement",
     "loss_mean": "cross entropy, negative log-likelihood a token",
     "weight_saturated": "saturated, clamped",
     "weight_relative": "relative Frobenius error",
@@ -239,11 +260,15 @@ ALSO_CALLED: Mapping[str, str] = {
 IN_TEXT = ("kl", "nats", "sqnr", "rms", "wilson", "embeddings", "scale", "zero_point", "centred",
            "teacher_forcing", "outlier", "activation", "held_out", "codebook", "block_scale",
            "super_block", "range_search", "hqq", "calibration", "gptq", "awq", "smoothquant",
-           "rotation", "llm_int8", "output_error", "double_quantization", "perplexity")  # fmt: skip
+           "rotation", "llm_int8", "output_error", "double_quantization", "perplexity",
+           "flips", "mcnemar", "holm", "pareto")  # fmt: skip
 """The keys of those that are explained in sentences too, where they stand first."""
 
 ALSO_WRITTEN: Mapping[str, str] = {
     "Wilson": "wilson",
+    "McNemar": "mcnemar",
+    "McNemar's p": "mcnemar",
+    "Holm": "holm",
     "scales": "scale",
     "codebooks": "codebook",
     "error of the outputs": "output_error",
