@@ -25,6 +25,8 @@ class Settings:
     `most_parameters` (QDEMO_MOST_PARAMETERS): what a model that is not named there may have.
     `deadline_s` (QDEMO_DEADLINE_S): the seconds that one comparison may take.
     `method_s` (QDEMO_METHOD_S): the seconds that a method may take to find one variant.
+    `most_items` (QDEMO_MOST_ITEMS), `evaluate_s` (QDEMO_EVALUATE_S): the items that one evaluation
+    may have, and the seconds that it may compute.
     `model_bytes` (QDEMO_MODEL_CACHE_MB), `result_bytes` (QDEMO_RESULT_CACHE_MB): what is kept of
     loaded models and of results that may be asked for again, in bytes.
     `device` (QDEMO_DEVICE): what computes, one of `DEVICES`.
@@ -39,6 +41,8 @@ class Settings:
     most_parameters: int = 1_000_000_000
     deadline_s: int = 300
     method_s: int = 60
+    most_items: int = 1000
+    evaluate_s: int = 900
     model_bytes: int = 4_000_000_000
     result_bytes: int = 200_000_000
     device: str = "auto"
@@ -64,6 +68,8 @@ class Settings:
             most_parameters=_whole(environment, "QDEMO_MOST_PARAMETERS", default.most_parameters),
             deadline_s=_whole(environment, "QDEMO_DEADLINE_S", default.deadline_s),
             method_s=_whole(environment, "QDEMO_METHOD_S", default.method_s),
+            most_items=_whole(environment, "QDEMO_MOST_ITEMS", default.most_items),
+            evaluate_s=_whole(environment, "QDEMO_EVALUATE_S", default.evaluate_s),
             model_bytes=_megabytes(environment, "QDEMO_MODEL_CACHE_MB", default.model_bytes),
             result_bytes=_megabytes(environment, "QDEMO_RESULT_CACHE_MB", default.result_bytes),
             device=_one_of(environment, "QDEMO_DEVICE", default.device, DEVICES),

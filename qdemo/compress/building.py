@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,11 +13,12 @@ from qdemo.compress import layers, mixed
 from qdemo.compress.convert import cast, freezing, like, rebuild, swap, tensors
 from qdemo.compress.kinds import multiplies
 from qdemo.compress.layers import Plan
-from qdemo.compress.modules import QModule, QWeight
-from qdemo.compress.quantizing import needs, say_missing
+from qdemo.compress.modules import QLinear, QModule, QWeight
+from qdemo.compress.quantizing import needs, say_missing, without_inputs
 from qdemo.compress.stats import Stats
 from qdemo.compress.ties import alias_of
 from qdemo.spec.formats import FORMATS
+from qdemo.spec.step import Step
 from qdemo.spec.variant import Variant
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -48,18 +49,24 @@ def build(reference: Model, variant: Variant, stats: Mapping[str, Stats] | None 
 
 
 def building(
-    reference: Model, variant: Variant, stats: Mapping[str, Stats] | None = None
+    reference: Model,
+    variant: Variant,
+    stats: Mapping[str, Stats] | None = None,
+    kept: Iterable[nn.Module] = (),
 ) -> Generator[Quantizing, None, Model]:
-    """The same layer by layer, so that it can be shown, and stopped by closing it."""
+    """The same layer by layer, so that it can be shown, and stopped by closing it. `kept` are
+    variants of the same model that were built with the same statistics: weights that they hold in
+    the same step are shared with them, and not found again."""
     variant.check_built()
     plan, compute = layers.plan(reference, variant), FORMATS[variant.compute]
     if plan.schemes:
-        _check_stats(plan, stats)
+        found = _held(plan, kept)
+        _check_stats(plan, stats, found)
         built = rebuild(reference)
         swap(built, plan.schemes, plan.activations, plan.recipes)
-        for number, name in enumerate(freezing(built, stats or {}), 1):
+        for number, name in enumerate(freezing(built, stats or {}, found), 1):
             yield Quantizing(name, number, len(plan.schemes))
-        built = built if _is_in(built, compute.dtype) else rebuild(built, compute.dtype)
+        built = built if is_in(built, compute.dtype) else rebuild(built, compute.dtype)
     else:
         built = cast(reference, compute)
     if casts := {name: held for name, held in plan.casts.items() if held != variant.compute}:
@@ -87,9 +94,46 @@ def needed(variant: Variant) -> frozenset[str]:
     return frozenset().union(*(needs(step) for step in steps if step.scheme is not None))
 
 
-def _check_stats(plan: Plan, stats: Mapping[str, Stats] | None) -> None:
+def unheld(
+    reference: nn.Module, variant: Variant, kept: Iterable[nn.Module]
+) -> tuple[dict[str, Step], float]:
+    """What has to be found for a variant that none of the `kept` ones holds, by the name of the
+    layer; and its share of the weights that are quantized.
+
+    Raises:
+        ValueError: as `build`.
+    """
+    plan = layers.plan(reference, variant)
+    found = _held(plan, kept)
+    left = {name: plan.step(name) for name in plan.schemes if name not in found}
+    sizes = {name: weight.numel() for name, site in plan.sites.items()
+             if (weight := site.parameter) is not None}  # fmt: skip
+    return left, sum(sizes.get(name, 0) for name in left) / (sum(sizes.values()) or 1)
+
+
+def _held(plan: Plan, kept: Iterable[nn.Module]) -> dict[str, QWeight]:
+    """Weights that others hold as the plan wants them; what an input becomes is no part of them."""
+    found: dict[str, QWeight] = {}
+    for model in kept:
+        modules = dict(model.named_modules())
+        for name in plan.schemes.keys() - found.keys():
+            module, step = modules.get(name), plan.step(name)
+            if plan.sites[name].kind.made is not QLinear:
+                step = without_inputs(step)
+            if (
+                isinstance(module, QModule)
+                and module.frozen
+                and (module.scheme, module.recipe) == (step.scheme, step.recipe)
+            ):
+                found[name] = module.quantized
+    return found
+
+
+def _check_stats(
+    plan: Plan, stats: Mapping[str, Stats] | None, found: Mapping[str, QWeight]
+) -> None:
     """Whether there is what recipes need, before anything is done."""
-    for name in plan.recipes:
+    for name in plan.recipes.keys() - found.keys():
         owner = plan.sites[name].owner
         is_meta = any(parameter.is_meta for parameter in owner.parameters(recurse=False))
         step = plan.step(name)
@@ -123,7 +167,7 @@ def _own_floats(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
                 yield key, tensor
 
 
-def _is_in(model: nn.Module, dtype: torch.dtype) -> bool:
+def is_in(model: nn.Module, dtype: torch.dtype) -> bool:
     """Whether all that is float in it has that dtype, and all that is quantized computes in it."""
     floats = {tensor.dtype for tensor, to_cast in tensors(model) if to_cast}
     computed = {m.compute_dtype for m in model.modules() if isinstance(m, QModule)}

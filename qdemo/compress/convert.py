@@ -143,9 +143,14 @@ def freeze(model: nn.Module) -> None:
         pass
 
 
-def freezing(model: nn.Module, stats: Mapping[str, Stats] = MappingProxyType({})) -> Iterator[str]:
+def freezing(
+    model: nn.Module,
+    stats: Mapping[str, Stats] = MappingProxyType({}),
+    found: Mapping[str, QWeight] = MappingProxyType({}),
+) -> Iterator[str]:
     """The same layer by layer: the name of each is given before its turn comes. `stats` are of the
-    layers' inputs, by name, for recipes that need them.
+    layers' inputs, by name, for recipes that need them; `found` are weights that are known, by the
+    name of the layer, and are not found again.
 
     Raises:
         ValueError: as `freeze`; or there are no statistics of a layer that needs them.
@@ -159,7 +164,9 @@ def freezing(model: nn.Module, stats: Mapping[str, Stats] = MappingProxyType({})
         # Tied weights are found apart where their inputs differ; of shapes alone, as if they did.
         inputs = own or (name if step is not None and needs(step) else None)
         key = alias_of(module.weight), module.layout, step or module.scheme, inputs
-        if key not in shared:
+        if key not in shared and name in found:
+            shared[key] = found[name]
+        elif key not in shared:
             with naming(name):
                 shared[key] = QWeight(
                     module.qweight if step is None else quantize_weight(module.matrix, step, own)

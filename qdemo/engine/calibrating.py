@@ -81,7 +81,7 @@ def fitted(pairs: Sequence[Pair]) -> list[Pair]:
     >>> fitted([("a", "A"), ("b", "B"), ("c", "C"), ("d", "D")])
     [('b', 'B'), ('c', 'C'), ('d', 'D')]
     """
-    left = set(_spread(len(pairs), quarter(len(pairs))))
+    left = set(spread(len(pairs), quarter(len(pairs))))
     return [pair for i, pair in enumerate(pairs) if i not in left]
 
 
@@ -171,7 +171,7 @@ def collect(
     """
     model, device = loaded.model, device_of(loaded.model)
     count = _chosen(rows, len(pairs), most)
-    chosen = [pairs[i] for i in _spread(len(pairs), count)]
+    chosen = [pairs[i] for i in spread(len(pairs), count)]
     found: dict[str, list[Tensor]] = {}
     for start in range(0, len(chosen), _TOGETHER):
         part = chosen[start : start + _TOGETHER]
@@ -187,12 +187,12 @@ def _chosen(rows: int, pairs: int, most: int | None) -> int:
 
 
 @cache
-def _spread(length: int, count: int) -> list[int]:
+def spread(length: int, count: int) -> list[int]:
     """Up to `count` of the places below `length`, evenly over all of them and in step with nothing:
     every ninth row would find the same few of the 37 patches of each picture again and again. Fewer
     are always some of more.
 
-    >>> _spread(20, 5), _spread(3, 4)
+    >>> spread(20, 5), spread(3, 4)
     ([0, 5, 10, 13, 18], [0, 1, 2])
     """
     return sorted(sorted(range(length), key=lambda place: place * _GOLDEN % 1)[:count])
@@ -206,7 +206,7 @@ def _listening(
 
     def keep(name: str, x: Tensor) -> None:
         every = batch.rows(x)
-        found.setdefault(name, []).append(every[_spread(len(every), rows)])
+        found.setdefault(name, []).append(every[spread(len(every), rows)])
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():

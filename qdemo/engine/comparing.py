@@ -97,7 +97,7 @@ def compare(
             kept = comparison.kept(name)
             event = Done(kept, kept=True) if kept else (yield from comparison.run(name))
         except Exception as error:
-            event = Failed(name, _reason(name, error))
+            event = Failed(name, reason(name, error))
         report = report.after(event)
         yield event
         if comparison.reference is None:
@@ -105,7 +105,7 @@ def compare(
     yield Finished(replace(report, finished=True, computed=now()))
 
 
-def _reason(name: str, error: Exception) -> str:
+def reason(name: str, error: Exception) -> str:
     """Why a variant failed, in words for people; what is no one's plan is told to the log."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate" in str(error):
         return say("there is not enough memory free for this format")
@@ -133,13 +133,14 @@ def _planned(comparison: _Comparison, variants: Iterable[Variant]) -> Report:
         figures=figures(comparison.is_scored),
         read=asked.prompt.read,
         kept_wide=loaded.kept_wide,
-        machine=_machine(kept.device if kept else devices.described(comparison.device)),
+        machine=machine(kept.device if kept else devices.described(comparison.device)),
         decoding=asked.decoding,
         cache=loaded.family.cache,
     )
 
 
-def _machine(device: str) -> Machine:
+def machine(device: str) -> Machine:
+    """What computes, with the threads of whoever asks."""
     return Machine(
         processor=devices.processor(),
         threads=torch.get_num_threads(),

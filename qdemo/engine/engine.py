@@ -53,7 +53,7 @@ class Engine(Shelf):
     def __init__(self, settings: Settings = SETTINGS) -> None:
         """Nothing is loaded yet."""
         super().__init__(settings)
-        self.computing, self.downloading = Line(PLACES), Line(PLACES)
+        self.computing, self.downloading, self.judging = (Line(PLACES) for _ in range(3))
         _ENGINES[id(self)] = self
 
     def run(
@@ -108,7 +108,7 @@ class Engine(Shelf):
             loaded = loaded.on(self.device)
         yield from compare(
             loaded, prompt, request.variants, request.max_tokens, known,
-            lambda: self._inputs(loaded),
+            lambda: self.inputs_of(loaded),
             lambda variant: self.made(loaded, variant, method_s), described(loaded),
             request.decoding,
         )  # fmt: skip
@@ -225,7 +225,7 @@ class Engine(Shelf):
 
             compile_loops()
             if not devices.is_lent():
-                list(on_threads(1, (self._inputs(loaded) for _ in range(1))))
+                list(on_threads(1, (self.inputs_of(loaded) for _ in range(1))))
             heap.freeze()
 
         begin()

@@ -3,19 +3,16 @@ pages show, by numbers that nobody can guess."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import threading
 import zlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import ReferenceType, WeakSet
-
-from cachetools import LRUCache
+from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import ReferenceType
 
 from qdemo.engine import heap
+from qdemo.engine.memory import Memory
 from qdemo.settings import Settings
 from qdemo.spec.decoding import Decoding
 from qdemo.spec.report import Done, Report, Trial
@@ -27,84 +24,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from qdemo.compress.stats import Stats
+    from qdemo.engine import trials
     from qdemo.measure.measure import Found, Inputs
 
     Logits = NDArray[np.float32]
 
-Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
-
-
-class Memory(Generic[Key, Value]):
-    """At most `most_bytes` of values, the least recently used forgotten first; for any thread.
-
-    >>> memory = Memory[str, str](most_bytes=2)
-    >>> for letter in "abc":
-    ...     memory.put(letter, letter.upper(), n_bytes=1)
-    >>> [memory.get(letter) for letter in "abc"]
-    [None, 'B', 'C']
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        """Begin empty."""
-        self._lock = threading.Lock()
-        _EVERY.add(self)
-        self._kept: LRUCache[Key, tuple[Value, int]] = LRUCache(most_bytes, lambda pair: pair[1])
-
-    @property
-    def n_bytes(self) -> int:
-        """What is held now, as it was declared."""
-        return int(self._kept.currsize)
-
-    def __len__(self) -> int:
-        """How many values are held."""
-        return len(self._kept)
-
-    def get(self, key: Key) -> Value | None:
-        """The value, which is now the most recently used; None where there is none."""
-        with self._lock:
-            found = self._kept.get(key)
-        return None if found is None else found[0]
-
-    def has_room(self, n_bytes: int) -> bool:
-        """Whether so many are no more than everything together may be."""
-        return n_bytes <= self._kept.maxsize
-
-    def put(self, key: Key, value: Value, n_bytes: int) -> None:
-        """Keep a value; one that is larger than everything together may be is not kept."""
-        with self._lock:
-            self._kept.pop(key, None)
-            if self.has_room(n_bytes):
-                self._kept[key] = value, n_bytes
-
-    def forget_oldest(self) -> bool:
-        """Make room; False where there was nothing to forget."""
-        with self._lock:
-            if self._kept:
-                self._kept.popitem()
-                return True
-            return False
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._kept.clear()
-
-    def _unlocked(self) -> None:
-        self._lock = threading.Lock()
-
-
-_EVERY: WeakSet[Memory[Any, Any]] = WeakSet()
-
-
-def _in_fork() -> None:
-    """Whoever held a lock is not there."""
-    for memory in _EVERY:
-        memory._unlocked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_fork)
 
 
 @dataclass(frozen=True)
@@ -164,13 +89,15 @@ class Keeping:
         self.inputs: Memory[str, Inputs] = Memory(settings.model_bytes // 8)
         self.stats: Memory[str, Made[Mapping[str, Stats]]] = Memory(settings.model_bytes // 4)
         self.made: Memory[tuple[str, str], Made[nn.Module]] = Memory(settings.model_bytes // 4)
+        self.trials: Memory[tuple[str, str, int], trials.Trial] = Memory(settings.result_bytes // 4)
         self._results: Memory[tuple[Asked, str] | str, bytes] = Memory(settings.result_bytes)
         self._per_model: Memory[tuple[str, str], Found] = Memory(settings.result_bytes)
 
     @property
     def _all(self) -> tuple[Memory[object, object], ...]:
         return (  # type: ignore[return-value]
-            self.models, self.inputs, self.stats, self.made, self._results, self._per_model,
+            self.models, self.inputs, self.stats, self.made, self.trials, self._results,
+            self._per_model,
         )  # fmt: skip
 
     def result(self, request: Request, name: str) -> tuple[Trial, Logits | None] | None:

@@ -11,8 +11,9 @@ from weakref import ref
 
 from torch import nn
 
-from qdemo.compress.building import Quantizing, building, needed
+from qdemo.compress.building import Quantizing, building, unheld
 from qdemo.compress.footprint import footprint
+from qdemo.compress.quantizing import needs
 from qdemo.compress.stats import Stats, n_bytes
 from qdemo.engine import calibrating
 from qdemo.engine.estimating import kind, seconds, too_long
@@ -42,7 +43,7 @@ def made(
     loaded: Loaded, variant: Variant, keeping: Keeping, most_s: int | None = None
 ) -> Generator[Making, None, nn.Module]:
     """That variant of a model. One whose numbers take long to find is kept, and so is what is known
-    of layers' inputs.
+    of layers' inputs; what a kept one holds in the same step is not found again.
 
     Raises:
         ValueError: as `build`; or the model can't take its calibration inputs; or it is likely to
@@ -63,21 +64,24 @@ def _made(
     loaded: Loaded, variant: Variant, keeping: Keeping, most_s: int | None
 ) -> Generator[Making, None, nn.Module]:
     calibrating.know_reads(loaded)
-    wanted = needed(variant)
+    others = [model for one in keeping.made.values() if (model := one.by(loaded.model)) is not None]
+    left, share = unheld(loaded.model, variant, others)
+    wanted = frozenset[str]().union(*(needs(step) for step in left.values()))
     kept = keeping.stats.get(loaded.entry.name)
     known = None if kept is None else kept.by(loaded.model)
     is_known = known is not None and not _lack(known, wanted)
     pairs = calibrating.fitted(calibrating.pairs(loaded)) if wanted and not is_known else []
     is_cpu = device_of(loaded.model).type == "cpu"  # where the seconds were measured
     if most_s is not None and is_cpu and variant.is_found:
-        expected = seconds(variant, loaded.parameters, len(pairs), kind(loaded.entry))
+        weights = round(share * loaded.parameters)
+        expected = seconds(variant, weights, len(pairs), kind(loaded.entry))
         if expected > most_s:
             raise ValueError(too_long(variant, expected, most_s))
     if wanted and not is_known:
         steps = calibrating.own_statistics(loaded, pairs, "hessian" in wanted)
         known = yield from _counted(steps, variant, len(pairs))
         keeping.stats.put(loaded.entry.name, Made(ref(loaded.model), known), n_bytes(known))
-    return (yield from _told(building(loaded.model, variant, known), variant))
+    return (yield from _told(building(loaded.model, variant, known, others), variant))
 
 
 def _lack(known: Mapping[str, Stats], wanted: frozenset[str]) -> bool:

@@ -92,7 +92,7 @@ class Shelf:
                     raise
                 heap.collect()
 
-    def _inputs(self, loaded: Loaded) -> Inputs:
+    def inputs_of(self, loaded: Loaded) -> Inputs:
         """The model's calibration inputs, collected when they are first asked for; none where the
         model can't take them, as a host's own may be: then what needs them has no figure."""
         from qdemo.engine import calibrating

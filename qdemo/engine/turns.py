@@ -72,6 +72,11 @@ class Line:
             with self._lock:
                 self._leave(place)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has a turn, or waits for one."""
+        return not self._line
+
     def _begin(self, place: Place) -> None:
         self._turn_began = time.monotonic()
         place.turn.set()

@@ -43,7 +43,7 @@ def generate(
         while True:
             tokens.append(int(token))
             yield tokens[-1]
-            if _ended(tokens, prompt, max_tokens, decoding):
+            if ended(tokens, prompt, max_tokens, decoding):
                 return
             token = _chosen(step(token), len(tokens), decoding)
 
@@ -56,7 +56,7 @@ def why_ended(
     Raises:
         ValueError: it does not.
     """
-    found = _ended(tokens, prompt, max_tokens, decoding)
+    found = ended(tokens, prompt, max_tokens, decoding)
     if found is None:
         raise ValueError(
             say("an answer does not end after {count} tokens like these", count=len(tokens))
@@ -64,9 +64,10 @@ def why_ended(
     return found
 
 
-def _ended(
-    tokens: Sequence[int], prompt: Prompt, max_tokens: int, decoding: Decoding
+def ended(
+    tokens: Sequence[int], prompt: Prompt, max_tokens: int, decoding: Decoding = GREEDY
 ) -> Ended | None:
+    """Why `generate` ends after these tokens; None where it goes on."""
     if tokens and tokens[-1] in prompt.ends:
         return "end"
     if decoding.is_greedy and not prompt.may_repeat and goes_round(tokens):

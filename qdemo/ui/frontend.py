@@ -15,7 +15,7 @@ from typing import Any
 
 import brotli  # type: ignore[import-untyped]
 
-from qdemo.engine.keeping import Memory
+from qdemo.engine.memory import Memory
 from qdemo.ui.guard import Message, accepts
 from qdemo.ui.insides import BUILD, get_route_path
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdemo import Variant
-from qdemo.engine.keeping import Asked, Keeping, Memory
+from qdemo.engine.keeping import Asked, Keeping
+from qdemo.engine.memory import Memory
 from qdemo.settings import Settings
 from qdemo.spec.request import Request
 

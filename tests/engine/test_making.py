@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from qdemo import Variant
+from qdemo.compress import convert
 from qdemo.compress.building import at_once
 from qdemo.compress.probing import read_elsewhere
-from qdemo.engine import making
+from qdemo.engine import calibrating, making
 from qdemo.engine.calibrating import described, fitted, pairs
 from qdemo.engine.engine import ENGINE, Engine
 from qdemo.engine.estimating import count, seconds, seconds_of
@@ -137,3 +138,47 @@ def test_seconds_grow_with_the_model_and_with_what_is_done():
     mixed = replace(Variant.parse("int4"), exceptions=(("lm_head", GPTQ.default),))
     assert seconds(mixed, 10**8, 96) == seconds(GPTQ, 10**8, 96)
     assert 0 < seconds_of(GPTQ, "t5-tiny") < 5
+
+
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [
+        ("int2-g64-affine-mse-gptq", "int2-g64-affine-mse-gptq~lm_head=fp32"),
+        ("int2-mse-gptq", "int2-mse-gptq~decoder.block.1=int4~lm_head=int3-mse"),
+        ("int3-mse~lm_head=fp32", "int3-mse@bf16~encoder.block.0=fp32"),
+    ],
+)
+def test_what_a_kept_variant_holds_is_not_found_again(loaded, base, text, monkeypatch):
+    variant, keeping = Variant.parse(text), Keeping(Settings())
+    wanted = variant.build(loaded.model, calibrating.statistics_of(loaded))
+    at_once(making.made(loaded, Variant.parse(base), keeping))
+    keeping.stats.clear()
+    found, real = [], convert.quantize_weight
+    monkeypatch.setattr(convert, "quantize_weight", lambda *a: found.append(a) or real(*a))
+    built = at_once(making.made(loaded, variant, keeping))
+    assert len(found) <= 1  # the head, where the base has another step for it
+    state, theirs = built.state_dict(), wanted.state_dict()
+    assert state.keys() == theirs.keys()
+    assert all(torch.equal(state[name], theirs[name]) for name in state)
+    assert [*map(type, built.modules())] == [*map(type, wanted.modules())]
+
+
+def test_an_exception_to_what_is_kept_is_allowed_any_time_limit(loaded):
+    keeping = Keeping(Settings())
+    at_once(making.made(loaded, GPTQ, keeping))
+    keeping.stats.clear()
+    at_once(making.made(loaded, Variant.parse("int2-mse-gptq~lm_head=fp32"), keeping, 1))
+    with pytest.raises(ValueError, match="would take about"):
+        at_once(making.made(loaded, Variant.parse("int3-mse-gptq~lm_head=fp32"), keeping, 1))
+
+
+def test_what_is_kept_of_another_model_is_not_taken(loaded):
+    keeping = Keeping(Settings())
+    at_once(making.made(loaded, Variant.parse("int2-mse"), keeping))
+    again = load(get_entry("t5-tiny"))
+    with torch.no_grad():
+        again.model.encoder.block[0].layer[0].SelfAttention.q.weight.mul_(2)
+    built = at_once(making.made(again, Variant.parse("int2-mse~lm_head=fp32"), keeping))
+    wanted = Variant.parse("int2-mse~lm_head=fp32").build(again.model)
+    state, theirs = built.state_dict(), wanted.state_dict()
+    assert all(torch.equal(state[name], theirs[name]) for name in state)

@@ -65,6 +65,12 @@ class State:
     memory: Mapping[str, Tensor]
     past: Any
 
+    def keep(self, rows: Tensor) -> State:
+        """The same for these of its prompts alone: their numbers, on the model's device."""
+        self.past.batch_select_indices(rows)
+        memory = {name: x.index_select(0, rows) for name, x in self.memory.items()}
+        return State(memory, self.past)
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -151,6 +157,24 @@ class Family(Protocol):
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
 
+    def reads_together(self, model: nn.Module) -> bool:
+        """Whether the model can read several prompts at once, as it reads each alone; where it can,
+        the family has the three that follow."""
+        return False
+
+    def length(self, prompt: Prompt) -> int:
+        """Positions that the model reads of a prompt: its work and its memory grow with them."""
+
+    def prefill_together(
+        self, model: nn.Module, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]]
+    ) -> tuple[Sequence[Tensor], State]:
+        """What `prefill` gives, of each of B prompts with what is forced on it, out of one pass in
+        which the shorter ones are padded; the prompts are on the CPU. The state is of all of them,
+        and to go on from where nothing is forced."""
+
+    def step_together(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, V) after one more token of each prompt, (B, 1); and the state after that."""
+
     def decode(self, tokens: Sequence[int]) -> str:
         """The tokens as text, special ones left out."""
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
@@ -224,11 +248,13 @@ def device_of(model: nn.Module) -> torch.device:
     return next((x.device for x in tensors), torch.device("cpu"))
 
 
-def padded(rows: Sequence[Sequence[int]], not_as: int = 0) -> tuple[Tensor, Tensor]:
+def padded(
+    rows: Sequence[Sequence[int]], not_as: int = 0, on_left: bool = False
+) -> tuple[Tensor, Tensor]:
     """Rows of tokens as one tensor (B, S), and its mask, True on what is no padding.
 
     S is the longest row's length, or one more where that is `not_as`, the other side's length.
-    Padding is token 0; as the mask leaves it out, any would do.
+    Padding is token 0, on the right or `on_left`; as the mask leaves it out, any would do.
 
     Raises:
         ValueError: there are no rows.
@@ -239,6 +265,16 @@ def padded(rows: Sequence[Sequence[int]], not_as: int = 0) -> tuple[Tensor, Tens
         raise ValueError(say("there are no pairs to calibrate with"))
     length = max(map(len, rows))
     length += length == not_as
-    tokens = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows])
-    mask = torch.tensor([[i < len(row) for i in range(length)] for row in rows])
+    tokens = torch.zeros(len(rows), length, dtype=torch.long)
+    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        own = slice(length - len(row), length) if on_left else slice(len(row))
+        tokens[i, own] = torch.tensor(row, dtype=torch.long)
+        mask[i, own] = True
     return tokens, mask
+
+
+def answering(prompts: Sequence[Prompt], forced: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """What decoders read of prompts: each one's prefix, then what is forced, padded on the right,
+    (B, S), where what is read from left to right does not see it; and the mask."""
+    return padded([(*prompt.prefix, *own) for prompt, own in zip(prompts, forced, strict=True)])

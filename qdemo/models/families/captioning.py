@@ -13,6 +13,8 @@ from qdemo.models.families.base import (
     Family,
     Prompt,
     State,
+    answering,
+    device_of,
     padded,
     row,
     special_token,
@@ -48,7 +50,9 @@ class Captioning(Family):
         self._end = special_token(config.text_config, "sep_token_id")
         self._longest: int = config.text_config.max_position_embeddings
         vision = config.vision_config
-        self._positions = (vision.image_size // vision.patch_size) ** 2 + 1  # patches and [CLS]
+        self._positions: int = (
+            vision.image_size // vision.patch_size
+        ) ** 2 + 1  # patches and [CLS]
 
     @staticmethod
     def architecture(model_type: str) -> Architecture:
@@ -86,16 +90,34 @@ class Captioning(Family):
 
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
-        decoder: Any = model.text_decoder
-        out = decoder(
-            input_ids=tokens,
-            encoder_hidden_states=state.memory["hidden"],
-            past_key_values=state.past,
-            use_cache=True,
-            position_ids=_positions(state, tokens),
-            is_decoder=True,
-        )
-        return out.logits[0], State(state.memory, out.past_key_values)
+        logits, state = _decoded(model, state, tokens)
+        return logits[0], state
+
+    def reads_together(self, model: nn.Module) -> bool:
+        """Any of them."""
+        return True
+
+    def length(self, prompt: Prompt) -> int:
+        """Patches of the picture, and [CLS]."""
+        return self._positions
+
+    def prefill_together(
+        self, model: nn.Module, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]]
+    ) -> tuple[Sequence[Tensor], State]:
+        """The vision model looks at all pictures; the decoder reads what is padded on the right."""
+        import torch
+
+        device = device_of(model)
+        pixels = torch.cat([prompt.inputs["pixel_values"] for prompt in prompts]).to(device)
+        tokens, own = answering(prompts, forced)
+        memory = {"hidden": _seen(model, pixels)}
+        logits, state = _decoded(model, State(memory, None), tokens.to(device))
+        return logits[own.to(device)].split(own.sum(1).tolist()), state
+
+    def step_together(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, V) after one more token of each prompt, (B, 1); and the state after that."""
+        logits, state = _decoded(model, state, tokens)
+        return logits[:, -1], state
 
     def calibration_batch(self, pairs: Sequence[tuple[object, str]]) -> Batch:
         """Pictures and captions; masks (B, S) of the vision model, where nothing is padding, then
@@ -129,6 +151,20 @@ class Captioning(Family):
             is_decoder=True,
         ).logits
         return logits
+
+
+def _decoded(model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+    """Logits (B, T, V) after each of the `tokens` (B, T), and the state to go on from."""
+    decoder: Any = model.text_decoder
+    out = decoder(
+        input_ids=tokens,
+        encoder_hidden_states=state.memory["hidden"],
+        past_key_values=state.past,
+        use_cache=True,
+        position_ids=_positions(state, tokens),
+        is_decoder=True,
+    )
+    return out.logits, State(state.memory, out.past_key_values)
 
 
 def _positions(state: State, tokens: Tensor) -> Tensor | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from inspect import signature
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from qdemo.models.cached import cache_of
@@ -15,9 +14,11 @@ from qdemo.models.families.base import (
     Family,
     Prompt,
     State,
+    device_of,
     padded,
     row,
 )
+from qdemo.models.families.causal_types import USUAL, causal_types, class_of
 from qdemo.models.families.chat import as_message, end_of_turn, special_tokens
 from qdemo.models.families.pieces import Spelling
 from qdemo.models.families.written import WRITTEN
@@ -36,16 +37,11 @@ MOST_LOGITS = 2**25
 """Logits that are kept of a text that is scored, which is 134 MB in fp32: as many as of an answer
 of 128 tokens in a vocabulary of 262,144."""
 
-USUAL = ("gpt_neox", "llama", "gpt2", "qwen3")
-"""Types whose classes are imported before anyone waits for them."""
-
 _POSITIONS = ("max_position_embeddings", "max_seq_len", "n_positions", "seq_length")
 """What configurations call the longest text."""
 
 _CACHES = ("past_key_values", "cache_params", "state")
 """What models call the cache that they take and return."""
-
-_IMPORTING = Lock()
 
 
 class Causal(Family):
@@ -87,7 +83,7 @@ class Causal(Family):
     def takes(cls, model_type: str) -> bool:
         """Whether transformers has a language model of that type, which reads text and nothing
         else, from left to right, and on its own."""
-        return model_type in _types()
+        return model_type in causal_types()
 
     @classmethod
     def prepare(cls) -> None:
@@ -98,11 +94,10 @@ class Causal(Family):
     @staticmethod
     def architecture(model_type: str) -> Architecture:
         """The classes for models of that type; imports transformers."""
-        with _IMPORTING:  # two threads at once may find a module half made
-            from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoTokenizer
+        model = class_of(model_type)
+        from transformers import AutoTokenizer
 
-            model = MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[model_type]]
-            return Architecture(model, AutoTokenizer)
+        return Architecture(model, AutoTokenizer)
 
     def encode(self, given: object, read_as: ReadAs = "chat") -> Prompt:
         """The tokens of a prompt: in the chat template where there is one, or as they are.
@@ -200,7 +195,8 @@ class Causal(Family):
     ) -> tuple[Tensor, State]:
         """The model reads the prompt and what is forced; logits from the prompt's last token on."""
         tokens = row(model, (*prompt.prefix, *forced))
-        return _read_on(model, tokens, None, 1 + len(forced))
+        logits, state = _read_on(model, tokens, None, 1 + len(forced))
+        return logits[0], state
 
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from.
@@ -212,8 +208,35 @@ class Causal(Family):
         rows = []
         for token in tokens.split(1, dim=1):
             logits, state = _read_on(model, token, state.past, 1)
-            rows.append(logits)
+            rows.append(logits[0])
         return (rows[0] if len(rows) == 1 else torch.cat(rows)), state
+
+    def reads_together(self, model: nn.Module) -> bool:
+        """Where it keeps keys and values alone, of which padding can be left out, and is told so: a
+        recurrent state, or a cache of a kind that is not known, would have read it."""
+        return self.cache is not None and _is_told_of_padding(type(model).forward)
+
+    def length(self, prompt: Prompt) -> int:
+        """Tokens of the prompt."""
+        return len(prompt.prefix)
+
+    def prefill_together(
+        self, model: nn.Module, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]]
+    ) -> tuple[Sequence[Tensor], State]:
+        """Prompts and what is forced behind them, padded on the left, so that all end together."""
+        rows = [(*prompt.prefix, *own) for prompt, own in zip(prompts, forced, strict=True)]
+        tokens, mask = padded(rows, on_left=True)
+        device, kept = device_of(model), [1 + len(own) for own in forced]
+        logits, state = _read_on(model, tokens.to(device), None, max(kept), mask.to(device).long())
+        return [own[-count:] for own, count in zip(logits, kept, strict=True)], state
+
+    def step_together(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, V) after one more token of each prompt, (B, 1); and the state after that."""
+        import torch
+
+        mask = torch.cat([state.memory["mask"], torch.ones_like(tokens)], 1)
+        logits, state = _read_on(model, tokens, state.past, 1, mask)
+        return logits[:, -1], state
 
     def calibration_batch(self, pairs: Sequence[tuple[object, str]]) -> Batch:
         """Prompts with their answers behind them, padded on the right, where nothing that is read
@@ -235,13 +258,19 @@ class Causal(Family):
         return logits
 
 
-def _read_on(model: nn.Module, tokens: Tensor, past: Any, kept: int) -> tuple[Tensor, State]:
-    """Logits (kept, V) after the last of the `tokens` (1, T), read after `past`."""
+def _read_on(
+    model: nn.Module, tokens: Tensor, past: Any, kept: int, mask: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """Logits (B, kept, V) after the last of the `tokens` (B, T), read after `past`. The `mask` is
+    of both, 0 on padding, which takes no positions; one prompt alone has none."""
     cache, may_leave_out = _takes(type(model).forward)
-    fewer = {"logits_to_keep": kept} if may_leave_out else {}
-    out = model(input_ids=tokens, use_cache=True, **{cache: past}, **fewer)
-    logits: Tensor = out.logits[0, -kept:]
-    return logits, State({}, getattr(out, cache))
+    more: dict[str, Any] = {"logits_to_keep": kept} if may_leave_out else {}
+    if mask is not None:
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        more |= {"attention_mask": mask, "position_ids": positions}
+    out = model(input_ids=tokens, use_cache=True, **{cache: past}, **more)
+    memory = {} if mask is None else {"mask": mask}
+    return out.logits[:, -kept:], State(memory, getattr(out, cache))
 
 
 @cache
@@ -252,35 +281,10 @@ def _takes(forward: Callable[..., Any]) -> tuple[str, bool]:
 
 
 @cache
-def _types() -> frozenset[str]:
-    """The types of models that are language models, and of no other kind too: those trained to fill
-    gaps read to both sides, and others answer a second text, sound or pictures."""
-    from transformers.models.auto import modeling_auto as auto
-
-    others = (
-        auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
-        auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
-        auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
-        auto.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES,
-    )
-    return frozenset(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES).difference(*others, _NOT_ALONE)
-
-
-_NOT_ALONE = (
-    "bert-generation",
-    "blt",
-    "cpmant",
-    "gemma4_assistant",
-    "gemma4_unified_assistant",
-    "hy_v4",
-    "moshi",
-    "openai-gpt",
-    "trocr",
-    "xlnet",
-)
-"""Halves of other models, drafters for them, readers of bytes, and what has no cache, or a kind of
-its own; hy_v4 says something else step by step than at once."""
+def _is_told_of_padding(forward: Callable[..., Any]) -> bool:
+    """Whether a class of models takes what is needed to leave padding on the left out."""
+    names = signature(forward).parameters
+    return {"attention_mask", "position_ids", _CACHES[0]} <= names.keys()
 
 
 def _as_ids(found: Any) -> list[int]:

@@ -11,6 +11,8 @@ from qdemo.models.families.base import (
     Family,
     Prompt,
     State,
+    answering,
+    device_of,
     padded,
     row,
     special_token,
@@ -118,22 +120,36 @@ class Text2Text(Family):
         return self.step(model, State(memory, None), row(model, (*prompt.prefix, *forced)))
 
     def step(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
-        """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from.
+        """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
+        hidden, state = _decoded(model, state, tokens)
+        return _logits(model, hidden)[0], state
 
-        The decoder and the head are called, as the model around them makes and checks at each token
-        what stays the same; one prompt has no padding, so the decoder needs no mask of it.
-        """
-        decoder, head, config = model.decoder, model.lm_head, model.config  # type: Any, Any, Any
-        out = decoder(
-            input_ids=tokens,
-            encoder_hidden_states=state.memory["hidden"],
-            past_key_values=state.past,
-            use_cache=True,
-        )
-        hidden = out.last_hidden_state
-        if config.scale_decoder_outputs:
-            hidden = hidden * config.d_model**-0.5
-        return head(hidden)[0], State(state.memory, out.past_key_values)
+    def reads_together(self, model: nn.Module) -> bool:
+        """Any of them."""
+        return True
+
+    def length(self, prompt: Prompt) -> int:
+        """Tokens that the encoder reads."""
+        return prompt.inputs["input_ids"].shape[1]
+
+    def prefill_together(
+        self, model: nn.Module, prompts: Sequence[Prompt], forced: Sequence[Sequence[int]]
+    ) -> tuple[Sequence[Tensor], State]:
+        """Encoder and decoder read all of them, padded on the right; the head reads no padding."""
+        encoder, device = model.encoder, device_of(model)  # type: Any, Any
+        read, mask = padded([prompt.inputs["input_ids"][0].tolist() for prompt in prompts])
+        memory = {"mask": mask.to(device, dtype=read.dtype)}
+        out = encoder(input_ids=read.to(device), attention_mask=memory["mask"])
+        memory["hidden"] = out.last_hidden_state
+        tokens, own = answering(prompts, forced)
+        hidden, state = _decoded(model, State(memory, None), tokens.to(device))
+        logits = _logits(model, hidden[own.to(device)])
+        return logits.split(own.sum(1).tolist()), state
+
+    def step_together(self, model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, V) after one more token of each prompt, (B, 1); and the state after that."""
+        hidden, state = _decoded(model, state, tokens)
+        return _logits(model, hidden[:, -1]), state
 
     def calibration_batch(self, pairs: Sequence[tuple[object, str]]) -> Batch:
         """Prompts and answers; masks (B, S) of the encoder, then of the decoder.
@@ -158,3 +174,29 @@ class Text2Text(Family):
         """Logits (B, S, V) of the decoder."""
         logits: Tensor = model(**batch.inputs, use_cache=False).logits
         return logits
+
+
+def _decoded(model: nn.Module, state: State, tokens: Tensor) -> tuple[Tensor, State]:
+    """What the decoder makes of the `tokens` (B, T): (B, T, d), and the state to go on from.
+
+    The decoder and the head are called, as the model around them makes and checks at each token
+    what stays the same. One prompt alone has no padding, so the decoder needs no mask of it.
+    """
+    decoder: Any = model.decoder
+    out = decoder(
+        input_ids=tokens,
+        encoder_hidden_states=state.memory["hidden"],
+        encoder_attention_mask=state.memory.get("mask"),
+        past_key_values=state.past,
+        use_cache=True,
+    )
+    return out.last_hidden_state, State(state.memory, out.past_key_values)
+
+
+def _logits(model: nn.Module, hidden: Tensor) -> Tensor:
+    """Logits (..., V) of what the decoder made, (..., d)."""
+    head, config = model.lm_head, model.config  # type: Any, Any
+    if config.scale_decoder_outputs:
+        hidden = hidden * config.d_model**-0.5
+    logits: Tensor = head(hidden)
+    return logits

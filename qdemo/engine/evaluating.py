@@ -1,0 +1,96 @@
+"""An evaluation's turn: it computes between comparisons, none of which waits for more than one of
+its batches, and ends where it is stopped, or where the host's limit is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qdemo.engine.engine import ENGINE
+from qdemo.engine.evaluation import Evaluation, Progress
+from qdemo.engine.first import libraries
+from qdemo.engine.turns import Run, Waiting
+from qdemo.models.availability import UnavailableError, get_entry
+from qdemo.spec.messages import say
+from qdemo.spec.request import InputError
+
+if TYPE_CHECKING:
+    from qdemo.engine.trials import Trials
+    from qdemo.models.loading import Loaded
+
+
+def judged(
+    asked: Evaluation,
+    run: Run,
+    trials: Trials | None = None,
+    most_s: float | None = None,
+    method_s: int | None = None,
+) -> Iterator[Waiting | Progress]:
+    """What is known, now and then, and last all of it; what a stop, or the end of `most_s` seconds,
+    leaves undone is said to be. A method that may take more than `method_s` fails. Nothing is told
+    where it was stopped before its turn came. `trials` is where they are kept, here by default.
+
+    Raises:
+        InputError: the model can't be had, or can't take an item.
+        FullError: too many wait.
+    """
+    libraries()
+    with run.turn_in(ENGINE.judging) as waiting:
+        yield from waiting
+        if run.is_stopped:
+            return
+        at, began = None, time.monotonic()
+        with closing(_steps(asked, run, trials or _kept(asked), method_s)) as steps:
+            for at in steps:
+                yield at
+                yield from _letting_go_first(at, run)
+                if most_s is not None and time.monotonic() - began > most_s:
+                    break
+        if at is not None and not at.finished:
+            late = say("stopped after {seconds} s, the longest here", seconds=most_s)
+            yield at.ended(say("stopped before it finished") if run.is_stopped else late)
+
+
+def _steps(
+    asked: Evaluation, run: Run, trials: Trials, method_s: int | None
+) -> Generator[Progress]:
+    """Each batch, in the thread that computes."""
+    from qdemo.engine.outcomes import outcomes
+    from qdemo.engine.threads import for_size, on_threads
+
+    loaded = _loaded(asked.model)
+    steps = outcomes(
+        loaded, asked, trials,
+        lambda variant: ENGINE.made(loaded, variant, method_s), lambda: ENGINE.inputs_of(loaded),
+    )  # fmt: skip
+    count = for_size(get_entry(asked.model).parameters or loaded.parameters)
+    try:
+        yield from on_threads(count, steps, run.stop)
+    except (ValueError, ArithmeticError) as error:
+        raise InputError("data", str(error)) from None
+
+
+def _letting_go_first(at: Progress, run: Run) -> Iterator[Progress]:
+    """Wait while somebody compares."""
+    told = 0.0
+    while not ENGINE.computing.is_empty and not run.is_stopped and not at.finished:
+        if time.monotonic() - told > 1:
+            told = time.monotonic()
+            yield replace(at, yielding=True)
+        time.sleep(0.1)
+
+
+def _loaded(model: str) -> Loaded:
+    try:
+        return ENGINE.loaded(get_entry(model))
+    except UnavailableError as error:
+        raise InputError("model", str(error)) from None
+
+
+def _kept(asked: Evaluation) -> Trials:
+    from qdemo.engine.trials import Kept
+
+    return Kept(ENGINE.keeping.trials, asked.asked)
