@@ -23,6 +23,8 @@ from qdemo.spec.request import InputError
 MOST_BYTES = 20_000_000
 """Of a person's file."""
 
+HELD_OUT_FILE = "heldout.jsonl"
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
@@ -45,28 +47,18 @@ class DataSet:
         return self.pictures.picture(item.input) if self.pictures else named_picture(item.input)
 
 
-def held_out_file(entry: Entry) -> Path:
-    """Where a model's own items lie, if it has any, beside its weights: JSON, a line each.
-
-    Raises:
-        InputError: it has no folder of its own.
-    """
-    if entry.folder is None:
-        raise refused(
-            say("{model} has no held-out items; bring a file of your own", model=entry.name)
-        )
-    return entry.folder / "heldout.jsonl"
-
-
 def held_out(entry: Entry) -> DataSet:
-    """The items that the model was never trained on.
+    """The items that the model was never trained on, which lie beside its weights: JSON, a line
+    each.
 
     Raises:
         InputError: it has none.
     """
-    path = held_out_file(entry)
-    if not path.is_file():
-        return held_out(replace(entry, folder=None))  # which says so
+    path = entry.folder / HELD_OUT_FILE if entry.folder else None
+    if path is None or not path.is_file():
+        raise refused(
+            say("{model} has no held-out items; bring a file of your own", model=entry.name)
+        )
     lines = lines_of(decoded(path.read_bytes()), path.suffix)
     return _of_lines(entry, HELD_OUT, lines, None)
 

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdemo.engine import datasets
 from qdemo.engine.asking import name_of, typed
 from qdemo.engine.datasets import MOST_BYTES, chosen, from_file, held_out
 from qdemo.engine.picture_zip import MOST_MEMBERS, MOST_UNPACKED
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.pictures import Picture, gallery, named_picture
+from qdemo.models.pictures import HELD_OUT, Picture, gallery, named_picture
 from qdemo.models.scenes import caption, described
 from qdemo.spec.evidence import Item
 from qdemo.spec.request import MAX_CHARACTERS, InputError
@@ -71,7 +70,7 @@ def test_the_models_own_items_are_its_held_out_ones():
 
 def test_a_held_out_scene_has_a_name_that_goes_wherever_a_pictures_does():
     found = held_out(LOOKS)
-    line = datasets.held_out_file(LOOKS).read_text(encoding="utf-8").splitlines()[3]
+    line = HELD_OUT.read_text(encoding="utf-8").splitlines()[3]
     picture = found.given(found.items[3])
     assert found.items[3] == Item("heldout:3", caption(described(line)), json.loads(line)["task"])
     assert isinstance(picture, Picture)
