@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from qdemo.engine.asking import field_of
-from qdemo.engine.item_files import ENDINGS, Line, decoded, lines_of, refused
+from qdemo.engine.item_files import ENDINGS, Line, decoded, filled_lines, lines_of, refused
 from qdemo.engine.picture_zip import PictureZip, read_zip
 from qdemo.models.catalogue import Entry
 from qdemo.models.pictures import known_name, named_picture
@@ -59,8 +59,7 @@ def held_out(entry: Entry) -> DataSet:
         raise refused(
             say("{model} has no held-out items; bring a file of your own", model=entry.name)
         )
-    lines = lines_of(decoded(path.read_bytes()), path.suffix)
-    return _of_lines(entry, HELD_OUT, lines, None)
+    return _of_lines(entry, HELD_OUT, decoded(path.read_bytes()), path.suffix, None)
 
 
 def from_file(
@@ -89,7 +88,7 @@ def from_file(
                 expected=expected,
             )
         )
-    return _of_lines(entry, name, lines_of(decoded(content), ending), most)
+    return _of_lines(entry, name, decoded(content), ending, most)
 
 
 def chosen(found: DataSet, limit: int | None, seed: int) -> DataSet:
@@ -128,17 +127,31 @@ def _of_text(entry: Entry, name: str, text: str) -> DataSet:
 
 
 def _of_zip(name: str, found: PictureZip, most: int | None) -> DataSet:
-    if most is not None:
-        _refuse_more(len(found.items), most)
+    if most is not None and len(found.items) > most:
+        raise refused(
+            say(
+                "{count:,} pictures; at most {most:,} are evaluated here",
+                count=len(found.items),
+                most=most,
+            )
+        )
     digest = _digest(found.items, found.digests)
     return DataSet(Data(name, "items", len(found.items), digest), found.items, True, found)
 
 
-def _of_lines(entry: Entry, name: str, lines: Iterable[Line], most: int | None) -> DataSet:
+def _of_lines(entry: Entry, name: str, text: str, ending: str, most: int | None) -> DataSet:
     looks = field_of(entry).kind == "picture"
+    lines = lines_of(text, ending)
     each = _pictures(lines) if looks else (item for _, item in lines)
-    items = tuple(islice(each, most))
-    _refuse_more(len(items) + sum(1 for _ in each), len(items))
+    items = tuple(islice(each, None if most is None else most + 1))
+    if most is not None and len(items) > most:
+        raise refused(
+            say(
+                "{count:,} lines of items; at most {most:,} are evaluated here",
+                count=sum(map(bool, filled_lines(text))),  # of which not all are looked at
+                most=most,
+            )
+        )
     if not items:
         raise refused(say("{name!r:.80} has no items; expected one or more", name=name))
     return DataSet(Data(name, "items", len(items), _digest(items)), items, looks)
@@ -151,13 +164,6 @@ def _pictures(lines: Iterable[Line]) -> Iterator[Item]:
             yield replace(item, input=known_name(item.input[:100]))
         except ValueError as error:
             raise refused(say("line {line}: {error}", line=line, error=str(error))) from None
-
-
-def _refuse_more(count: int, most: int) -> None:
-    if count > most:
-        raise refused(
-            say("{count:,} items; at most {most:,} are evaluated here", count=count, most=most)
-        )
 
 
 def _digest(items: Iterable[Item], pictures: Iterable[str] = ()) -> str:
