@@ -24,11 +24,13 @@ from jinja2 import Environment, nodes
 
 from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
+from qdemo.spec.also_called import ALSO_WRITTEN
+from qdemo.spec.evidence_figures import FIGURES as OF_EVIDENCE
 from qdemo.spec.families import FAMILIES as CHOICES
 from qdemo.spec.families import PARTS
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
-from qdemo.spec.glossary import ALSO_WRITTEN, TERMS
+from qdemo.spec.glossary import TERMS
 from qdemo.spec.model_card import TRAINED_FOR
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.spec.setting import WAYS
@@ -113,12 +115,16 @@ def _told(texts: list[object], name: str) -> Iterator[Templates]:
         yield tuple(map(str, texts))
 
 
+_OF_EVIDENCE = "qdemo/spec/evidence_figures.py"
+
+
 def declared() -> Iterator[tuple[str, str]]:
     """What stands in one place and is said where it is shown: of figures, of families and so on."""
-    for figure in FIGURES:
-        heads = [figure.head(place) for place in get_args(Place)]
-        for text in (figure.label, figure.definition, figure.unit, figure.none, *heads):
-            yield "qdemo/measure", text or ""
+    for place, figures in (("qdemo/measure", FIGURES), (_OF_EVIDENCE, OF_EVIDENCE)):
+        for figure in figures:
+            heads = [figure.head(where) for where in get_args(Place)]
+            for text in (figure.label, figure.definition, figure.unit, figure.none, *heads):
+                yield place, text or ""
     for family in FAMILIES.values():
         asked = [text for field in family.fields for text in (field.label, field.placeholder)]
         yield from (("qdemo/models/families", text) for text in (family.label, *asked))

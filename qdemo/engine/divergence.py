@@ -75,7 +75,7 @@ class Divergence:
         found = [
             kl
             for one in self._forced
-            for kl in _kl(one.logits, forward(model, one.batch)[one.batch.masks[-1]])
+            for kl in kl_by_position(one.logits, forward(model, one.batch)[one.batch.masks[-1]])
         ]
         kl = torch.cat(found).cpu()
         if not kl.isfinite().all():
@@ -83,7 +83,7 @@ class Divergence:
         return mean_by_item(kl, self._item, self.items)
 
 
-def _kl(reference: Tensor, other: Tensor) -> Iterator[Tensor]:
+def kl_by_position(reference: Tensor, other: Tensor) -> Iterator[Tensor]:
     """KL of each position of logits (P, V), in fp64, some positions at a time."""
     rows = max(1, _AT_ONCE // reference.shape[1])
     for z_ref, z in zip(reference.split(rows), other.split(rows), strict=True):

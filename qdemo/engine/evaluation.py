@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from qdemo.engine.asking import parse_model
 from qdemo.engine.datasets import DataSet, chosen
 from qdemo.spec.evidence import Evidence, Judged
-from qdemo.spec.messages import say
 from qdemo.spec.report import Making
-from qdemo.spec.request import DEFAULT_TOKENS, InputError, parse_formats, parse_max_tokens
+from qdemo.spec.request import DEFAULT_TOKENS, parse_formats, parse_max_tokens
 from qdemo.spec.variant import Variant
 
 if TYPE_CHECKING:
@@ -103,16 +102,5 @@ def ask(
     """
     entry = parse_model(model)
     variants = tuple(dict.fromkeys((Variant(), *parse_formats(formats))))
-    if limit is not None and limit < 1:
-        raise InputError("limit", say("limit is {found}, expected at least 1", found=limit))
-    if data.data.kind == "text" and "score" not in entry.family.reads:
-        raise InputError(
-            "data",
-            say(
-                "{model} answers, and scores no text; only a language model does", model=entry.name
-            ),
-        )
-    of_text = data.data.kind == "text"
-    items = data if of_text else chosen(data, limit, seed)
-    most = parse_max_tokens(max_tokens)
-    return Evaluation(entry.name, variants, items, limit if of_text else None, seed, most)
+    items, most = chosen(data, limit, seed), parse_max_tokens(max_tokens)
+    return Evaluation(entry.name, variants, items, limit, seed, most)

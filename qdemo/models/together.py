@@ -19,7 +19,7 @@ from qdemo.models.decoding import ended
 from qdemo.models.families.base import Family, Prompt, State
 from qdemo.spec.messages import say
 
-ROWS = 64
+ROWS = 96
 """Prompts in a batch, at most."""
 
 NOT_FINITE = -1
@@ -27,6 +27,9 @@ NOT_FINITE = -1
 
 POSITIONS = 2**14
 """Positions of a batch, at most: 64 prompts of 256."""
+
+ABOUT = 4
+"""Prompts whose lengths differ by less are padded for the sake of answers of one length."""
 
 Answer = tuple[int, ...]
 
@@ -40,7 +43,8 @@ def answers(
         return [_alone(family, model, prompt, max_tokens) for prompt in prompts]
     found: list[Answer | None] = [None] * len(prompts)
     lengths = [family.length(prompt) for prompt in prompts]
-    for batch in _batches(lengths, max_tokens):
+    sizes = [length + max_tokens for length in lengths]
+    for batch in _batches(sizes, [(length, 0) for length in lengths]):
         own = _Answering(family, model, [prompts[i] for i in batch], max_tokens).run()
         for i, answer in zip(batch, own, strict=True):
             found[i] = answer
@@ -69,8 +73,9 @@ def scored_together(
         return [decoding.score(family, model, prompt, own).float() for prompt, own in alone]
     found: dict[int, Tensor] = {}
     lengths = [family.length(prompt) for prompt in prompts]
-    whole = [length + len(own) for length, own in zip(lengths, tokens, strict=True)]
-    for batch in _batches(whole, 0):
+    counts = list(zip(lengths, map(len, tokens), strict=True))
+    alike = [(length // ABOUT, count) for length, count in counts]
+    for batch in _batches(list(map(sum, counts)), alike):
         forced = [tokens[i][:-1] for i in batch]
         logits, _ = family.prefill_together(model, [prompts[i] for i in batch], forced)
         found |= zip(batch, (own.float() for own in logits), strict=True)
@@ -84,16 +89,18 @@ def _alone(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) ->
         return None
 
 
-def _batches(sizes: Sequence[int], more: int) -> Iterator[list[int]]:
-    """The numbers of prompts of these sizes that are read together, in positions, with so many
-    `more` that come to each: the smallest first, as many as a batch may have."""
-    batch: list[int] = []
-    for i in sorted(range(len(sizes)), key=sizes.__getitem__):
-        if len(batch) == ROWS or (len(batch) + 1) * (sizes[i] + more) > POSITIONS:
-            yield from [batch] if batch else []
-            batch = []
+def _batches(sizes: Sequence[int], alike: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """The numbers of the prompts that are read together, of sizes in positions; in the order of
+    what is `alike` in those of a batch, so that little is padding."""
+    batch, most = list[int](), 0
+    for i in sorted(range(len(sizes)), key=alike.__getitem__):
+        most = max(most, sizes[i])
+        if batch and (len(batch) == ROWS or (len(batch) + 1) * most > POSITIONS):
+            yield batch
+            batch, most = [], sizes[i]
         batch.append(i)
-    yield from [batch] if batch else []
+    if batch:
+        yield batch
 
 
 class _Answering:

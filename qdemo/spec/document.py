@@ -65,10 +65,37 @@ def from_text(text: str | bytes, known: Sequence[Figure] = ()) -> Report:
         ValueError: it is no report, or one of a later schema.
     """
     try:
-        document = json.loads(text, parse_int=_whole, parse_float=_finite)
-    except (ValueError, RecursionError):
+        document = parsed(text)
+    except ValueError:
         raise ValueError(say("expected a report as JSON; this is none")) from None
     return from_json(document, known)
+
+
+def each_from_text(text: str | bytes, known: Sequence[Figure] = ()) -> list[Report]:
+    """The reports that a file holds: one, or a list of them.
+
+    Raises:
+        ValueError: as `from_text`.
+    """
+    try:
+        document = parsed(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, list) or not document:
+        return [from_text(text, known)]
+    return [from_json(one, known) for one in document]
+
+
+def parsed(text: str | bytes) -> object:
+    """JSON of anyone's, whose numbers are finite.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError from None
 
 
 def _whole(digits: str) -> int:
@@ -105,10 +132,12 @@ def from_json(document: object, known: Sequence[Figure] = ()) -> Report:
     try:
         return _read(_upgraded(document, schema, known))
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ValueError(say("the report is not whole: {error}", error=_what(error))) from None
+        raise ValueError(
+            say("the report is not whole: {error}", error=what_is_wrong(error))
+        ) from None
 
 
-def _what(error: Exception) -> str:
+def what_is_wrong(error: Exception) -> str:
     """What is wrong, in a line: the file may be anyone's."""
     found = str(error)
     if isinstance(error, KeyError):

@@ -7,16 +7,21 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from qdemo.spec.evidence import Data, Evidence, Item, Judged, Outcome
+from qdemo.spec.document import parsed, what_is_wrong
+from qdemo.spec.evidence import Evidence, Judged, Outcome
 from qdemo.spec.judging import PERCENTILES, Spread, Summary, summaries
 from qdemo.spec.messages import say
 from qdemo.spec.proportion import Counted
-from qdemo.spec.setting import Machine
+from qdemo.spec.variant import Variant
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SCHEMA = 1
-_OWN = ("bits_per_weight", "output_error", "seconds", "ended")
+"""Raised whenever a field changes its meaning."""
 
 
 def as_json(evidence: Evidence) -> dict[str, object]:
@@ -42,7 +47,14 @@ def as_text(evidence: Evidence) -> str:
 
 
 def _result(judged: Judged, summary: Summary | None, evidence: Evidence) -> dict[str, object]:
-    own = {key: getattr(judged, key) for key in ("format", "bytes", *_OWN)}
+    own = {
+        "format": judged.format,
+        "bytes": judged.bytes,
+        "bits_per_weight": _finite(judged.bits_per_weight),
+        "output_error": _finite(judged.output_error),
+        "seconds": judged.seconds,
+        "ended": judged.ended,
+    }
     told = {"n": 0} if summary is None else _told(summary)
     return {**own, **told, "outcomes": _columns(judged, evidence.reference)}
 
@@ -89,21 +101,18 @@ def _of_flips(summary: Summary) -> dict[str, object]:
 
 def _of_spread(name: str, spread: Spread | None) -> dict[str, object]:
     """Its mean goes by the name alone for a share, and as NAME_mean for what is no share."""
-    if spread is None:
-        return {}
-    low, high = spread.interval or (None, None)
+    low, high = (spread and spread.interval) or (None, None)
     ends = {f"{name}_low": low, f"{name}_high": high}
     if name == "same_top":
-        return {name: spread.mean, **ends}
-    known = dict(spread.percentiles)
-    return {
-        f"{name}_mean": _finite(spread.mean),
-        f"{name}_se": _finite(spread.error),
-        **ends,
-        f"{name}_median": _finite(spread.median),
-        **{f"{name}_p{percent:g}": _finite(known[percent]) for percent in PERCENTILES},
-        f"{name}_max": _finite(spread.max),
-    }
+        return {name: spread and spread.mean, **ends}
+    known = dict(spread.percentiles) if spread else {}
+    tails = {f"{name}_p{percent:g}": _finite(known.get(percent)) for percent in PERCENTILES}
+    own = {f"{name}_{end}": _finite(getattr(spread, key, None)) for key, end in _SPREAD.items()}
+    return {**own, **ends, **tails}
+
+
+_SPREAD = {"mean": "mean", "error": "se", "median": "median", "max": "max"}
+"""What fields of a `Spread` are called."""
 
 
 def _of_perplexity(summary: Summary) -> dict[str, object]:
@@ -156,47 +165,74 @@ def from_text(text: str | bytes) -> Evidence:
         ValueError: it is none, or one of a later schema.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(say("expected an evaluation as JSON; this is none")) from None
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA or "results" not in document or "data" not in document:
+        document = parsed(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or "results" not in document:
+        raise ValueError(say("expected an evaluation as JSON; this is none"))
+    if document.get("schema") != SCHEMA:
         raise ValueError(
-            say("expected an evaluation of schema {schema}; this is none", schema=SCHEMA)
+            say(
+                "an evaluation of schema {schema}; this version reads {latest}",
+                schema=repr(document.get("schema"))[:20],
+                latest=SCHEMA,
+            )
         )
     try:
-        return _read(document)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        return _checked(_read(document))
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError) as error:
         raise ValueError(
-            say("the evaluation is not whole: {error}", error=repr(error)[:200])
-        ) from (None)
+            say("the evaluation is not whole: {error}", error=what_is_wrong(error))
+        ) from None
 
 
 def _read(document: Mapping[str, Any]) -> Evidence:
-    judged: list[Judged] = []
+    judged: list[dict[str, Any]] = []
     for result in document["results"]:
-        judged.append(_judged(result, judged[0].outcomes if judged else ()))
-    plain = {key: document[key] for key in ("model", "seed", "batch", "max_tokens", "computed")}
-    return Evidence(
-        data=Data(**document["data"]),
-        items=tuple(Item(**item) for item in document["items"]),
-        machine=Machine(**document["machine"]),
-        judged=tuple(judged),
-        **plain,
-    )
+        known = judged[0]["outcomes"] if judged else ()
+        of_text = document["data"]["kind"] == "text"
+        judged.append({**result, "outcomes": [*_rows(result["outcomes"], known, of_text)]})
+    return _adapter().validate_json(json.dumps({**document, "judged": judged}), strict=True)
 
 
-def _judged(result: Mapping[str, Any], reference: Sequence[Outcome]) -> Judged:
-    own = {key: result[key] for key in _OWN}
-    outcomes = tuple(_outcomes(result["outcomes"], reference))
-    return Judged(result["format"], result["bytes"], outcomes=outcomes, **own)
-
-
-def _outcomes(columns: Mapping[str, Any], reference: Sequence[Outcome]) -> Iterable[Outcome]:
+def _rows(
+    columns: Mapping[str, Any], reference: Sequence[Mapping[str, Any]], of_text: bool
+) -> Iterable[dict[str, Any]]:
+    """The outcomes, by field; what is infinite, JSON leaves out."""
     outputs, same, count = columns["outputs"], columns["same"], len(columns["kl"])
-    positions = columns["positions"] or _positions(reference, count)
+    positions = columns["positions"] or [one["positions"] for one in reference[:count]]
     rows = zip(columns["kl"], positions, columns["loss"] or [None] * count, strict=True)
     for i, (kl, found, loss) in enumerate(rows):
-        output = outputs[str(i)] if str(i) in outputs else reference[i].output
-        far = math.inf if kl is None else kl
-        yield Outcome(output, far, same.get(str(i), found), found, loss)
+        yield {
+            "output": outputs[str(i)] if str(i) in outputs else reference[i]["output"],
+            "kl": math.inf if kl is None else kl,
+            "same": same.get(str(i), found),
+            "positions": found,
+            "loss": math.inf if of_text and loss is None else loss,
+        }
+
+
+def _checked(evidence: Evidence) -> Evidence:
+    """With parts that belong together, as whatever shows them takes for granted.
+
+    Raises:
+        ValueError: says which do not.
+    """
+    names = [one.format for one in evidence.judged]
+    if len(set(names)) < len(names) or names[:1] not in ([], [str(Variant())]):
+        raise ValueError(say("expected results of fp32 and then of each format once"))
+    for one in evidence.judged:
+        Variant.parse(one.format)
+        counts = [(out.same, out.positions) for out in one.outcomes]
+        if len(counts) > len(evidence.items) or not all(0 <= a <= b for a, b in counts):
+            raise ValueError(
+                say("{format} has outcomes that these items can't have", format=one.format)
+            )
+    return evidence
+
+
+@cache
+def _adapter() -> TypeAdapter[Evidence]:
+    from pydantic import TypeAdapter  # not sooner: the command line may not need it
+
+    return TypeAdapter(Evidence)

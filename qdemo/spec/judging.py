@@ -4,14 +4,13 @@ their intervals, and a verdict that says what it rests on."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import starmap
 from typing import Literal
 
 from qdemo.spec.evidence import Evidence, Item, Judged, Outcome, is_right
-from qdemo.spec.proportion import Counted
+from qdemo.spec.proportion import Counted, wilson
 from qdemo.spec.statistics import (
     holm,
     interval,
@@ -49,7 +48,7 @@ class Flips:
     """Answers that were right in fp32 and are wrong, and the other way round; McNemar's exact p of
     that, as if it were the only format tested (`p`) and after Holm's correction for all that are
     shown (`p_holm`); the 95% interval of the share that is lost; and how many items it would take
-    to tell the format from fp32, None where no loss was seen."""
+    to tell the format from fp32, None where as many are won as lost."""
 
     right_to_wrong: int
     wrong_to_right: int
@@ -62,7 +61,11 @@ class Flips:
 @dataclass(frozen=True)
 class Spread:
     """A value an item: mean, its standard error and 95% interval over items (None for fewer than
-    two), median, percentiles by nearest rank (None where there are too few items), and maximum."""
+    two), median, percentiles by nearest rank (None where there are too few items), and maximum.
+
+    No interval leaves the values that can be. That of a share that is the same, none or all, in
+    every item is Wilson's of so many items: that they agree does not prove that all others would.
+    """
 
     mean: float
     error: float | None
@@ -76,7 +79,7 @@ class Spread:
 class Perplexity:
     """exp of the mean loss of windows, with its standard error over windows; and, beside fp32's on
     the same windows, their ratio with its 95% interval, and how many windows it would take to tell
-    it from 1. fp32 has no ratio."""
+    it from 1. fp32 has no ratio, and nothing has one where fp32's own perplexity is infinite."""
 
     value: float
     error: float | None
@@ -90,8 +93,9 @@ class Summary:
     """What `n` items say of a format. `correct` is None where nobody knows what is right, `flips`,
     `changed`, `kl` and `same_top` for fp32, `perplexity` unless a text was scored.
 
-    `changed` counts answers other than fp32's, `not_finite` items whose logits were not. `same_top`
-    is the share of positions with fp32's most likely token, an item's mean first.
+    `changed` counts answers other than fp32's, and those that are none, as logits were not finite;
+    `not_finite` counts such items. `same_top` is the share of positions with fp32's most likely
+    token, an item's mean first.
     """
 
     format: str
@@ -144,7 +148,7 @@ def _summary(evidence: Evidence, reference: Judged, judged: Judged) -> Summary:
     flips = _flips(found) if known and not is_reference else None
     changed = None if is_reference or is_text else _counted(starmap(_is_changed, found))
     perplexity = _perplexity(found, is_reference) if is_text else None
-    of = partial(_spread, found)
+    others = [] if is_reference else found
     return Summary(
         format=judged.format,
         n=len(found),
@@ -152,10 +156,10 @@ def _summary(evidence: Evidence, reference: Judged, judged: Judged) -> Summary:
         by_task=_by_task(evidence.tasks, found) if known else (),
         flips=flips,
         changed=changed,
-        kl=None if is_reference else of(lambda out: out.kl),
-        same_top=None if is_reference else of(lambda out: out.same / out.positions),
+        kl=_spread([_or_infinite(out.kl) for *_, out in others], math.inf),
+        same_top=_spread([out.same / (out.positions or 1) for *_, out in others], 1.0),
         perplexity=perplexity,
-        not_finite=sum(math.isinf(out.kl) or out.output is None for *_, out in found),
+        not_finite=sum(not _is_finite(out, is_text) for *_, out in found),
         bytes=judged.bytes,
         bits_per_weight=judged.bits_per_weight,
         output_error=judged.output_error,
@@ -171,9 +175,9 @@ def _verdict(
     if flips is not None:
         return _between(flips.loss, SAFE_LOSS, BROKEN_LOSS)
     if perplexity is not None:
-        if perplexity.ratio is not None and math.isinf(perplexity.ratio):
-            return "broken"
         ends = perplexity.interval
+        if perplexity.ratio == math.inf:
+            return "broken"
         return "check" if ends is None else _between(ends, SAFE_RATIO, BROKEN_RATIO)
     assert changed is not None
     return _between(changed.interval, SAFE_CHANGED, BROKEN_CHANGED)
@@ -190,7 +194,21 @@ def _counted(each: Iterable[bool]) -> Counted:
 
 
 def _is_changed(_: Item, reference: Outcome, outcome: Outcome) -> bool:
-    return reference.output != outcome.output
+    return outcome.output is None or outcome.output != reference.output
+
+
+def _is_finite(outcome: Outcome, is_text: bool) -> bool:
+    has_answer = math.isfinite(_loss(outcome)) if is_text else outcome.output is not None
+    return has_answer and math.isfinite(outcome.kl)
+
+
+def _loss(outcome: Outcome) -> float:
+    return _or_infinite(math.inf if outcome.loss is None else outcome.loss)
+
+
+def _or_infinite(value: float) -> float:
+    """What is no number is as far off as can be."""
+    return math.inf if math.isnan(value) else value
 
 
 def _by_task(tasks: Sequence[str], found: Sequence[Pair]) -> tuple[tuple[str, Counted], ...]:
@@ -208,25 +226,35 @@ def _flips(found: Sequence[Pair]) -> Flips:
     return Flips(lost, won, p, p, loss, items_to_tell(lost, won, len(each)))
 
 
-def _spread(found: Sequence[Pair], value: Callable[[Outcome], float]) -> Spread:
-    values = [value(out) for *_, out in found]
+def _spread(values: Sequence[float], most: float) -> Spread | None:
+    """Of values from 0 to `most`; None of none."""
+    if not values:
+        return None
     return Spread(
         mean(values),
         standard_error(values),
-        interval(values),
+        _within(values, most),
         median(values),
         tuple((percent, percentile(values, percent)) for percent in PERCENTILES),
         max(values),
     )
 
 
+def _within(values: Sequence[float], most: float) -> tuple[float, float] | None:
+    if most == 1.0 and set(values) in ({0.0}, {1.0}):
+        return wilson(round(sum(values)), len(values))
+    ends = interval(values)
+    return ends and (max(0.0, ends[0]), min(most, ends[1]))
+
+
 def _perplexity(found: Sequence[Pair], is_reference: bool) -> Perplexity:
-    losses = [math.inf if out.loss is None else out.loss for *_, out in found]
+    losses = [_loss(out) for *_, out in found]
     value, error = _exp(mean(losses)), standard_error(losses)
-    error = None if error is None or math.isinf(error) else value * error
-    if is_reference:
+    error = None if error is None or math.isinf(value) else value * error
+    known = [_loss(ref) for _, ref, _ in found]
+    if is_reference or math.inf in known:
         return Perplexity(value, error)
-    changes = [loss - (ref.loss or 0.0) for (_, ref, _), loss in zip(found, losses, strict=True)]
+    changes = [loss - ref for loss, ref in zip(losses, known, strict=True)]
     ends = interval(changes)
     told = None if ends is None else (_exp(ends[0]), _exp(ends[1]))
     return Perplexity(value, error, _exp(mean(changes)), told, values_to_tell(changes))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
 
 from qdemo.spec.messages import say
 
@@ -27,7 +29,10 @@ def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:
     """
     flips = _count(right_to_wrong) + _count(wrong_to_right)
     fewer = min(right_to_wrong, wrong_to_right)
-    tail = sum(math.comb(flips, k) for k in range(fewer + 1))
+    tail = ways = 1
+    for k in range(fewer):  # of so many flips k + 1 go the other way
+        ways = ways * (flips - k) // (k + 1)
+        tail += ways
     both: float = 2 * tail / 2**flips  # of whole numbers, however large, so exact until here
     return min(1.0, both)
 
@@ -72,18 +77,21 @@ def paired_loss(right_to_wrong: int, wrong_to_right: int, total: int) -> tuple[f
 
 def items_to_tell(right_to_wrong: int, wrong_to_right: int, total: int) -> int | None:
     """How many items it would take to tell the two apart, were flips as frequent in all of them:
-    McNemar's test at 5%, found four times in five (Connor, "Sample Size for Testing Differences in
-    Proportions for the Paired-Sample Design", 1987). None where no difference was seen.
+    McNemar's exact test at 5%, found four times in five (Connor, "Sample Size for Testing
+    Differences in Proportions for the Paired-Sample Design", 1987), with Fleiss's correction for
+    counts ("Statistical Methods for Rates and Proportions", 1981). None where no difference was
+    seen.
 
-    >>> items_to_tell(10, 2, 1000), items_to_tell(3, 3, 100)
-    (1470, None)
+    >>> items_to_tell(10, 2, 1000), items_to_tell(5, 0, 5), items_to_tell(3, 3, 100)
+    (1711, 6, None)
     """
-    lost = (right_to_wrong - wrong_to_right) / total
+    lost = abs(right_to_wrong - wrong_to_right) / total
     flipped = (right_to_wrong + wrong_to_right) / total
     if not lost:
         return None
-    spread = math.sqrt(flipped - lost**2)
-    return math.ceil(((Z * math.sqrt(flipped) + _Z_POWER * spread) / lost) ** 2)
+    spread = math.sqrt(max(0.0, flipped - lost**2))
+    many = ((Z * math.sqrt(flipped) + _Z_POWER * spread) / lost) ** 2
+    return math.ceil(many / 4 * (1 + math.sqrt(1 + 4 / (many * lost))) ** 2)
 
 
 def values_to_tell(values: Sequence[float]) -> int | None:
@@ -100,7 +108,7 @@ def values_to_tell(values: Sequence[float]) -> int | None:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Their mean, summed exactly; infinite where one is.
+    """Their mean, summed exactly; infinite where one is. (None of them is NaN.)
 
     Raises:
         ValueError: there are none.
@@ -126,24 +134,52 @@ def standard_error(values: Sequence[float]) -> float | None:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95% interval of their mean, 1.96 standard errors to either side; None for fewer than two,
-    or where one is infinite."""
+    """The 95% interval of their mean, by Student's t; None for fewer than two, or where one is
+    infinite."""
     error = standard_error(values)
     if error is None or math.isinf(error):
         return None
-    middle = mean(values)
-    return middle - Z * error, middle + Z * error
+    middle, half = mean(values), student(len(values) - 1) * error
+    return middle - half, middle + half
+
+
+@cache
+def student(freedom: int) -> float:
+    """The 97.5th percentile of Student's t with so many degrees of freedom, from 1 on: how many
+    standard errors a mean of few values may be off ("The Probable Error of a Mean", 1908).
+
+    >>> round(student(1), 3), round(student(9), 3)
+    (12.706, 2.262)
+    """
+    low, high = Z, 13.0
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if _inside(middle, freedom) < 0.95 else (low, middle)
+    return high
+
+
+def _inside(t: float, freedom: int) -> float:
+    """The share of Student's distribution from −t to t (Abramowitz and Stegun, "Handbook of
+    Mathematical Functions", 1964, 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    squared, odd = math.cos(angle) ** 2, freedom % 2
+    term = math.sin(angle) * (math.cos(angle) if odd else 1.0)
+    total = 0.0
+    for k in range(1 + odd, freedom, 2):
+        total += term
+        term *= squared * k / (k + 1)
+    return (angle + total) * 2 / math.pi if odd else total
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """The nearest rank; None where there are too few for one to lie above it.
+    """The nearest rank; None where there are fewer than the percentile can tell: 100 for the 99th.
 
     >>> percentile(range(1, 101), 99), percentile(range(1, 100), 99)
     (99, None)
     """
-    if len(values) * (100 - percent) < 100:
+    share = Fraction(str(percent)) / 100  # as it is written: a float's 99.9 is a little less
+    if len(values) * (1 - share) < 1:
         return None
-    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
 def median(values: Sequence[float]) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from qdemo.spec.messages import say
@@ -121,6 +121,16 @@ class Variant:
                 )
             return cls(Step(), exceptions, embeddings, kv, step.cast)
         return cls(step, exceptions, embeddings, kv, compute if at else "fp32")
+
+    def excepting(self, modules: Iterable[str], step: Step) -> Variant:
+        """The same with another step for those modules, which holds before other exceptions do.
+
+        >>> str(Variant.parse("int2~a=int4~b=int8").excepting(["b", "c.0"], Step(cast="fp32")))
+        'int2~b=fp32~c.0=fp32~a=int4'
+        """
+        names = dict.fromkeys(modules)
+        others = [one for one in self.exceptions if one[0] not in names]
+        return replace(self, exceptions=(*((name, step) for name in names), *others))
 
     def check_built(self) -> None:
         """Whether all of it can be computed.

@@ -232,10 +232,10 @@ def rules(evidence: Evidence) -> str:
     )  # fmt: skip
 
 
-def progress_html(
+def progress_told(
     format: str, done: int, total: int, seconds_left: float | None, yielding: bool, making: str = ""
 ) -> str:
-    """How far an evaluation is: a bar, and in words what is computed, and the time left."""
+    """How far an evaluation is, in words: what is computed, and the time left."""
     far = say("{format}: {done:,} of {total:,} answers", format=format, done=done, total=total)
     words: list[str] = [far]
     if yielding:
@@ -244,7 +244,12 @@ def progress_html(
         words.append(making)
     elif seconds_left is not None:
         words.append(say("{time} left", time=duration(seconds_left)))
-    return fill("evidence_progress", done=done, total=total, words=", ".join(words))
+    return ", ".join(words)
+
+
+def progress_html(done: int, total: int, words: str) -> str:
+    """The same as a bar over its words."""
+    return fill("evidence_progress", done=done, total=total, words=words)
 
 
 def data_named(findings: Findings) -> str:

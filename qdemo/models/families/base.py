@@ -158,8 +158,9 @@ class Family(Protocol):
         """Logits (T, V) after each of the `tokens` (1, T), and the state to go on from."""
 
     def reads_together(self, model: nn.Module) -> bool:
-        """Whether the model reads several prompts at once as it reads each alone."""
-        return True
+        """Whether the model can read several prompts at once, as it reads each alone; where it can,
+        the family has the three that follow."""
+        return False
 
     def length(self, prompt: Prompt) -> int:
         """Positions that the model reads of a prompt: its work and its memory grow with them."""

@@ -93,6 +93,10 @@ class Captioning(Family):
         logits, state = _decoded(model, state, tokens)
         return logits[0], state
 
+    def reads_together(self, model: nn.Module) -> bool:
+        """Any of them."""
+        return True
+
     def length(self, prompt: Prompt) -> int:
         """Patches of the picture, and [CLS]."""
         return self._positions

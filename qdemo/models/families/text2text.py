@@ -124,6 +124,10 @@ class Text2Text(Family):
         hidden, state = _decoded(model, state, tokens)
         return _logits(model, hidden)[0], state
 
+    def reads_together(self, model: nn.Module) -> bool:
+        """Any of them."""
+        return True
+
     def length(self, prompt: Prompt) -> int:
         """Tokens that the encoder reads."""
         return prompt.inputs["input_ids"].shape[1]

@@ -35,7 +35,7 @@ from qdemo.ui.evidence_controls import Asked
 from qdemo.ui.evidence_held import Growing
 from qdemo.ui.held import figures
 from qdemo.views import evidence_files
-from qdemo.views.evidence import progress_html
+from qdemo.views.evidence import progress_html, progress_told
 from qdemo.views.finding import making
 
 _LOGGER = logging.getLogger("qdemo")
@@ -179,7 +179,8 @@ def _followed(
 def _progress(told: Progress) -> str:
     made = making(told.making) if told.making else ""
     left = told.seconds_left
-    return progress_html(told.format, told.done, told.total, left, told.yielding, made)
+    words = progress_told(told.format, told.done, told.total, left, told.yielding, made)
+    return progress_html(told.done, told.total, words)
 
 
 def _write(part: take_away.TakeAway, ending: str, text: str) -> Updates:

@@ -1,0 +1,241 @@
+"""Many items in several formats: equal to one after the other, stopped and gone on with."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import qdemo
+from qdemo.engine import outcomes
+from qdemo.engine.datasets import DataSet, from_file, held_out
+from qdemo.engine.engine import ENGINE
+from qdemo.engine.evaluating import judged
+from qdemo.engine.evaluation import Progress, ask
+from qdemo.engine.trials import Kept, Written
+from qdemo.engine.turns import begun
+from qdemo.models import availability
+from qdemo.models.availability import get_entry
+from qdemo.models.decoding import generate, score
+from qdemo.spec.evidence import Data, Item, is_right
+from qdemo.spec.evidence_file import as_text
+from qdemo.spec.judging import summaries
+from qdemo.spec.request import InputError
+from tests import causal_folder
+
+FORMATS = ["int8", "int3"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    ENGINE.keeping.trials.clear()
+    yield
+    ENGINE.keeping.trials.clear()
+
+
+@pytest.fixture
+def batches_of_four(monkeypatch):
+    monkeypatch.setattr(outcomes, "batch_of", lambda parameters: 4)
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """How many batches were answered, by whether the model is fp32."""
+    found = []
+    answers = outcomes.answers
+    monkeypatch.setattr(outcomes, "answers", lambda *given: found.append(1) or answers(*given))
+    return found
+
+
+def asked(formats=FORMATS, limit=10, model="t5-tiny", seed=0):
+    return ask(model, formats, held_out(get_entry(model)), limit, seed)
+
+
+def run(evaluation, trials=None, stop_at=None, **limits):
+    """The last that is told."""
+    with begun() as each:
+        for told in judged(evaluation, each, trials, **limits):
+            assert isinstance(told, Progress)
+            last = told
+            if stop_at is not None and told.done >= stop_at:
+                each.stop.set()
+    return last
+
+
+def without_seconds(evidence):
+    document = json.loads(as_text(evidence))
+    for result in document["results"]:
+        del result["seconds"]
+    return document | {"computed": ""}
+
+
+@pytest.mark.parametrize(("model", "limit"), [("t5-tiny", 20), ("blip-tiny", 4)])
+def test_it_is_what_each_item_alone_comes_to(model, limit):
+    evidence = run(asked(limit=limit, model=model)).evidence
+    loaded, data = ENGINE.loaded(get_entry(model)), held_out(get_entry(model))
+    for format in ("fp32", *FORMATS):
+        variant = qdemo.Variant.parse(format).build(loaded.model)
+        outcomes = evidence.format_named(format).outcomes
+        assert len(outcomes) == limit
+        for item, outcome in zip(evidence.items, outcomes, strict=True):
+            prompt = loaded.family.encode(data.given(item))
+            assert outcome.output == text_of(loaded, variant, prompt)
+            known = list(generate(loaded.family, loaded.model, prompt, 64))
+            logits = [score(loaded.family, m, prompt, known) for m in (loaded.model, variant)]
+            alone = qdemo.logit_difference(*logits)
+            assert outcome.positions == len(known)
+            assert outcome.same == int(alone.same.sum())
+            assert outcome.kl == pytest.approx(alone.kl_mean, rel=1e-3, abs=1e-9)
+
+
+def text_of(loaded, model, prompt):
+    return loaded.family.decode(list(generate(loaded.family, model, prompt, 64)))
+
+
+def test_items_are_of_the_held_out_ones_and_a_larger_limit_goes_on():
+    small, large = asked(limit=5).data.items, asked(limit=9).data.items
+    assert large[:5] == small != asked(limit=5, seed=1).data.items
+    assert set(large) <= set(held_out(get_entry("t5-tiny")).items)
+
+
+def test_what_it_comes_to_is_counted_by_hand():
+    evidence = run(asked(["int3", "int2"], limit=40)).evidence
+    _, int3, int2 = summaries(evidence)
+    for summary in (int3, int2):
+        outcomes = evidence.format_named(summary.format).outcomes
+        right = [is_right(item, out) for item, out in zip(evidence.items, outcomes, strict=True)]
+        assert summary.correct == (sum(right), 40)
+    assert int2.verdict == "broken"
+    assert int2.flips.right_to_wrong > 30
+
+
+def test_a_format_that_fails_is_told_and_others_go_on():
+    last = run(asked(["int4-g128", "int8"], limit=3))
+    failed = last.evidence.format_named("int4-g128")
+    assert "128 does not divide" in failed.ended
+    assert not failed.outcomes
+    assert [one.format for one in summaries(last.evidence)] == ["fp32", "int8"]
+    assert last.finished
+    assert last.done == last.total == 9
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_stop_keeps_what_came_and_nothing_is_computed_twice(computed):
+    last = run(asked(), stop_at=14)
+    partial = last.evidence.format_named("int8")
+    assert last.finished
+    assert len(partial.outcomes) == 4
+    assert partial.ended == "stopped before it finished"
+    assert len(computed) == 4
+    whole = run(asked())
+    assert len(computed) == 9
+    assert whole.evidence.format_named("int8").outcomes[:4] == partial.outcomes
+    again = run(asked())
+    assert len(computed) == 9
+    assert without_seconds(again.evidence) == without_seconds(whole.evidence)
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_the_same_again_is_the_same_to_the_bit():
+    first = without_seconds(run(asked()).evidence)
+    ENGINE.keeping.trials.clear()
+    assert without_seconds(run(asked()).evidence) == first
+
+
+@pytest.mark.usefixtures("batches_of_four")
+@pytest.mark.parametrize("cut", [0, 1, 40])
+def test_what_broke_off_is_gone_on_with(tmp_path, computed, cut):
+    """Also in the middle of a line."""
+    file, evaluation = tmp_path / "trials.jsonl", asked()
+    run(evaluation, Written(file, evaluation.asked), stop_at=14)
+    lines = file.read_text().splitlines()
+    assert len(lines) == 1 + len(computed)
+    if cut:
+        file.write_text(file.read_text()[:-cut])
+    before = len(computed)
+    gone_on = run(evaluation, Written(file, evaluation.asked)).evidence
+    assert len(computed) == before + 5 + (cut > 0)
+    assert len(file.read_text().splitlines()) == 10
+    ENGINE.keeping.trials.clear()
+    assert without_seconds(gone_on) == without_seconds(run(evaluation).evidence)
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[]", '{"trials_of": "another"}'])
+def test_another_file_is_not_gone_on_with(tmp_path, content):
+    file = tmp_path / "trials.jsonl"
+    file.write_text(content + "\n")
+    with pytest.raises(ValueError, match=r"trials\.jsonl holds"):
+        Written(file, asked().asked)
+    assert file.read_text() == content + "\n"
+
+
+def test_trials_of_one_evaluation_are_not_those_of_another():
+    memory = ENGINE.keeping.trials
+    for other in (asked(seed=1), asked(limit=9), ask("t5-tiny", FORMATS, asked().data, 10, 0, 5)):
+        run(asked())
+        assert Kept(memory, asked().asked).get("int8", 0)
+        assert Kept(memory, other.asked).get("int8", 0) is None
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_a_comparison_goes_first():
+    told = []
+    with begun() as each, ENGINE.computing.place() as place:
+        steps = judged(asked(), each)
+        told += [next(steps), next(steps)]
+        ENGINE.computing._leave(place)
+        told += list(steps)
+        ENGINE.computing._line.append(place)
+    assert [one.yielding for one in told[:2]] == [False, True]
+    assert not any(one.yielding for one in told[2:])
+    assert told[-1].finished
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_it_ends_where_a_host_s_limit_is():
+    last = run(asked(), most_s=0)
+    assert last.finished
+    assert len(last.evidence.judged[0].outcomes) == 4
+    assert last.evidence.judged[0].ended == "stopped after 0 s, the longest here"
+
+
+def test_how_long_it_takes_is_told():
+    with begun() as each:
+        told = [one for one in judged(asked(limit=3), each) if not one.making]
+    assert told[0].seconds_left > 0
+    assert told[-1].seconds_left == 0
+
+
+def test_an_item_that_can_t_be_read_is_named():
+    data = DataSet(Data("mine.txt", "items", 2, "ab"), (Item("Hello"), Item("5 + 5 " * 600)))
+    with pytest.raises(InputError, match=r"item \d, '5 \+ 5 .*at most 512 are read") as caught:
+        run(ask("t5-tiny", ["int8"], data))
+    assert caught.value.field == "data"
+
+
+def test_the_perplexity_of_a_text_is_transformers_own(tmp_path, monkeypatch):
+    """Windows of all that fits, of which the second half counts."""
+    folder = tmp_path / "neox"
+    folder.mkdir()
+    causal_folder.write(folder, "gpt_neox")
+    (entry,) = availability.allowed(f"causal:{folder}", {}).values()
+    monkeypatch.setitem(availability.MODELS, entry.name, entry)
+    file = tmp_path / "text.txt"
+    file.write_text(causal_folder.TEXT * 12)
+    data = from_file(entry, file, file.name, as_text=True)
+    fp32, int3 = summaries(run(ask(entry.name, ["int3-g8"], data)).evidence)
+
+    plain = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)(file.read_text()).input_ids
+    size = causal_folder.POSITIONS
+    parts = torch.tensor(tokens[: len(tokens) // size * size]).view(-1, size)
+    assert fp32.n == len(parts) > 1
+    labels = parts.clone()
+    labels[:, : size // 2] = -100
+    with torch.no_grad():
+        losses = [
+            plain(p[None], labels=own[None]).loss for p, own in zip(parts, labels, strict=True)
+        ]
+    expected = torch.stack(losses).mean().exp().item()
+    assert fp32.perplexity.value == pytest.approx(expected, rel=1e-4)
+    assert int3.perplexity.ratio == pytest.approx(int3.perplexity.value / fp32.perplexity.value)
