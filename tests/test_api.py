@@ -393,7 +393,7 @@ def test_items_that_are_sent_are_evaluated(client):
         ({"limit": 0}, "limit: limit is 0, expected 1 to 1,000"),
         ({"items": []}, "data: expected a list of items"),
         ({"items": [{"prompt": "x"}]}, "data: line 1"),
-        ({"items": [{"input": "x"}] * 1001}, "data: 1,001 items; at most 1,000"),
+        ({"items": [{"input": "x"}] * 1001}, "data: 1,001 lines of items; at most 1,000"),
         ({"max_tokens": 0}, "max_tokens: max_tokens is 0"),
     ],
 )

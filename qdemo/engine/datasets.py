@@ -100,7 +100,7 @@ def from_items(entry: Entry, items: object, most: int | None = None) -> DataSet:
     if not isinstance(items, list) or not items:
         raise refused(say("expected a list of items, each with its input, or none at all"))
     lines = "\n".join(json.dumps(item) for item in items)
-    return _of_lines(entry, say("items sent"), lines_of(lines, ".jsonl"), most)
+    return _of_lines(entry, say("items sent"), lines, ".jsonl", most)
 
 
 def chosen(found: DataSet, limit: int | None, seed: int) -> DataSet:
