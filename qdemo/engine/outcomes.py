@@ -8,6 +8,7 @@ however often it is stopped.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -120,7 +121,9 @@ class _Evaluating:
         if data.data.kind == "items":
             return data.items
         (text,) = data.items
-        self.windows = list(windows(self.loaded.family, text.input))[: self.asked.limit]
+        found = list(windows(self.loaded.family, text.input))
+        random.Random(self.asked.seed).shuffle(found)  # so that the first are a fair sample, too
+        self.windows = found[: self.asked.limit]
         return tuple(Item(prompt.shown) for prompt in self.windows)
 
     def _prompts(self, start: int) -> list[Prompt]:
