@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "ui": {"ui", "views", "lab", "engine", "models", "settings", "spec"},
     "listing": {"views", "engine", "models", "spec"},
     "commands": {"engine", "models", "spec"},
+    "evaluating": {"commands", "listing", "views", "engine", "spec"},
     "__main__": {
-        "commands", "listing", "views", "engine", "measure", "models", "settings",
+        "commands", "evaluating", "listing", "views", "engine", "measure", "models", "settings",
         "spec",
     },
 }  # fmt: skip

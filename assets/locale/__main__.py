@@ -24,16 +24,18 @@ from jinja2 import Environment, nodes
 
 from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
+from qdemo.spec.also_called import ALSO_WRITTEN
 from qdemo.spec.evidence_figures import FIGURES as OF_EVIDENCE
 from qdemo.spec.families import FAMILIES as CHOICES
 from qdemo.spec.families import PARTS
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
-from qdemo.spec.glossary import ALSO_WRITTEN, TERMS
+from qdemo.spec.glossary import TERMS
 from qdemo.spec.model_card import TRAINED_FOR
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.spec.setting import WAYS
 from qdemo.views import SECTIONS
+from qdemo.views.evidence_points import COSTS, MEASURES
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "assets" / "locale" / "qdemo.pot"
@@ -128,6 +130,8 @@ def declared() -> Iterator[tuple[str, str]]:
         yield from (("qdemo/models/families", text) for text in (family.label, *asked))
     for section in SECTIONS:
         yield from (("qdemo/views/sections.py", text) for text in (section.heading, section.lead))
+    for axis in (*MEASURES, *COSTS):
+        yield from (("qdemo/views/evidence_points.py", text) for text in (axis.heading, axis.lead))
     for one in CHOICES:
         yield from (("qdemo/spec/families.py", text) for text in (one.name, one.idea))
     yield from (("qdemo/spec/families.py", part.meaning) for part in PARTS)

@@ -91,6 +91,18 @@ def from_file(
     return _of_lines(entry, name, decoded(content), ending, most)
 
 
+def from_items(entry: Entry, items: object, most: int | None = None) -> DataSet:
+    """Items as another program sends them: a list of objects as JSON lines have them.
+
+    Raises:
+        InputError: they are not what that model can be given.
+    """
+    if not isinstance(items, list) or not items:
+        raise refused(say("expected a list of items, each with its input, or none at all"))
+    lines = "\n".join(json.dumps(item) for item in items)
+    return _of_lines(entry, say("items sent"), lines, ".jsonl", most)
+
+
 def chosen(found: DataSet, limit: int | None, seed: int) -> DataSet:
     """So many of the items, in an order drawn by `seed`, whose beginning a larger limit shares; all
     of them without a limit, so that those which come first are a fair sample.

@@ -28,7 +28,7 @@ def judged(
     trials: Trials | None = None,
     most_s: float | None = None,
     method_s: int | None = None,
-) -> Iterator[Waiting | Progress]:
+) -> Generator[Waiting | Progress]:
     """What is known, now and then, and last all of it; what a stop, or the end of `most_s` seconds,
     leaves undone is said to be. A method that may take more than `method_s` fails. Nothing is told
     where it was stopped before its turn came. `trials` is where they are kept, here by default.

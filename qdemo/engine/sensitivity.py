@@ -79,7 +79,7 @@ def sensitivity(
     divergence = Divergence(loaded, items)
     whole = dict.fromkeys(exchanged.names, _FORMAT)
     errors = {name: sums for name, *sums in output_errors(reference, built, inputs)}
-    measured = _Measured(exchanged, divergence, whole, errors, _parameters(reference))
+    measured = _Measured(exchanged, divergence, whole, errors, parameters(reference))
     kl = divergence.of(exchanged.put(whole))
     found = []
     for number, part in enumerate(parts, 1):
@@ -117,7 +117,7 @@ class _Measured:
         )
 
 
-def _parameters(reference: nn.Module) -> dict[str, int]:
+def parameters(reference: nn.Module) -> dict[str, int]:
     """How many weights each layer has that can be quantized; what is tied counts with the first."""
     seen: set[object] = set()
     found: dict[str, int] = defaultdict(int)

@@ -158,9 +158,9 @@ BAD = (
     (("results", 1, "format"), "int99", "not whole: "),
     (("results", 1, "bytes"), "many", "not whole: judged.1.bytes: Input should be a valid integer"),
     (("results", 1, "outcomes"), None, "not whole: there is no 'outcomes'"),
-    (("results", 1, "outcomes", "kl"), [0.1], "not whole: zip"),
+    (("results", 0, "outcomes", "kl"), [0.1], "not whole: zip"),
     (("results", 1, "outcomes", "kl"), ["x"] * 200, "not whole: judged.1.outcomes.0.kl"),
-    (("results", 1, "outcomes", "same"), [9] * 200, "int4 has outcomes that these items can't"),
+    (("results", 1, "outcomes", "same"), {"3": 99}, "int4 has outcomes that these items can't"),
     (("results", 0, "outcomes", "outputs"), {}, "not whole: "),
     (("items",), [{"input": "a"}], "fp32 has outcomes that these items can't have"),
 )
