@@ -4,7 +4,8 @@ Each is what `qdemo.models.decoding` says of the prompt alone, but for the order
 are added up, which decides where two tokens are nearly as likely. Prompts of about the same length
 are read in one batch, padded; an answer that is done leaves it. Language models that keep a
 recurrent state, which would read the padding too, or a cache of a kind that is not known, are run
-one prompt at a time.
+one prompt at a time. A method that looks at all rows of a product, as LLM.int8() does, rounds
+otherwise in other company.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Held-out items answered and scored, ours beside the same loop with transformers' batched
-`generate`: python -m tests.bench.evaluation [--rounds N].
+`generate`: python -m tests.bench.evaluation [--rounds N] [--limit N] [MODEL ...].
 
 Both begin with tokens and pixels and end with tokens, as an evaluation encodes its items once for
 all formats; what that takes is a line of its own. transformers gets its items in batches as
@@ -78,10 +78,10 @@ def joined(inputs):
     }  # fmt: skip
 
 
-def lines(name, rounds):
+def lines(name, rounds, limit):
     """Each line of one model."""
     subject, loaded = subject_named(name), load(get_entry(name))
-    items = [item for own in subject.items().values() for item in own]
+    items = [item for own in subject.items().values() for item in own[:limit]]
     given, prompts = [], []
     looks = name == "blip-tiny"
     drawing = seconds(lambda: given.extend(draw(i) if looks else i.prompt for i in items))
@@ -141,11 +141,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=list(LONGEST))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="items of each task, instead of all")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     here = machine.this(bandwidth())
-    found = [line for name in options.models for line in lines(name, options.rounds)]
+    found = [line for name in options.models for line in lines(name, options.rounds, options.limit)]
     print(f"{here.heading}: {here.told()}\n\n{TALLY}. {goals(found)}\n\n{as_markdown(found)}")
 
 
