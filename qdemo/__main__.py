@@ -1,16 +1,14 @@
-"""The command line: five commands, each with what it reads and what it prints."""
+"""The command line: each command with what it reads and what it prints."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdemo import listing
+from qdemo import judging, listing
 from qdemo.spec.decoding import READ_AS
 from qdemo.spec.messages import say
 from qdemo.spec.request import DEVICES, parse_decoding
@@ -38,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     about = say(
-        "The command line: `python -m qdemo compare`, `show`, `footprint`, `models` and `formats`."
+        "The command line: `python -m qdemo compare`, `show`, `sensitivity`, `search`, "
+        "`footprint`, `models` and `formats`."
     )
     parser = argparse.ArgumentParser(prog="python -m qdemo", description=about)
     commands = parser.add_subparsers(required=True)
@@ -63,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     as_file = say("write it as .html, .csv or .json, too")
     shown.add_argument("--write", metavar="FILE", help=as_file)
     shown.set_defaults(run=_show)
+    judging.add_to(commands)
     sizes = commands.add_parser("footprint", help=say("the bytes a model holds in each format"))
     sizes.add_argument("model", help=named, type=listing.as_typed)
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
@@ -85,11 +85,11 @@ def _compare(options: argparse.Namespace) -> None:
     from qdemo.spec.report import Finished, Started
 
     decoding = parse_decoding(vars(options))
-    _compute_on(options.device)
+    listing.compute_on(options.device)
     given = typed(options.model, options.input)
     report: Report | None = None
-    with _file(options.json) as write:  # before anything slow
-        _bring(options.model)
+    with terminal.file(options.json) as write:  # before anything slow
+        listing.bring(options.model)
         asked = (options.model, given, options.formats, options.max_tokens, decoding)
         for event in compare(*asked):
             report = event.report if isinstance(event, Started) else report
@@ -98,22 +98,6 @@ def _compare(options: argparse.Namespace) -> None:
             if isinstance(event, Finished) and report:
                 _report(report)
                 write(as_text(report))
-
-
-def _compute_on(device: str | None) -> None:
-    """Have it computed there, and not where QDEMO_DEVICE says.
-
-    Raises:
-        ValueError: there is no such device here.
-    """
-    if device is None:
-        return
-    from qdemo.engine import devices
-    from qdemo.engine.engine import ENGINE
-    from qdemo.engine.first import libraries
-
-    libraries()
-    ENGINE.device = devices.chosen(device)
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -136,7 +120,7 @@ def _show(options: argparse.Namespace) -> None:
     except OSError as error:
         told = say("can't read {file}: {why}", file=options.file, why=error.strerror)
         raise ValueError(told) from None
-    with _file(options.write) as write:
+    with terminal.file(options.write) as write:
         try:
             report = document.from_text(text, _figures_of_before(text))
         except ValueError as error:
@@ -154,62 +138,16 @@ def _figures_of_before(text: bytes) -> Sequence[Figure]:
     return FIGURES
 
 
-@contextmanager
-def _file(name: str | None) -> Iterator[Callable[[str], object]]:
-    """What writes a file at the end of what may be long; that it can, is found out before.
-
-    Raises:
-        ValueError: it can't be written; what it held stays until there is something else to hold.
-    """
-    if name is None:
-        yield lambda _: None
-        return
-    path = Path(name)
-    is_new = not path.exists()
-    try:
-        path.open("a").close()
-    except OSError as error:
-        told = say("can't write {file}: {why}", file=name, why=error.strerror)
-        raise ValueError(told) from None
-    try:
-        yield partial(path.write_text, encoding="utf-8")
-    except BaseException:
-        if is_new:
-            path.unlink()
-        raise
-
-
-def _bring(model: str) -> None:
-    """Download it, where it is not here, with a line that is written over."""
-    from qdemo.models.availability import get_entry
-    from qdemo.models.download import download
-
-    for known in download(get_entry(model)):
-        told = say(
-            "downloading {model}: {done:,.0f} of {total:,.0f} MB",
-            model=model,
-            done=known.done / 1e6,
-            total=known.total / 1e6,
-        )
-        _write_over(told)
-
-
 def _show_progress(event: Event) -> None:
     from qdemo.spec.report import Finished, Making, Written
     from qdemo.views.finding import making
 
     if isinstance(event, Making):
-        _write_over(making(event))
+        terminal.write_over(making(event))
     elif isinstance(event, Written):
-        _write_over(f"{event.format}: {event.text[-60:]}")
+        terminal.write_over(f"{event.format}: {event.text[-60:]}")
     elif isinstance(event, Finished):
-        _write_over("")
-
-
-def _write_over(text: str) -> None:
-    """One line in the place of the last, where a person is looking on."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        terminal.write_over("")
 
 
 def _report(report: Report) -> None:

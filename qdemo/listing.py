@@ -155,3 +155,34 @@ def as_typed(text: str) -> str:
     folder = Path(text)
     is_path = os.sep in text and (folder / "config.json").is_file()
     return str(folder.resolve()) if is_path else text
+
+
+def bring(model: str) -> None:
+    """Download it, where it is not here, with a line that is written over."""
+    from qdemo.models.availability import get_entry
+    from qdemo.models.download import download
+
+    for known in download(get_entry(model)):
+        told = say(
+            "downloading {model}: {done:,.0f} of {total:,.0f} MB",
+            model=model,
+            done=known.done / 1e6,
+            total=known.total / 1e6,
+        )
+        terminal.write_over(told)
+
+
+def compute_on(device: str | None) -> None:
+    """Have it computed there, and not where QDEMO_DEVICE says.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if device is None:
+        return
+    from qdemo.engine import devices
+    from qdemo.engine.engine import ENGINE
+    from qdemo.engine.first import libraries
+
+    libraries()
+    ENGINE.device = devices.chosen(device)

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "views": {"views", "spec"},
     "ui": {"ui", "views", "lab", "engine", "models", "settings", "spec"},
     "listing": {"views", "engine", "models", "spec"},
-    "__main__": {"views", "listing", "engine", "measure", "models", "settings", "spec"},
+    "judging": {"listing", "views", "engine", "models", "spec"},
+    "__main__": {"views", "judging", "listing", "engine", "measure", "models", "settings", "spec"},
 }  # fmt: skip
 """From left to right only: what a package may know of the others."""
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdemo.spec.messages import say
@@ -46,6 +49,37 @@ def _harmless(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
+
+
+@contextmanager
+def file(name: str | None) -> Iterator[Callable[[str], object]]:
+    """What writes a file at the end of what may be long; that it can, is found out before.
+
+    Raises:
+        ValueError: it can't be written; what it held stays until there is something else to hold.
+    """
+    if name is None:
+        yield lambda _: None
+        return
+    path = Path(name)
+    is_new = not path.exists()
+    try:
+        path.open("a").close()
+    except OSError as error:
+        told = say("can't write {file}: {why}", file=name, why=error.strerror)
+        raise ValueError(told) from None
+    try:
+        yield partial(path.write_text, encoding="utf-8")
+    except BaseException:
+        if is_new:
+            path.unlink()
+        raise
+
+
+def write_over(text: str) -> None:
+    """One line in the place of the last, where a person is looking on."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def columns(table: Table, outputs: Sequence[str] = ()) -> str:
