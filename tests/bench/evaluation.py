@@ -139,7 +139,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=list(LONGEST))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=int, help="items of each task, instead of all")
+    parser.add_argument("--limit", type=int, help="so many items, instead of all")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
