@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdemo import evaluating, listing
+from qdemo import evaluating, listing, searching
 from qdemo.commands import bring, compute_on, file, write_over
 from qdemo.spec.decoding import READ_AS
 from qdemo.spec.messages import say
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     about = say(
-        "The command line: `python -m qdemo compare`, `evaluate`, `show`, `footprint`, `models` "
-        "and `formats`."
+        "The command line: `python -m qdemo compare`, `evaluate`, `show`, `sensitivity`, `search`, "
+        "`footprint`, `models` and `formats`."
     )
     parser = argparse.ArgumentParser(prog="python -m qdemo", description=about)
     commands = parser.add_subparsers(required=True)
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     as_file = say("write it as .html, .csv or .json, too")
     shown.add_argument("--write", metavar="FILE", help=as_file)
     shown.set_defaults(run=_show)
+    searching.add_to(commands)
     sizes = commands.add_parser("footprint", help=say("the bytes a model holds in each format"))
     sizes.add_argument("model", help=named, type=listing.as_typed)
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")

@@ -84,8 +84,8 @@ def test_what_broke_off_is_gone_on_with(capsys, items, tmp_path, monkeypatch):
     asked = ("t5-tiny", "--data", items, "--resume", str(trials))
     first = run(capsys, *asked, "--formats", "int8")
     ENGINE.keeping.trials.clear()
-    calls, answers = [], outcomes.answers
-    monkeypatch.setattr(outcomes, "answers", lambda *given: calls.append(1) or answers(*given))
+    calls, answering = [], outcomes.answering
+    monkeypatch.setattr(outcomes, "answering", lambda *given: calls.append(1) or answering(*given))
     assert run(capsys, *asked, "--formats", "int8") == first
     assert not calls
     run(capsys, *asked, "--formats", "int8", "int3")

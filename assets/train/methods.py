@@ -1,28 +1,23 @@
 """Methods side by side on t5-tiny's held-out items: `python -m assets.train.methods`.
 
 Of each format: bits a weight, SQNR, the layers' output error on calibration inputs that no method
-was fitted to, KL over the answers to held-out items, and exact match on all of them. With `--write`
-the counts are added to `accuracy.json` beside the model.
+was fitted to, and, over all held-out items, KL from fp32 on fp32's answers and exact match. With
+`--write` the counts are added to `accuracy.json` beside the model.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from collections.abc import Iterator
 
 import qdemo
-from assets.train.evaluate import Score, evaluate, subject_named, variant_of, write
-from qdemo.compress.footprint import bits_per_weight
-from qdemo.engine import calibrating
-from qdemo.measure.layers import output_errors, relative
+from assets.train.evaluate import evaluate, interval, percent, scores_of, write
+from qdemo.compress.building import at_once
+from qdemo.engine.engine import ENGINE
 from qdemo.models.availability import get_entry
-from qdemo.models.decoding import generate, score
-from qdemo.models.families import Prompt
-from qdemo.models.loading import Loaded, load
+from qdemo.spec.evidence import Evidence
+from qdemo.spec.judging import Summary, summaries
+from qdemo.spec.variant import Variant
 from qdemo.views.numbers import significant
 
 FORMATS = (
@@ -37,89 +32,40 @@ FORMATS = (
 
 NAME = "t5-tiny"
 
-ANSWERS = 64
-"""Held-out items over whose answers KL is taken, spread evenly over all tasks."""
-
-ROWS = 256
-"""Rows of calibration inputs a layer, at most, that output errors are measured on."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was measured of a format: `error` is the pooled output error of layers, `kl` the mean
-    in nats, `scores` are by task."""
-
-    format: str
-    bits: float | None
-    sqnr: float
-    error: float | None
-    kl: float
-    scores: Mapping[str, Score]
-
-    def __str__(self) -> str:
-        """A line of a Markdown table."""
-        found = (self.bits, self.sqnr, self.error, self.kl)
-        cells = " | ".join("–" if x is None else significant(x) for x in found)
-        pooled = sum(self.scores.values(), Score(0, 0))
-        return f"| {self.format} | {cells} | {pooled} | {pooled.interval} |"
-
-
 HEAD = (
     "| format | bits a weight | SQNR, dB | output error | KL, nats | exact match | 95% interval |",
     "|---|---:|---:|---:|---:|---:|---:|",
 )
 
 
-class Beside:
-    """The model in fp32, with all that other formats are measured beside."""
+def rows(evidence: Evidence) -> Iterator[str]:
+    """Each format but fp32, as lines of a Markdown table."""
+    for summary in summaries(evidence):
+        if summary.kl and summary.correct:
+            found = summary.bits_per_weight, sqnr(summary), summary.output_error, summary.kl.mean
+            cells = ("–" if x is None else significant(x) for x in found)
+            counted = percent(summary.correct), interval(summary.correct)
+            yield f"| {' | '.join((summary.format, *cells, *counted))} |"
 
-    def __init__(self) -> None:
-        """Load it, and have it answer."""
-        self.subject = subject_named(NAME)
-        self.loaded: Loaded = load(get_entry(NAME))
-        every = calibrating.pairs(self.loaded)
-        self.inputs = calibrating.collect(self.loaded, every, ROWS, calibrating.quarter(len(every)))
-        items = [item for task in self.subject.items().values() for item in task]
-        self.prompts = [
-            self.loaded.family.encode(item.prompt) for item in items[:: -(-len(items) // ANSWERS)]
-        ]
-        self.answers = [self._answer(prompt) for prompt in self.prompts]
-        self.logits = [*self._scored(self.loaded.model)]
 
-    def _answer(self, prompt: Prompt) -> list[int]:
-        return list(generate(self.loaded.family, self.loaded.model, prompt, 64))
-
-    def _scored(self, model: nn.Module) -> Iterator[Tensor]:
-        for prompt, tokens in zip(self.prompts, self.answers, strict=True):
-            yield score(self.loaded.family, model, prompt, tokens).float()
-
-    def row(self, format: str) -> Row:
-        """All of one format."""
-        model = variant_of(self.subject.name, self.loaded.model, format)
-        weights = qdemo.pool(dict(qdemo.model_weight_errors(self.loaded.model, model)).values())
-        sums = [*output_errors(self.loaded.model, model, self.inputs)]
-        error = relative(sum(e for _, e, _ in sums), sum(size for *_, size in sums))
-        logits = qdemo.logit_difference(torch.cat(self.logits), torch.cat([*self._scored(model)]))
-        return Row(
-            format, bits_per_weight(model), weights.sqnr_db, error, logits.kl_mean,
-            evaluate(self.subject, model),
-        )  # fmt: skip
+def sqnr(summary: Summary) -> float:
+    """That of all weights together, in dB."""
+    loaded = ENGINE.loaded(get_entry(NAME))
+    model = at_once(ENGINE.made(loaded, Variant.parse(summary.format)))
+    return qdemo.pool(dict(qdemo.model_weight_errors(loaded.model, model)).values()).sqnr_db
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--formats", nargs="+", default=FORMATS, help="instead of all")
+    parser.add_argument("--limit", type=int, help="items of each task, instead of all")
     parser.add_argument("--write", action="store_true", help="add the counts to those kept")
     options = parser.parse_args()
-    beside, scores = Beside(), {}
-    print(*HEAD, sep="\n")
-    for format in options.formats:
-        row = beside.row(format)
-        scores[format] = row.scores
-        print(row, flush=True)
+    evidence = evaluate(NAME, options.formats, options.limit)
+    print(*HEAD, *rows(evidence), sep="\n")
     if options.write:
-        write(NAME, scores)
+        write(NAME, scores_of(evidence))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """An evaluation's turn: it computes between comparisons, none of which waits for more than one of
-its batches, and ends where it is stopped, or where the host's limit is."""
+its steps, and ends where it is stopped, or where the host's limit is."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ def judged(
             return
         at, began = None, time.monotonic()
         with closing(_steps(asked, run, trials or _kept(asked), method_s)) as steps:
-            for at in steps:
-                yield at
+            for step in steps:
+                if step is not at:
+                    yield (at := step)
                 yield from _letting_go_first(at, run)
                 if most_s is not None and time.monotonic() - began > most_s:
                     break

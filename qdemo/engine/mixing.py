@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from qdemo.compress.parts import Parts, quantized_layers
-from qdemo.engine.divergence import ITEMS, Divergence
+from qdemo.engine.divergence import Divergence
 from qdemo.engine.sensitivity import groups
 from qdemo.engine.weighing import Weighed, said
 from qdemo.models.loading import Loaded
 from qdemo.spec.messages import say
-from qdemo.spec.mix import Chosen, Mix, Sized, Target
+from qdemo.spec.mix import ITEMS, Chosen, Mix, Sized, Target
 from qdemo.spec.sensitivity import By, Trying
 from qdemo.spec.step import Step
 from qdemo.spec.variant import Variant

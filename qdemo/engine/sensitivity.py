@@ -13,11 +13,11 @@ from qdemo.compress.footprint import footprint
 from qdemo.compress.kinds import sites
 from qdemo.compress.parts import Parts, quantized_layers
 from qdemo.compress.ties import alias_of
-from qdemo.engine.divergence import ITEMS, Divergence
+from qdemo.engine.divergence import Divergence
 from qdemo.measure.layers import output_errors, relative
 from qdemo.models.loading import Loaded
 from qdemo.spec.messages import say
-from qdemo.spec.sensitivity import By, Part, Sensitivity, Trying, part_of
+from qdemo.spec.sensitivity import ITEMS, By, Part, Sensitivity, Trying, part_of
 from qdemo.spec.variant import Variant
 
 _FORMAT = "format"

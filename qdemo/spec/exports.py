@@ -19,6 +19,8 @@ from qdemo.spec.step import Activations, Recipe, Step
 Layers = Mapping[str, Step]
 """What becomes of each layer that can be quantized, by name; what stays float is cast to fp32."""
 
+TOOLS = ("torchao", "bitsandbytes", "llama.cpp")
+
 FLOAT = Step(cast="fp32")
 
 _TORCHAO = {

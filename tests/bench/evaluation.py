@@ -1,9 +1,9 @@
 """Held-out items answered and scored, ours beside the same loop with transformers' batched
-`generate`: python -m tests.bench.evaluation [--rounds N].
+`generate`: python -m tests.bench.evaluation [--rounds N] [--limit N] [MODEL ...].
 
 Both begin with tokens and pixels and end with tokens, as an evaluation encodes its items once for
 all formats; what that takes is a line of its own. transformers gets its items in batches as
-`assets.train.evaluate` does, and once more sorted by their length.
+an evaluation has them, and once more sorted by their length.
 """
 
 import argparse
@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 
-from assets.train.evaluate import BATCH, subject_named
-from assets.train.scenes.subject import MAX_NEW_TOKENS
 from qdemo import Variant
+from qdemo.engine.datasets import chosen, held_out
+from qdemo.engine.outcomes import batch_of
 from qdemo.models.availability import get_entry
 from qdemo.models.loading import load
-from qdemo.models.scenes import draw
 from qdemo.models.together import answers, scored_together
 from tests.bench import machine
 from tests.bench.table import Goal, Line, as_markdown, goals
@@ -30,9 +29,10 @@ FORMATS = ("fp32", "bf16", "int8", "int4-g64", "int2-mse", "fp16")
 ALL = (*FORMATS, "int4", "int3", "int2", "nf4-g64", "mxfp4", "int8a8")
 """The formats of the table, and the twelve of an evaluation."""
 
+BATCH = batch_of(4_000_000)
 THEIRS = f"transformers fp32, batches of {BATCH}"
 FASTER, IN_TIME = Goal.parse("≤ 0.70"), Goal.parse("≤ 180000 ms")
-LONGEST = {"t5-tiny": 24, "blip-tiny": MAX_NEW_TOKENS}
+LONGEST = {"t5-tiny": 24, "blip-tiny": 20}
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,15 @@ def joined(inputs):
     }  # fmt: skip
 
 
-def lines(name, rounds):
+def lines(name, rounds, limit):
     """Each line of one model."""
-    subject, loaded = subject_named(name), load(get_entry(name))
-    items = [item for own in subject.items().values() for item in own]
+    loaded, data = load(get_entry(name)), chosen(held_out(get_entry(name)), limit, 0)
     given, prompts = [], []
-    looks = name == "blip-tiny"
-    drawing = seconds(lambda: given.extend(draw(i) if looks else i.prompt for i in items))
+    drawing = seconds(lambda: given.extend(map(data.given, data.items)))
     encoding = seconds(lambda: prompts.extend(map(loaded.family.encode, given)))
-    if looks:
-        yield Line(f"{len(items)} scenes drawn", "qdemo", drawing)
-    yield Line(f"{len(items)} inputs encoded, {name}", "qdemo", encoding)
+    if data.looks:
+        yield Line(f"{len(given)} scenes drawn", "qdemo", drawing)
+    yield Line(f"{len(given)} inputs encoded, {name}", "qdemo", encoding)
     every = Items(name, loaded.model, loaded.family, prompts)
     yield from answering(every, rounds)
     yield from scoring(every, rounds)
@@ -141,11 +139,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=list(LONGEST))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="so many items, instead of all")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     here = machine.this(bandwidth())
-    found = [line for name in options.models for line in lines(name, options.rounds)]
+    found = [line for name in options.models for line in lines(name, options.rounds, options.limit)]
     print(f"{here.heading}: {here.told()}\n\n{TALLY}. {goals(found)}\n\n{as_markdown(found)}")
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qdemo.engine import picture_zip
 from qdemo.engine.asking import name_of, typed
 from qdemo.engine.datasets import MOST_BYTES, chosen, from_file, held_out
 from qdemo.engine.picture_zip import MOST_MEMBERS, MOST_UNPACKED
@@ -284,13 +286,18 @@ def test_what_is_no_zip_of_pictures_is_told(folder, bad):
     assert told in refusal(folder, "a.zip", content, LOOKS)
 
 
-def test_a_bomb_is_counted_while_it_is_unpacked(folder):
-    third = PICTURE[1] + bytes(MOST_UNPACKED // 3)
-    for members in ([("captions.csv", bytes(MOST_UNPACKED + 1))],
+def test_a_bomb_is_counted_while_it_is_unpacked(folder, monkeypatch):
+    assert MOST_UNPACKED == 200_000_000
+    monkeypatch.setattr(picture_zip, "MOST_UNPACKED", 3_000_000)
+    third = PICTURE[1] + bytes(1_000_000)
+    for members in ([("captions.csv", bytes(100_000_000))],
                     [(f"{i}.png", third) for i in range(3)]):  # fmt: skip
-        bomb = zipped(members, compresslevel=1)
-        assert len(bomb) < 2_000_000
-        assert "the zip unpacks to more than 200 MB" in refusal(folder, "a.zip", bomb, LOOKS)
+        bomb = zipped(members)
+        assert len(bomb) < 500_000
+        tracemalloc.start()
+        assert "the zip unpacks to more than 3 MB" in refusal(folder, "a.zip", bomb, LOOKS)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000  # 20 of them to read the file
+        tracemalloc.stop()
 
 
 def test_a_locked_zip_is_refused(folder):

@@ -2,11 +2,14 @@
 
 import importlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from assets.train.evaluate import read, subject_named, table
+from assets.train.evaluate import read, table
+from qdemo.engine.datasets import held_out
+from qdemo.models.availability import get_entry
 from qdemo.models.catalogue import EMBEDDED
 from qdemo.models.families import fields
 from qdemo.spec.model_card import asked_file, card_of
@@ -63,7 +66,7 @@ def test_the_wordings_are_those_of_training():
 
 @pytest.mark.parametrize("model", EMBEDDED)
 def test_the_counts_are_of_all_held_out_items(model):
-    items = {task: len(found) for task, found in subject_named(model).items().items()}
+    items = Counter(item.task for item in held_out(get_entry(model)).items)
     for form, scores in read(model).items():
         assert {task: score.total for task, score in scores.items()} == items
         assert card_of(model).counts[form].total == sum(items.values())

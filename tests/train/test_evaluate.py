@@ -1,59 +1,98 @@
-"""The evaluation: counting, formats, the table; and a sample of the real figures."""
+"""The embedded models' own evaluation: counting, formats, the table, and what is kept."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from assets.train.evaluate import Score, default_formats, evaluate, subject_named, table
+from assets.train import evaluate as evaluation
+from assets.train.evaluate import (
+    default_formats,
+    evaluate,
+    evidence_of,
+    pooled,
+    read,
+    scores_of,
+    table,
+    write,
+)
 from qdemo import Variant
+from qdemo.engine.datasets import held_out
+from qdemo.engine.evaluation import Evaluation, Progress
+from qdemo.engine.turns import Run
+from qdemo.models.availability import get_entry
+from qdemo.spec.evidence import Evidence, is_right
+from qdemo.spec.proportion import Counted
+from qdemo.spec.request import MAX_FORMATS
+
+NAME = "t5-tiny"
+DATA = held_out(get_entry(NAME))
+TASKS = list(dict.fromkeys(item.task for item in DATA.items))
+MANY = [f"int{bits}-g{size}" for bits in (8, 6, 5, 4) for size in (64, 32, 16)]
 
 
-class Doubler:
-    """A subject whose items are numbers and whose model is to double them."""
-
-    name = "doubler"
-
-    def load(self) -> nn.Module:
-        model = nn.Linear(64, 1, bias=False)
-        with torch.no_grad():
-            model.weight.zero_()[0, 0] = 2.0
-        return model
-
-    def items(self) -> dict[str, list[float]]:
-        return {"small": [1.0, 2.0, 3.0], "large": [100.0] * 130}
-
-    def answer(self, model: nn.Module, items: Sequence[float]) -> list[str]:
-        rows = torch.zeros(len(items), 64, dtype=next(model.parameters()).dtype)
-        rows[:, 0] = torch.tensor(items)
-        return [f"{value:g}" for value in model(rows).flatten().tolist()]
-
-    def is_right(self, item: float, answer: str) -> bool:
-        return answer == f"{2 * item:g}"
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return evaluate(NAME, ["int3"], limit=2)
 
 
-def test_a_right_model_scores_everything() -> None:
-    scores = evaluate(Doubler(), Doubler().load())
-    assert scores == {"small": Score(3, 3), "large": Score(130, 130)}
+def test_a_limit_takes_so_many_of_each_task_and_counts_are_by_task(evidence: Evidence) -> None:
+    scores = scores_of(evidence)
+    assert list(scores) == ["fp32", "int3"]
+    for form, found in scores.items():
+        outcomes = evidence.format_named(form).outcomes
+        each = [*zip(evidence.items, outcomes, strict=True)]
+        assert list(found) == TASKS
+        for task in TASKS:
+            own = [is_right(item, out) for item, out in each if item.task == task]
+            assert found[task] == Counted(sum(own), 2) == Counted(sum(own), len(own))
 
 
-def test_a_wrong_model_scores_nothing() -> None:
-    model = nn.Linear(64, 1, bias=False)
-    nn.init.zeros_(model.weight)
-    assert evaluate(Doubler(), model) == {"small": Score(0, 3), "large": Score(0, 130)}
+def test_without_a_limit_all_held_out_items_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "evidence_of", lambda name, data, formats: data.items)
+    asked = evaluate(NAME, [])
+    assert sorted(asked, key=DATA.items.index) == list(DATA.items)
 
 
-def test_a_limit_takes_the_first_of_each_task() -> None:
-    assert evaluate(Doubler(), Doubler().load(), limit=2)["large"] == Score(2, 2)
+@pytest.mark.parametrize("right", [True, False])
+def test_a_right_model_scores_everything_and_a_wrong_one_nothing(
+    evidence: Evidence, right: bool
+) -> None:
+    outcomes = evidence.format_named("fp32").outcomes
+    items = tuple(
+        replace(item, expected=out.output if right else f"not {out.output}")
+        for item, out in zip(evidence.items, outcomes, strict=True)
+    )
+    scores = scores_of(evidence_of(NAME, replace(DATA, items=items), []))
+    assert scores == {"fp32": dict.fromkeys(TASKS, Counted(2 * right, 2))}
+
+
+def test_more_formats_than_a_person_may_ask_for(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Evaluation] = []
+
+    def told(evaluation: Evaluation, run: Run) -> Iterator[Progress]:
+        asked.append(evaluation)
+        yield Progress(evidence, "int3", 64, 64)
+
+    monkeypatch.setattr(evaluation, "judged", told)
+    assert len(MANY) >= MAX_FORMATS
+    evaluate(NAME, ["fp32", *MANY, "int8-g64"], limit=2)
+    assert asked[0].formats == ("fp32", *MANY)
+    assert asked[0].data.items == evidence.items
 
 
 def test_the_table_pools_items_not_percentages() -> None:
     scores = {
-        "fp32": {"a": Score(1, 1), "b": Score(0, 3)},
-        "int2": {"a": Score(0, 1), "b": Score(0, 3)},
+        "fp32": {"a": Counted(1, 1), "b": Counted(0, 3)},
+        "int2": {"a": Counted(0, 1), "b": Counted(0, 3)},
     }
+    assert pooled(scores["fp32"]) == Counted(1, 4)
     assert list(table(scores)) == [
         "| task | items | fp32 | int2 |",
         "|---|---:|---:|---:|",
@@ -64,12 +103,22 @@ def test_the_table_pools_items_not_percentages() -> None:
     ]
 
 
+def test_what_is_kept_of_other_formats_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "accuracy_file", lambda name: tmp_path / f"{name}.json")
+    first, later = {"a": Counted(1, 2)}, {"a": Counted(2, 2)}
+    write(NAME, {"fp32": first, "int8": first})
+    write(NAME, {"int8": later, "int4": first})
+    assert read(NAME) == {"fp32": first, "int8": later, "int4": first}
+
+
 @pytest.mark.parametrize(("length", "group"), [(128, "int4-g64"), (96, "int4-g32")])
 def test_groups_divide_the_rows(length: int, group: str) -> None:
     assert group in default_formats(nn.Sequential(nn.Linear(length, 2)))
 
 
-@pytest.mark.parametrize("form", default_formats(Doubler().load())[1:])
+@pytest.mark.parametrize("form", default_formats(nn.Linear(64, 1))[1:])
 def test_a_variant_leaves_the_model_alone(form: str) -> None:
     model = nn.Sequential(nn.Linear(64, 8))
     before = copy.deepcopy(model.state_dict())
@@ -78,6 +127,10 @@ def test_a_variant_leaves_the_model_alone(form: str) -> None:
     assert all(torch.equal(before[name], kept) for name, kept in model.state_dict().items())
 
 
-def test_an_unknown_model_is_named() -> None:
-    with pytest.raises(ValueError, match="no model is called 'gpt'; there are t5-tiny, blip-tiny"):
-        subject_named("gpt")
+def test_what_is_unknown_or_can_t_be_made_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown model 'gpt'; the models are t5-tiny, blip-tiny"):
+        evaluate("gpt", [])
+    with pytest.raises(ValueError, match="group_size 48 does not divide the row length 512"):
+        evaluate(NAME, ["int8-g48"], limit=1)
+    with pytest.raises(ValueError, match="limit is 0, expected 1 or more"):
+        evaluate(NAME, [], limit=0)
