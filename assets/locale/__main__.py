@@ -24,11 +24,13 @@ from jinja2 import Environment, nodes
 
 from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
+from qdemo.spec.exports import NOTES
 from qdemo.spec.families import FAMILIES as CHOICES
 from qdemo.spec.families import PARTS
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
 from qdemo.spec.glossary import ALSO_WRITTEN, TERMS
+from qdemo.spec.mix import UNITS
 from qdemo.spec.model_card import TRAINED_FOR
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.spec.setting import WAYS
@@ -131,6 +133,8 @@ def declared() -> Iterator[tuple[str, str]]:
     yield from (("qdemo/spec/model_card.py", text) for text in TRAINED_FOR.values())
     yield from (("qdemo/spec/footprint.py", text) for text in (*KINDS, *WHY.values()))
     yield from (("qdemo/spec/setting.py", text) for text in WAYS.values())
+    yield from (("qdemo/spec/mix.py", text) for text in UNITS.values())
+    yield from (("qdemo/spec/exports.py", text) for text in NOTES.values())
     yield "qdemo/spec/report.py", WHOLE_MODEL
 
 
