@@ -79,7 +79,7 @@ def build(model: gr.Dropdown) -> None:
             max_length=20, min_width=90, scale=1,
         )  # fmt: skip
         kind = gr.Radio(
-            [(say(unit), key) for key, unit in UNITS.items()], value=found.mix.target.kind,
+            [(Target(key, 1.0).unit, key) for key in UNITS], value=found.mix.target.kind,
             label=say("of"), elem_id="mix-kind", min_width=280, scale=2,
         )  # fmt: skip
         told = {"layer": say("layers"), "block": say("whole blocks")}
