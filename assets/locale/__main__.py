@@ -26,11 +26,13 @@ from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
 from qdemo.spec.also_called import ALSO_WRITTEN
 from qdemo.spec.evidence_figures import FIGURES as OF_EVIDENCE
+from qdemo.spec.exports import NOTES
 from qdemo.spec.families import FAMILIES as CHOICES
 from qdemo.spec.families import PARTS
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
 from qdemo.spec.glossary import TERMS
+from qdemo.spec.mix import UNITS
 from qdemo.spec.model_card import TRAINED_FOR
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.spec.setting import WAYS
@@ -140,6 +142,8 @@ def declared() -> Iterator[tuple[str, str]]:
     yield from (("qdemo/spec/model_card.py", text) for text in TRAINED_FOR.values())
     yield from (("qdemo/spec/footprint.py", text) for text in (*KINDS, *WHY.values()))
     yield from (("qdemo/spec/setting.py", text) for text in WAYS.values())
+    yield from (("qdemo/spec/mix.py", text) for text in UNITS.values())
+    yield from (("qdemo/spec/exports.py", text) for text in NOTES)
     yield "qdemo/spec/report.py", WHOLE_MODEL
 
 

@@ -39,7 +39,7 @@ def sensitivity_of(
     """
     loaded = _loaded(engine, model)
     built = yield from engine.made(loaded, variant, most_s)
-    yield (yield from sensitivity(loaded, variant, built, engine._inputs(loaded), by, items))
+    yield (yield from sensitivity(loaded, variant, built, engine.inputs_of(loaded), by, items))
 
 
 def repair_of(

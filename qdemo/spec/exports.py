@@ -232,3 +232,6 @@ _TOOLS: tuple[tuple[str, Callable[[Layers], str], str], ...] = (
         "not fit",
     ),
 )  # fmt: skip
+
+NOTES = tuple(note for *_, note in _TOOLS)
+"""What they do in their own way."""
