@@ -41,8 +41,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     told = say("formats to mix, such as int8,int4-g64,nf4-g64")
     mixed.add_argument("--formats", nargs="+", required=True, metavar="FORMAT", help=told)
     targets = mixed.add_mutually_exclusive_group(required=True)
-    for kind, unit in UNITS.items():
-        told = say("at most so many {unit}", unit=say(unit))
+    for kind in UNITS:
+        told = say("at most so many {unit}", unit=say(UNITS[kind]))
         targets.add_argument(f"--target-{kind}", type=float, metavar="X", help=told)
     told = say("choose for each layer, or for each block")
     mixed.add_argument("--by", choices=("layer", "block"), default="layer", help=told)

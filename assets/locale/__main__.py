@@ -143,7 +143,7 @@ def declared() -> Iterator[tuple[str, str]]:
     yield from (("qdemo/spec/footprint.py", text) for text in (*KINDS, *WHY.values()))
     yield from (("qdemo/spec/setting.py", text) for text in WAYS.values())
     yield from (("qdemo/spec/mix.py", text) for text in UNITS.values())
-    yield from (("qdemo/spec/exports.py", text) for text in NOTES)
+    yield from (("qdemo/spec/exports.py", text) for text in NOTES.values())
     yield "qdemo/spec/report.py", WHOLE_MODEL
 
 

@@ -19,7 +19,17 @@ from qdemo.spec.step import Activations, Recipe, Step
 Layers = Mapping[str, Step]
 """What becomes of each layer that can be quantized, by name; what stays float is cast to fp32."""
 
-TOOLS = ("torchao", "bitsandbytes", "llama.cpp")
+NOTES = {
+    "torchao": "for versions that have FqnToConfig; a symmetric range has one negative integer "
+    "more there, and scales are found for that",
+    "bitsandbytes": "computes on a GPU; what it skips stays in the type that the model is loaded "
+    "in",
+    "llama.cpp": "it searches scales in its own way, and takes another type for rows that a "
+    "K-quant does not fit",
+}
+"""What each tool that is known does in its own way."""
+
+TOOLS = tuple(NOTES)
 
 FLOAT = Step(cast="fp32")
 
@@ -50,14 +60,14 @@ def exports(layers: Layers) -> tuple[Export, ...]:
     >>> print(bitsandbytes.text.splitlines()[-2])
         llm_int8_skip_modules=["a.k"],
     """
-    return tuple(_export(*tool, layers) for tool in _TOOLS)
+    return tuple(_export(tool, layers) for tool in TOOLS)
 
 
-def _export(tool: str, write: Callable[[Layers], str], note: str, layers: Layers) -> Export:
+def _export(tool: str, layers: Layers) -> Export:
     try:
         if all(step == FLOAT for step in layers.values()):
             raise _CantError(say("nothing is quantized"))
-        return Export(tool, write(layers), note=say(note))
+        return Export(tool, _WRITERS[tool](layers), note=say(NOTES[tool]))
     except _CantError as error:
         return Export(tool, None, why=str(error))
 
@@ -216,22 +226,8 @@ def _llama_word(step: Step) -> str | None:
     return str(step) if str(step) in _LLAMA else None
 
 
-_TOOLS: tuple[tuple[str, Callable[[Layers], str], str], ...] = (
-    (
-        "torchao", _torchao,
-        "for versions that have FqnToConfig; a symmetric range has one negative integer more "
-        "there, and scales are found for that",
-    ),
-    (
-        "bitsandbytes", _bitsandbytes,
-        "computes on a GPU; what it skips stays in the type that the model is loaded in",
-    ),
-    (
-        "llama.cpp", _llama,
-        "it searches scales in its own way, and takes another type for rows that a K-quant does "
-        "not fit",
-    ),
-)  # fmt: skip
-
-NOTES = tuple(note for *_, note in _TOOLS)
-"""What they do in their own way."""
+_WRITERS: dict[str, Callable[[Layers], str]] = {
+    "torchao": _torchao,
+    "bitsandbytes": _bitsandbytes,
+    "llama.cpp": _llama,
+}

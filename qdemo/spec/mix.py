@@ -47,7 +47,8 @@ class Target:
     @property
     def unit(self) -> str:
         """What it is given in."""
-        return say(UNITS[self.kind])
+        kind = self.kind
+        return say(UNITS[kind])
 
 
 @dataclass(frozen=True)

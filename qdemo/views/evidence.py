@@ -7,16 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from qdemo.spec.evidence import Evidence
-from qdemo.spec.judging import (
-    BROKEN_CHANGED,
-    BROKEN_LOSS,
-    BROKEN_RATIO,
-    SAFE_CHANGED,
-    SAFE_LOSS,
-    SAFE_RATIO,
-    Summary,
-    Verdict,
-)
+from qdemo.spec.evidence_figures import verdict_rules
+from qdemo.spec.judging import Summary, Verdict
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.proportion import Counted
 from qdemo.views.colours import colour
@@ -215,21 +207,10 @@ def _least(safe: Sequence[Summary]) -> str:
 
 def rules(evidence: Evidence) -> str:
     """By what rules the verdicts are made."""
+    of_answers, of_changes, of_text = verdict_rules()
     if evidence.data.kind == "text":
-        what, safe, broken = say("its perplexity beside fp32's"), SAFE_RATIO, BROKEN_RATIO
-        ends = (times(safe), times(broken))
-    elif evidence.has_answers:
-        what = say("the share of right answers that it loses beside fp32")
-        ends = (percent(SAFE_LOSS), percent(BROKEN_LOSS))
-    else:
-        what = say("the share of answers that are other than fp32's")
-        ends = (percent(SAFE_CHANGED), percent(BROKEN_CHANGED))
-    return say(
-        "The verdict goes by the 95% interval of {what}: safe where it ends at {safe} or below, "
-        "broken where it begins above {broken}, and check where neither is so, or there are too "
-        "few items to say.",
-        what=what, safe=ends[0], broken=ends[1],
-    )  # fmt: skip
+        return f"{of_answers} {of_text}"
+    return of_answers if evidence.has_answers else f"{of_answers} {of_changes}"
 
 
 def progress_told(

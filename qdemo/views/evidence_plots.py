@@ -154,7 +154,7 @@ class _Chart:
         """Every point; those of the front get their names first, and lie above the others."""
         ordered = sorted(self.found, key=lambda one: (one.format == "fp32", not one.is_on_front))
         places = [(self.x.at(one.cost), self._at(one.loss[0])) for one in ordered]
-        inside = (self.box[0] - 4, 2.0, self.width - 2.0, self.box[3])
+        inside = (self.box[0] - 4, self.box[1] - 14, self.width - 2.0, self.box[3])
         labels = place(places, list(map(self._width, ordered)), inside, self._taken())
         both = list(zip(ordered, places, labels, strict=True))
         for one, (x, y), label in reversed(both):

@@ -27,6 +27,8 @@ from qdemo.ui import (
     evidence_controls,
     evidence_held,
     evidence_part,
+    layers_part,
+    mix_part,
     parts,
     status,
     take_away,
@@ -80,6 +82,8 @@ def build(blocks: gr.Blocks) -> None:
     shown = evidence_part.build(note)
     text = say("Every outcome as JSON, a row a format as CSV, or one page that needs nothing else.")
     away = take_away.build(text, parts.link("evidence"))
+    layers_part.build(chosen.model)
+    mix_part.build(chosen.model)
     page = Page(chosen, line, shown, away, parts.unseen("running"), parts.unseen("asked"))
     _connect(blocks, page)
 
