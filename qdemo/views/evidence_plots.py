@@ -115,7 +115,7 @@ class _Chart:
         """The place of a loss, on the edges where the axis does not reach so far."""
         if math.isinf(loss):
             return self.box[3]
-        return max(self.box[1], min(self.box[3], self.y.at(max(loss, 1e-300))))
+        return max(self.box[1], min(self.box[3], self.y.at(max(loss, self._least()))))
 
     def _x_ticks(self) -> list[tuple[float, str]]:
         every = [step * 10.0**k for k in range(-4, 6) for step in _STEPS]
@@ -124,9 +124,12 @@ class _Chart:
         return _apart([(at, f"{at:,g}") for at in every if self.x.holds(at)], self.x, _APART_X)
 
     def _y_ticks(self) -> list[tuple[float, str]]:
+        every: list[tuple[float, str]]
         if self.measure.is_share:
             every = [(share, percent(1 - share) if share >= 1e-3 else f"{100 - 100 * share:g}%")
                      for share in _SHARES]  # fmt: skip
+            if not min(one.loss[0] for one in self.found):
+                every.insert(0, (self._least(), percent(1.0)))
         elif self.y.high - self.y.low > 1.5:
             every = [(10.0**k, power(k)) for k in range(-12, 4)]
         else:
