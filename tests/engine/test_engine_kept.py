@@ -134,7 +134,7 @@ def test_reports_share_the_room_of_results():
 
 
 def test_forgotten_is_forgotten():
-    *_, _ = progress(asked(["int8", "int4-g64-gptq"]))
+    *_, _ = progress(asked(["int8", "int8a8-sq0.5"]))
     memories = ENGINE.keeping._all
     assert all(map(len, memories))
     ENGINE.keeping.forget()
@@ -185,7 +185,7 @@ def test_without_room_for_statistics_the_format_says_so(monkeypatch):
 
 
 def test_room_is_made_of_what_can_be_made_again_first():
-    *_, _ = progress(asked(["int2-gptq"]))
+    *_, _ = progress(asked(["int2-mse"]))
     assert ENGINE.keeping.forget_made()
     assert not ENGINE.keeping.forget_made()
     assert len(ENGINE.keeping.models) == 1
