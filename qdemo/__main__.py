@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdemo import listing
+from qdemo import evaluating, listing, searching
 from qdemo.commands import bring, compute_on, file, write_over
 from qdemo.spec.decoding import READ_AS
 from qdemo.spec.messages import say
@@ -16,6 +16,7 @@ from qdemo.spec.request import DEVICES, parse_decoding
 from qdemo.views import terminal
 
 if TYPE_CHECKING:
+    from qdemo.spec.decoding import Decoding
     from qdemo.spec.figure import Figure
     from qdemo.spec.report import Event, Report
 
@@ -37,16 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     about = say(
-        "The command line: `python -m qdemo compare`, `evaluate`, `show`, `footprint`, `models` "
-        "and `formats`."
+        "The command line: `python -m qdemo compare`, `evaluate`, `show`, `sensitivity`, `search`, "
+        "`footprint`, `models` and `formats`."
     )
     parser = argparse.ArgumentParser(prog="python -m qdemo", description=about)
     commands = parser.add_subparsers(required=True)
     comparison = commands.add_parser("compare", help=say("run a model in several formats"))
     named = say("a name that `models` lists, OWNER/NAME on the Hub, or a folder")
     comparison.add_argument("model", help=named, type=listing.as_typed)
-    given = say("the prompt, or the file name of a picture, or scene:NUMBER")
-    comparison.add_argument("--input", required=True, help=given)
+    given = say(
+        "the prompt, or the file name of a picture, or scene:NUMBER; given again, one after the "
+        "other"
+    )
+    comparison.add_argument("--input", required=True, action="append", help=given)
     comparison.add_argument("--formats", nargs="+", default=_COMPARED, metavar="FORMAT")
     comparison.add_argument("--max-tokens", type=int, default=64, metavar="N")
     how = say("as a message that is answered, a text that is gone on with, or one that is scored")
@@ -63,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     as_file = say("write it as .html, .csv or .json, too")
     shown.add_argument("--write", metavar="FILE", help=as_file)
     shown.set_defaults(run=_show)
+    searching.add_to(commands)
     sizes = commands.add_parser("footprint", help=say("the bytes a model holds in each format"))
     sizes.add_argument("model", help=named, type=listing.as_typed)
     sizes.add_argument("--formats", nargs="+", default=_FORMATS, metavar="FORMAT")
@@ -71,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     context = say("tell what a language model holds of a text of so many tokens, too")
     sizes.add_argument("--context", type=int, metavar="N", help=context)
     sizes.set_defaults(run=listing.footprint)
+    evaluating.add_to(commands)
     commands.add_parser("models", help=say("the models there are")).set_defaults(run=listing.models)
     formats = commands.add_parser("formats", help=say("the formats and methods there are"))
     formats.add_argument("--json", action="store_true", help=say("as JSON"))
@@ -80,24 +86,33 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> None:
     from qdemo.engine.asking import typed
-    from qdemo.engine.engine import compare
     from qdemo.spec.document import as_text
-    from qdemo.spec.report import Finished, Started
 
     decoding = parse_decoding(vars(options))
     compute_on(options.device)
-    given = typed(options.model, options.input)
-    report: Report | None = None
+    each = [typed(options.model, text) for text in options.input]
     with file(options.json) as write:  # before anything slow
         bring(options.model)
-        asked = (options.model, given, options.formats, options.max_tokens, decoding)
-        for event in compare(*asked):
-            report = event.report if isinstance(event, Started) else report
-            report = report and report.after(event)
-            _show_progress(event)
-            if isinstance(event, Finished) and report:
-                _report(report)
-                write(as_text(report))
+        reports = []
+        for number, given in enumerate(each):
+            terminal.tell(*[""] * bool(number))
+            reports.append(as_text(_compared(options, given, decoding)))
+        write(reports[0] if len(reports) == 1 else f"[{', '.join(reports)}]")
+
+
+def _compared(options: argparse.Namespace, given: object, decoding: Decoding) -> Report:
+    """One input's report, once it is told."""
+    from qdemo.engine.engine import compare
+    from qdemo.spec.report import Started
+
+    report: Report | None = None
+    for event in compare(options.model, given, options.formats, options.max_tokens, decoding):
+        report = event.report if isinstance(event, Started) else report
+        report = report and report.after(event)
+        _show_progress(event)
+    assert report is not None  # it begins with what is planned
+    _report(report)
+    return report
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -122,11 +137,18 @@ def _show(options: argparse.Namespace) -> None:
         raise ValueError(told) from None
     with file(options.write) as write:
         try:
-            report = document.from_text(text, _figures_of_before(text))
+            reports = document.each_from_text(text, _figures_of_before(text))
         except ValueError as error:
             raise ValueError(f"{options.file}: {error}") from None
-        _report(report)
-        write(written(report, ending, thumbnail_by(report.input)))
+        if options.write and len(reports) > 1:
+            raise ValueError(
+                say("{file} holds {count} comparisons; one can be written as another kind of file",
+                    file=options.file, count=len(reports))
+            )  # fmt: skip
+        for number, report in enumerate(reports):
+            terminal.tell(*[""] * bool(number))
+            _report(report)
+            write(written(report, ending, thumbnail_by(report.input)))
 
 
 def _figures_of_before(text: bytes) -> Sequence[Figure]:

@@ -13,6 +13,7 @@ from PIL import Image
 import qdemo
 from qdemo.models.pictures import gallery, read_picture
 from qdemo.spec.document import as_json
+from qdemo.spec.evidence_file import from_text
 from tests.browser.conftest import serving
 
 ROOT = Path(__file__).parent.parent
@@ -103,7 +104,7 @@ def test_footprint_tells_how_much_is_quantized_and_what_is_not(client):
     assert 4.5 < bits["int4-g64~lm_head=int8"] < 8
 
 
-def test_five_endpoints_are_public(client):
+def test_seven_endpoints_are_public(client):
     api = client.view_api(return_format="dict", print_info=False)
     named = {
         name: [parameter["parameter_name"] for parameter in endpoint["parameters"]]
@@ -116,6 +117,8 @@ def test_five_endpoints_are_public(client):
         "/compare": [*asked, *how],
         "/compare_briefly": [*briefly, *how],
         "/download": ["model"],
+        "/evaluate": ["model", "formats", "items", "limit", "seed", "max_tokens"],
+        "/evaluate_briefly": ["model", "formats", "items", "limit", "seed"],
         "/models": [],
         "/footprint": ["model", "formats"],
     }
@@ -352,3 +355,48 @@ def test_files_of_the_server_are_not_served(url):
         answer = httpx.get(f"{url}gradio_api/file={path}", **WITHOUT_PROXY)
         assert answer.status_code in (403, 404)
         assert "tool.ruff" not in answer.text
+
+
+def evaluated(client, endpoint="/evaluate", **asked):
+    """The last answer, and what was told before it."""
+    job = client.submit("t5-tiny", ["int8", "int3"], api_name=endpoint, **asked)
+    return job.result(timeout=60), job.outputs()[:-1]
+
+
+def test_many_items_are_evaluated(client):
+    last, told = evaluated(client, limit=70)
+    assert [one["done"] for one in told] == sorted(one["done"] for one in told)
+    assert told[-1]["of"] == 3 * 70
+    assert from_text(json.dumps(last)).model == "t5-tiny"
+    fp32, int8, int3 = last["results"]
+    assert fp32["n"] == int8["n"] == int3["n"] == len(last["items"]) == 70
+    assert int8["kl_mean"] < int3["kl_mean"]
+    brief, _ = evaluated(client, "/evaluate_briefly", limit=70)
+    short = json.loads(brief)["results"][2]
+    for key, value in short.items():
+        assert value == (pytest.approx(int3[key], rel=0.01) if value != int3[key] else value), key
+    assert {"n", "accuracy", "verdict", "mcnemar_p"} < set(short)
+
+
+def test_items_that_are_sent_are_evaluated(client):
+    items = [{"input": PROMPT, "expected": "68"}, {"input": "Hello", "expected": "?"}]
+    last, _ = evaluated(client, items=items)
+    assert last["data"]["name"] == "items sent"
+    assert [result["correct"] for result in last["results"]] == [1, 1, 1]
+    unknown, _ = evaluated(client, items=[{"input": PROMPT}])
+    assert unknown["results"][1] | {"correct": None, "changed": 0} == unknown["results"][1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"limit": 0}, "limit: limit is 0, expected 1 to 1,000"),
+        ({"items": []}, "data: expected a list of items"),
+        ({"items": [{"prompt": "x"}]}, "data: line 1"),
+        ({"items": [{"input": "x"}] * 1001}, "data: 1,001 lines of items; at most 1,000"),
+        ({"max_tokens": 0}, "max_tokens: max_tokens is 0"),
+    ],
+)
+def test_what_can_t_be_evaluated_is_refused(client, asked, why):
+    message = refused(client, "/evaluate", "t5-tiny", ["int8"], **asked)
+    assert message.startswith(why)

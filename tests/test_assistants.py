@@ -46,9 +46,9 @@ def answer(ask, name, **arguments):
     return "".join(part.text for part in found.content)
 
 
-def test_three_tools_that_only_look_are_offered(ask):
+def test_four_tools_that_only_look_are_offered(ask):
     tools = {tool.name: tool for tool in ask("list_tools").tools}
-    assert set(tools) == {"compare", "footprint", "models"}
+    assert set(tools) == {"compare", "evaluate", "footprint", "models"}
     for tool in tools.values():
         assert len(tool.description) > 40
         for name, about in tool.inputSchema["properties"].items():
@@ -86,6 +86,19 @@ def test_a_comparison_is_a_kilobyte_or_two_and_says_what_ours_says(ask, url):
     assert found["link"] == (
         f"{url}/#model=t5-tiny&formats=fp16,bf16,int8,int3&input=What+is+40+%2B+2%3F&run=1"
     )
+
+
+def test_formats_are_judged_by_many_items(ask):
+    asked = {"model": "t5-tiny", "formats": ["int8", "int2"], "limit": 20}
+    text = answer(ask, "evaluate", **asked)
+    assert len(text.encode()) < 2_048
+    fp32, int8, int2 = json.loads(text)["results"]
+    assert fp32["n"] == 20
+    assert int2["verdict"] == "broken"
+    assert int2["right_to_wrong"] > 15 > int8["right_to_wrong"]
+    found = ask("call_tool", "evaluate", asked | {"limit": 100_000})
+    assert found.isError
+    assert "limit is 100000, expected 1 to 1,000" in found.content[0].text
 
 
 def test_a_picture_is_described(ask):

@@ -451,3 +451,17 @@ def test_formats_as_json(capsys):
     assert by_text["mxfp4"]["bits_per_weight"] == 4.25
     assert by_text["llm.int8"]["also_called"] == "load_in_8bit (bitsandbytes)"
     assert {one["part"] for one in told["parts"]} >= {"-mse", "-gptq", "+emb"}
+
+
+def test_several_inputs_are_compared_one_after_the_other(capsys, tmp_path):
+    file, page = tmp_path / "both.json", str(tmp_path / "both.html")
+    asked = [part for text in ("What is 40 + 2?", "What is 1 + 1?") for part in ("--input", text)]
+    told = run(capsys, "compare", "t5-tiny", *asked, "--formats", "int8", "--json", str(file))
+    assert told[0] == 0
+    reports = json.loads(file.read_text())
+    assert [report["input"] for report in reports] == asked[1::2]
+    assert [report["results"][1]["output"] for report in reports] == ["42", "2"]
+    assert run(capsys, "show", str(file)) == told
+    status, out, err = run(capsys, "show", str(file), "--write", page)
+    assert (status, out) == (2, "")
+    assert err == f"qdemo: {file} holds 2 comparisons; one can be written as another kind of file\n"

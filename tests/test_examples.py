@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from assets.examples import stories
+from assets.examples import evidence, stories
 from qdemo.engine.first import libraries
 from qdemo.spec.document import as_json
-from qdemo.ui import held
+from qdemo.ui import evidence_held, held
 from qdemo.views.stories import FILE, QUESTIONS
 
 TIMES = ("_ms",)
@@ -50,3 +50,30 @@ def test_the_example_is_the_first_story():
         for key in known - {key for key in known if key.endswith(TIMES)}:
             assert other.figures[key] == pytest.approx(one.figures[key], rel=1e-2, abs=1e-9), key
     assert set(as_json(example)) == set(as_json(again))
+
+
+SOME = ("bf16", "int3", "int2-g64-hqq")
+"""Formats of the evaluation that are computed again."""
+
+
+def test_the_evaluation_has_every_format_over_all_items():
+    example = evidence_held.example().evidence
+    assert [one.format for one in example.judged] == ["fp32", *evidence.FORMATS]
+    assert {len(one.outcomes) for one in example.judged} == {example.data.total}
+    assert example.data.is_held_out
+    assert example.computed
+    assert evidence_held.FILE.stat().st_size < 400_000
+
+
+def test_the_evaluation_comes_out_as_it_is_shown():
+    example, again = evidence_held.example().evidence, evidence.compute(SOME, 64)
+    assert (example.data, example.seed) == (again.data, again.seed)
+    assert example.items[:64] == again.items
+    for one in again.judged:
+        before = example.format_named(one.format)
+        assert (before.bytes, before.bits_per_weight) == (one.bytes, one.bits_per_weight)
+        errors = [found.output_error or 0.0 for found in (before, one)]
+        assert errors[0] == pytest.approx(errors[1], rel=1e-3)
+        for was, now in zip(before.outcomes, one.outcomes, strict=False):
+            assert (was.output, was.same) == (now.output, now.same)
+            assert was.kl == pytest.approx(now.kl, rel=1e-2, abs=1e-8)

@@ -118,7 +118,7 @@ LOOKED_UP = {
     "text", "card.trained_for",
     "self.heading", "self.lead", "e.family.label", "family.label", "field.label",
     "field.placeholder", "family.name", "family.idea", "one.name", "part.meaning",
-    "kind", "WHY[left.why]", "WAYS[way]", "WHOLE_MODEL",
+    "kind", "UNITS[kind]", "NOTES[tool]", "WHY[left.why]", "WAYS[way]", "WHOLE_MODEL",
 }  # fmt: skip
 """What is said without its template beside it: `assets.locale` has these by `declared`."""
 

@@ -24,15 +24,20 @@ from jinja2 import Environment, nodes
 
 from qdemo.measure import FIGURES
 from qdemo.models.families import FAMILIES
+from qdemo.spec.also_called import ALSO_WRITTEN
+from qdemo.spec.evidence_figures import FIGURES as OF_EVIDENCE
+from qdemo.spec.exports import NOTES
 from qdemo.spec.families import FAMILIES as CHOICES
 from qdemo.spec.families import PARTS
 from qdemo.spec.figure import Place
 from qdemo.spec.footprint import KINDS, WHY
-from qdemo.spec.glossary import ALSO_WRITTEN, TERMS
+from qdemo.spec.glossary import TERMS
+from qdemo.spec.mix import UNITS
 from qdemo.spec.model_card import TRAINED_FOR
 from qdemo.spec.report import WHOLE_MODEL
 from qdemo.spec.setting import WAYS
 from qdemo.views import SECTIONS
+from qdemo.views.evidence_points import COSTS, MEASURES
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "assets" / "locale" / "qdemo.pot"
@@ -112,17 +117,23 @@ def _told(texts: list[object], name: str) -> Iterator[Templates]:
         yield tuple(map(str, texts))
 
 
+_OF_EVIDENCE = "qdemo/spec/evidence_figures.py"
+
+
 def declared() -> Iterator[tuple[str, str]]:
     """What stands in one place and is said where it is shown: of figures, of families and so on."""
-    for figure in FIGURES:
-        heads = [figure.head(place) for place in get_args(Place)]
-        for text in (figure.label, figure.definition, figure.unit, figure.none, *heads):
-            yield "qdemo/measure", text or ""
+    for place, figures in (("qdemo/measure", FIGURES), (_OF_EVIDENCE, OF_EVIDENCE)):
+        for figure in figures:
+            heads = [figure.head(where) for where in get_args(Place)]
+            for text in (figure.label, figure.definition, figure.unit, figure.none, *heads):
+                yield place, text or ""
     for family in FAMILIES.values():
         asked = [text for field in family.fields for text in (field.label, field.placeholder)]
         yield from (("qdemo/models/families", text) for text in (family.label, *asked))
     for section in SECTIONS:
         yield from (("qdemo/views/sections.py", text) for text in (section.heading, section.lead))
+    for axis in (*MEASURES, *COSTS):
+        yield from (("qdemo/views/evidence_points.py", text) for text in (axis.heading, axis.lead))
     for one in CHOICES:
         yield from (("qdemo/spec/families.py", text) for text in (one.name, one.idea))
     yield from (("qdemo/spec/families.py", part.meaning) for part in PARTS)
@@ -131,6 +142,8 @@ def declared() -> Iterator[tuple[str, str]]:
     yield from (("qdemo/spec/model_card.py", text) for text in TRAINED_FOR.values())
     yield from (("qdemo/spec/footprint.py", text) for text in (*KINDS, *WHY.values()))
     yield from (("qdemo/spec/setting.py", text) for text in WAYS.values())
+    yield from (("qdemo/spec/mix.py", text) for text in UNITS.values())
+    yield from (("qdemo/spec/exports.py", text) for text in NOTES.values())
     yield "qdemo/spec/report.py", WHOLE_MODEL
 
 

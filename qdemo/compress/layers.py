@@ -97,6 +97,21 @@ def _planned(taken: dict[str, Site], steps: Mapping[str, Step], casts: dict[str,
     )
 
 
+def steps(model: nn.Module, variant: Variant) -> dict[str, Step]:
+    """What becomes of each layer that formats quantize wherever they say nothing of it, and of what
+    else is quantized here, by the name of the layer; what stays float is cast to fp32.
+
+    Raises:
+        ValueError: as `plan`.
+    """
+    found = plan(model, variant)
+    return {
+        site.owner_name: found.step(name) if name in found.sites else Step(cast="fp32")
+        for name, site in sites(model).items()
+        if name in found.sites or site.kind.asked == "default"
+    }
+
+
 def wants(site: Site, embeddings: bool, is_named: bool) -> bool:
     """Whether a weight is asked for: embeddings are with +emb, and all are by name."""
     asked = site.kind.asked

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from qdemo.engine.asking import field_of
-from qdemo.engine.item_files import ENDINGS, Line, decoded, lines_of, refused
+from qdemo.engine.item_files import ENDINGS, Line, decoded, filled_lines, lines_of, refused
 from qdemo.engine.picture_zip import PictureZip, read_zip
 from qdemo.models.catalogue import Entry
 from qdemo.models.pictures import known_name, named_picture
@@ -22,6 +22,8 @@ from qdemo.spec.request import InputError
 
 MOST_BYTES = 20_000_000
 """Of a person's file."""
+
+HELD_OUT_FILE = "heldout.jsonl"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,30 +47,19 @@ class DataSet:
         return self.pictures.picture(item.input) if self.pictures else named_picture(item.input)
 
 
-def held_out_file(entry: Entry) -> Path:
-    """Where a model's own items lie, if it has any, beside its weights: JSON, a line each.
-
-    Raises:
-        InputError: it has no folder of its own.
-    """
-    if entry.folder is None:
-        raise refused(
-            say("{model} has no held-out items; bring a file of your own", model=entry.name)
-        )
-    return entry.folder / "heldout.jsonl"
-
-
 def held_out(entry: Entry) -> DataSet:
-    """The items that the model was never trained on.
+    """The items that the model was never trained on, which lie beside its weights: JSON, a line
+    each.
 
     Raises:
         InputError: it has none.
     """
-    path = held_out_file(entry)
-    if not path.is_file():
-        return held_out(replace(entry, folder=None))  # which says so
-    lines = lines_of(decoded(path.read_bytes()), path.suffix)
-    return _of_lines(entry, HELD_OUT, lines, None)
+    path = entry.folder / HELD_OUT_FILE if entry.folder else None
+    if path is None or not path.is_file():
+        raise refused(
+            say("{model} has no held-out items; bring a file of your own", model=entry.name)
+        )
+    return _of_lines(entry, HELD_OUT, decoded(path.read_bytes()), path.suffix, None)
 
 
 def from_file(
@@ -97,7 +88,19 @@ def from_file(
                 expected=expected,
             )
         )
-    return _of_lines(entry, name, lines_of(decoded(content), ending), most)
+    return _of_lines(entry, name, decoded(content), ending, most)
+
+
+def from_items(entry: Entry, items: object, most: int | None = None) -> DataSet:
+    """Items as another program sends them: a list of objects as JSON lines have them.
+
+    Raises:
+        InputError: they are not what that model can be given.
+    """
+    if not isinstance(items, list) or not items:
+        raise refused(say("expected a list of items, each with its input, or none at all"))
+    lines = "\n".join(json.dumps(item) for item in items)
+    return _of_lines(entry, say("items sent"), lines, ".jsonl", most)
 
 
 def chosen(found: DataSet, limit: int | None, seed: int) -> DataSet:
@@ -136,17 +139,31 @@ def _of_text(entry: Entry, name: str, text: str) -> DataSet:
 
 
 def _of_zip(name: str, found: PictureZip, most: int | None) -> DataSet:
-    if most is not None:
-        _refuse_more(len(found.items), most)
+    if most is not None and len(found.items) > most:
+        raise refused(
+            say(
+                "{count:,} pictures; at most {most:,} are evaluated here",
+                count=len(found.items),
+                most=most,
+            )
+        )
     digest = _digest(found.items, found.digests)
     return DataSet(Data(name, "items", len(found.items), digest), found.items, True, found)
 
 
-def _of_lines(entry: Entry, name: str, lines: Iterable[Line], most: int | None) -> DataSet:
+def _of_lines(entry: Entry, name: str, text: str, ending: str, most: int | None) -> DataSet:
     looks = field_of(entry).kind == "picture"
+    lines = lines_of(text, ending)
     each = _pictures(lines) if looks else (item for _, item in lines)
-    items = tuple(islice(each, most))
-    _refuse_more(len(items) + sum(1 for _ in each), len(items))
+    items = tuple(islice(each, None if most is None else most + 1))
+    if most is not None and len(items) > most:
+        raise refused(
+            say(
+                "{count:,} lines of items; at most {most:,} are evaluated here",
+                count=sum(map(bool, filled_lines(text))),  # of which not all are looked at
+                most=most,
+            )
+        )
     if not items:
         raise refused(say("{name!r:.80} has no items; expected one or more", name=name))
     return DataSet(Data(name, "items", len(items), _digest(items)), items, looks)
@@ -159,13 +176,6 @@ def _pictures(lines: Iterable[Line]) -> Iterator[Item]:
             yield replace(item, input=known_name(item.input[:100]))
         except ValueError as error:
             raise refused(say("line {line}: {error}", line=line, error=str(error))) from None
-
-
-def _refuse_more(count: int, most: int) -> None:
-    if count > most:
-        raise refused(
-            say("{count:,} items; at most {most:,} are evaluated here", count=count, most=most)
-        )
 
 
 def _digest(items: Iterable[Item], pictures: Iterable[str] = ()) -> str:

@@ -17,11 +17,7 @@ from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
 from qdemo.numerics.blocks import with_fp64
 from qdemo.spec.messages import say
-from qdemo.spec.sensitivity import Kl
-
-ITEMS = 64
-"""Of so many the embedded models know; the first quarter of all, in the order that they are spread
-in, are those that no method is fitted to."""
+from qdemo.spec.sensitivity import ITEMS, Kl
 
 _TOGETHER = 32
 _AT_ONCE = 2**22  # logits that are made fp64 at a time
@@ -41,7 +37,8 @@ class Divergence:
 
     @torch.inference_mode()
     def __init__(self, loaded: Loaded, items: int = ITEMS) -> None:
-        """Take up to so many items, spread evenly over all that there are.
+        """Take up to so many items, spread evenly over all that there are: a quarter of them are
+        those that no method is fitted to, and more have these among them.
 
         Raises:
             ValueError: fewer than one is asked for, or the model can't take one.

@@ -1,5 +1,5 @@
 """An evaluation's turn: it computes between comparisons, none of which waits for more than one of
-its batches, and ends where it is stopped, or where the host's limit is."""
+its steps, and ends where it is stopped, or where the host's limit is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def judged(
     trials: Trials | None = None,
     most_s: float | None = None,
     method_s: int | None = None,
-) -> Iterator[Waiting | Progress]:
+) -> Generator[Waiting | Progress]:
     """What is known, now and then, and last all of it; what a stop, or the end of `most_s` seconds,
     leaves undone is said to be. A method that may take more than `method_s` fails. Nothing is told
     where it was stopped before its turn came. `trials` is where they are kept, here by default.
@@ -44,8 +44,9 @@ def judged(
             return
         at, began = None, time.monotonic()
         with closing(_steps(asked, run, trials or _kept(asked), method_s)) as steps:
-            for at in steps:
-                yield at
+            for step in steps:
+                if step is not at:
+                    yield (at := step)
                 yield from _letting_go_first(at, run)
                 if most_s is not None and time.monotonic() - began > most_s:
                     break

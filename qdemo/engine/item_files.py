@@ -50,6 +50,13 @@ def decoded(content: bytes) -> str:
     return text
 
 
+def filled_lines(text: str) -> Iterator[str]:
+    """Lines as an editor counts them, those with nothing but blanks empty; other marks that Python
+    ends a line at are text."""
+    for line in StringIO(text, newline=None):
+        yield line.removesuffix("\n") if line.strip() else ""
+
+
 def lines_of(text: str, ending: str) -> Iterator[Line]:
     """The items of a file by its ending, one of `ENDINGS`; blank lines are none.
 
@@ -106,14 +113,14 @@ def _text(line: int, name: str, value: object) -> str:
 def _of_text(text: str) -> Iterator[Line]:
     return (
         (number, item(number, {"input": line}))
-        for number, line in enumerate(_split(text), 1)
-        if line.strip()
+        for number, line in enumerate(filled_lines(text), 1)
+        if line
     )
 
 
 def _of_json(text: str) -> Iterator[Line]:
-    for number, line in enumerate(_split(text), 1):
-        if not line.strip():
+    for number, line in enumerate(filled_lines(text), 1):
+        if not line:
             continue
         try:
             found = json.loads(line)
@@ -132,7 +139,7 @@ def _of_json(text: str) -> Iterator[Line]:
 
 def _of_csv(text: str) -> Iterator[Line]:
     """Separated by whatever has the header in columns."""
-    first = next(line for line in _split(text) if line.strip())[:10_000]
+    first = next(line for line in filled_lines(text) if line)[:10_000]
     headers = {mark: _names(next(csv.reader([first], delimiter=mark), [])) for mark in ",;\t"}
     mark = next((mark for mark, names in headers.items() if "input" in names), ",")
     rows = _rows(text, mark)
@@ -169,11 +176,6 @@ def _rows(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise refused(say("line {line} is not CSV: {error}", line=line, error=str(error))) from None
-
-
-def _split(text: str) -> list[str]:
-    """Lines as an editor counts them: other marks that Python ends a line at are text."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 _READ: dict[str, Callable[[str], Iterator[Line]]] = {

@@ -15,6 +15,7 @@ from qdemo.engine import heap
 from qdemo.engine.memory import Memory
 from qdemo.settings import Settings
 from qdemo.spec.decoding import Decoding
+from qdemo.spec.evidence import Evidence
 from qdemo.spec.report import Done, Report, Trial
 from qdemo.spec.request import Request
 
@@ -138,6 +139,19 @@ class Keeping:
         if held is None:
             return None
         found: Shown = pickle.loads(zlib.decompress(held))
+        return found
+
+    def keep_evidence(self, number: str, evidence: Evidence) -> None:
+        """Keep an evaluation that a page shows under that number, as long as there is room."""
+        held = zlib.compress(pickle.dumps(evidence), level=1)
+        self._results.put(f"evidence {number}", held, len(held))
+
+    def evidence(self, number: str) -> Evidence | None:
+        """The evaluation kept under that number; None where there is none, or is no longer."""
+        held = self._results.get(f"evidence {number}")
+        if held is None:
+            return None
+        found: Evidence = pickle.loads(zlib.decompress(held))
         return found
 
     def forget_made(self) -> bool:

@@ -8,6 +8,7 @@ however often it is stopped.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from qdemo.measure.measure import Inputs, Output
 from qdemo.models.families import Prompt
 from qdemo.models.families.base import device_of
 from qdemo.models.loading import Loaded
-from qdemo.models.together import answers, scored_together
+from qdemo.models.together import answering, scored_together
 from qdemo.models.windows import windows
 from qdemo.spec.evidence import Evidence, Item, Judged, Outcome
 from qdemo.spec.messages import say
@@ -53,7 +54,8 @@ def outcomes(
     made: Callable[[Variant], Made],
     inputs: Callable[[], Inputs],
 ) -> Generator[Progress]:
-    """What is known after each batch; closing the generator stops it. What is in `trials` is not
+    """What is known after each batch, and told again in the midst of one, so that others have their
+    turn there, and it can be stopped; closing the generator stops it. What is in `trials` is not
     computed again, and what is computed is put there.
 
     Raises:
@@ -94,7 +96,7 @@ class _Evaluating:
             progress = replace(progress, format=names[at], done=at * len(items))
             try:
                 for step in self._format(variant, starts):
-                    progress = progress.after(step, self.clock.left)
+                    progress = progress.after(step, self.clock.left) if step else progress
                     yield progress
             except Exception as error:
                 if not at:  # without fp32 there is nothing to compare with
@@ -120,7 +122,9 @@ class _Evaluating:
         if data.data.kind == "items":
             return data.items
         (text,) = data.items
-        self.windows = list(windows(self.loaded.family, text.input))[: self.asked.limit]
+        found = list(windows(self.loaded.family, text.input))
+        random.Random(self.asked.seed).shuffle(found)  # so that the first are a fair sample, too
+        self.windows = found[: self.asked.limit]
         return tuple(Item(prompt.shown) for prompt in self.windows)
 
     def _prompts(self, start: int) -> list[Prompt]:
@@ -142,8 +146,9 @@ class _Evaluating:
                            number=number, input=item.input, why=str(error))  # fmt: skip
                 raise ValueError(told) from None
 
-    def _format(self, variant: Variant, starts: Sequence[int]) -> Generator[Making | Trial]:
-        """Its trials, those that are known and those that are not; built where it has to be."""
+    def _format(self, variant: Variant, starts: Sequence[int]) -> Generator[Making | Trial | None]:
+        """Its trials, those that are known and those that are not; built where it has to be. None
+        after each step of one that is under way."""
         name, model, held = str(variant), None, Judged(str(variant), 0)
         for start in starts:
             trial = self.trials.get(name, start)
@@ -151,7 +156,7 @@ class _Evaluating:
                 if model is None:
                     model = yield from self._built(variant)
                     held = self._held(name, model)
-                trial = self._trial(model, held, start)
+                trial = yield from self._trial(model, held, start)
                 self.trials.put(trial)
                 self.clock.count()
             if trial.tokens:
@@ -170,14 +175,15 @@ class _Evaluating:
         error = relative(sum(e for _, e, _ in found), sum(size for *_, size in found))
         return Judged(name, footprint(model).total, bits_per_weight(model), error)
 
-    def _trial(self, model: nn.Module, held: Judged, start: int) -> Trial:
+    def _trial(self, model: nn.Module, held: Judged, start: int) -> Generator[None, None, Trial]:
         began = time.perf_counter()
         prompts = self._prompts(start)
         if self.asked.data.data.kind == "text":
             tokens: Tokens = tuple(prompt.forced for prompt in prompts)
             written: list[str | None] = [""] * len(prompts)
         else:
-            own = answers(self.loaded.family, model, prompts, self.asked.max_tokens)
+            most = self.asked.max_tokens
+            own = yield from answering(self.loaded.family, model, prompts, most)
             written = [None if one is None else self.loaded.family.decode(one) for one in own]
             tokens = self._forced(held.format, own, start)
         is_reference = held.format == self.asked.formats[0]

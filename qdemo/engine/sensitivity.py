@@ -13,11 +13,11 @@ from qdemo.compress.footprint import footprint
 from qdemo.compress.kinds import sites
 from qdemo.compress.parts import Parts, quantized_layers
 from qdemo.compress.ties import alias_of
-from qdemo.engine.divergence import ITEMS, Divergence
+from qdemo.engine.divergence import Divergence
 from qdemo.measure.layers import output_errors, relative
 from qdemo.models.loading import Loaded
 from qdemo.spec.messages import say
-from qdemo.spec.sensitivity import By, Part, Sensitivity, Trying, part_of
+from qdemo.spec.sensitivity import ITEMS, By, Part, Sensitivity, Trying, part_of
 from qdemo.spec.variant import Variant
 
 _FORMAT = "format"
@@ -79,7 +79,7 @@ def sensitivity(
     divergence = Divergence(loaded, items)
     whole = dict.fromkeys(exchanged.names, _FORMAT)
     errors = {name: sums for name, *sums in output_errors(reference, built, inputs)}
-    measured = _Measured(exchanged, divergence, whole, errors, _parameters(reference))
+    measured = _Measured(exchanged, divergence, whole, errors, parameters(reference))
     kl = divergence.of(exchanged.put(whole))
     found = []
     for number, part in enumerate(parts, 1):
@@ -117,7 +117,7 @@ class _Measured:
         )
 
 
-def _parameters(reference: nn.Module) -> dict[str, int]:
+def parameters(reference: nn.Module) -> dict[str, int]:
     """How many weights each layer has that can be quantized; what is tied counts with the first."""
     seen: set[object] = set()
     found: dict[str, int] = defaultdict(int)

@@ -4,12 +4,13 @@ Each is what `qdemo.models.decoding` says of the prompt alone, but for the order
 are added up, which decides where two tokens are nearly as likely. Prompts of about the same length
 are read in one batch, padded; an answer that is done leaves it. Language models that keep a
 recurrent state, which would read the padding too, or a cache of a kind that is not known, are run
-one prompt at a time.
+one prompt at a time. A method that looks at all rows of a product, as LLM.int8() does, rounds
+otherwise in other company.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,13 +40,28 @@ def answers(
 ) -> list[Answer | None]:
     """The greedy answer of each prompt, as `generate` would end it; None where it would come to
     logits that are not finite, for which the others do not suffer."""
-    if not family.reads_together(model):
-        return [_alone(family, model, prompt, max_tokens) for prompt in prompts]
+    steps = answering(family, model, prompts, max_tokens)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: list[Answer | None] = end.value
+            return found
+
+
+def answering(
+    family: Family, model: nn.Module, prompts: Sequence[Prompt], max_tokens: int
+) -> Generator[None, None, list[Answer | None]]:
+    """The same a token at a time, so that others have their turn between."""
     found: list[Answer | None] = [None] * len(prompts)
+    if not family.reads_together(model):
+        for i, prompt in enumerate(prompts):
+            found[i] = yield from _alone(family, model, prompt, max_tokens)
+        return found
     lengths = [family.length(prompt) for prompt in prompts]
     sizes = [length + max_tokens for length in lengths]
     for batch in _batches(sizes, [(length, 0) for length in lengths]):
-        own = _Answering(family, model, [prompts[i] for i in batch], max_tokens).run()
+        own = yield from _Answering(family, model, [prompts[i] for i in batch], max_tokens).run()
         for i, answer in zip(batch, own, strict=True):
             found[i] = answer
     return found
@@ -82,11 +98,17 @@ def scored_together(
     return [found[i] for i in range(len(prompts))]
 
 
-def _alone(family: Family, model: nn.Module, prompt: Prompt, max_tokens: int) -> Answer | None:
+def _alone(
+    family: Family, model: nn.Module, prompt: Prompt, max_tokens: int
+) -> Generator[None, None, Answer | None]:
+    tokens: list[int] = []
     try:
-        return tuple(decoding.generate(family, model, prompt, max_tokens))
+        for token in decoding.generate(family, model, prompt, max_tokens):
+            tokens.append(token)
+            yield
     except ArithmeticError:
         return None
+    return tuple(tokens)
 
 
 def _batches(sizes: Sequence[int], alike: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
@@ -115,7 +137,7 @@ class _Answering:
         self.answers: list[Answer | None] = [()] * len(prompts)
 
     @torch.inference_mode()
-    def run(self) -> list[Answer | None]:
+    def run(self) -> Generator[None, None, list[Answer | None]]:
         """Step by step until all have ended."""
         nothing: list[Answer] = [()] * len(self.prompts)
         rows, state = self.family.prefill_together(self.model, self.prompts, nothing)
@@ -127,6 +149,7 @@ class _Answering:
                 return self.answers
             if len(left) < len(self.going):
                 chosen, state = self._left(left, chosen, state)
+            yield
             logits, state = self.family.step_together(self.model, state, chosen[:, None])
 
     def _taken(self, tokens: Sequence[int]) -> list[int]:

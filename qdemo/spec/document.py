@@ -71,6 +71,21 @@ def from_text(text: str | bytes, known: Sequence[Figure] = ()) -> Report:
     return from_json(document, known)
 
 
+def each_from_text(text: str | bytes, known: Sequence[Figure] = ()) -> list[Report]:
+    """The reports that a file holds: one, or a list of them.
+
+    Raises:
+        ValueError: as `from_text`.
+    """
+    try:
+        document = parsed(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, list) or not document:
+        return [from_text(text, known)]
+    return [from_json(one, known) for one in document]
+
+
 def parsed(text: str | bytes) -> object:
     """JSON of anyone's, whose numbers are finite.
 

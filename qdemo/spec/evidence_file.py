@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from qdemo.spec.document import parsed, what_is_wrong
-from qdemo.spec.evidence import Evidence, Judged
+from qdemo.spec.evidence import Evidence, Judged, Outcome
 from qdemo.spec.judging import PERCENTILES, Spread, Summary, summaries
 from qdemo.spec.messages import say
 from qdemo.spec.proportion import Counted
@@ -101,21 +101,18 @@ def _of_flips(summary: Summary) -> dict[str, object]:
 
 def _of_spread(name: str, spread: Spread | None) -> dict[str, object]:
     """Its mean goes by the name alone for a share, and as NAME_mean for what is no share."""
-    if spread is None:
-        return {}
-    low, high = spread.interval or (None, None)
+    low, high = (spread and spread.interval) or (None, None)
     ends = {f"{name}_low": low, f"{name}_high": high}
     if name == "same_top":
-        return {name: spread.mean, **ends}
-    known = dict(spread.percentiles)
-    return {
-        f"{name}_mean": _finite(spread.mean),
-        f"{name}_se": _finite(spread.error),
-        **ends,
-        f"{name}_median": _finite(spread.median),
-        **{f"{name}_p{percent:g}": _finite(known[percent]) for percent in PERCENTILES},
-        f"{name}_max": _finite(spread.max),
-    }
+        return {name: spread and spread.mean, **ends}
+    known = dict(spread.percentiles) if spread else {}
+    tails = {f"{name}_p{percent:g}": _finite(known.get(percent)) for percent in PERCENTILES}
+    own = {f"{name}_{end}": _finite(getattr(spread, key, None)) for key, end in _SPREAD.items()}
+    return {**own, **ends, **tails}
+
+
+_SPREAD = {"mean": "mean", "error": "se", "median": "median", "max": "max"}
+"""What fields of a `Spread` are called."""
 
 
 def _of_perplexity(summary: Summary) -> dict[str, object]:
@@ -139,18 +136,26 @@ def _finite(value: float | None) -> float | None:
 
 
 def _columns(judged: Judged, reference: Judged | None) -> dict[str, object]:
-    """The outcomes; of answers only those that are other than fp32's, by the item's place."""
+    """The outcomes; of answers only those that are other than fp32's, by the item's place, and of
+    the numbers of same tokens those that are not all. Positions and losses that are not of their
+    own, or are none, are left out."""
     known = reference.outcomes if reference and reference is not judged else ()
     same = [own.output == ref.output for own, ref in zip(judged.outcomes, known, strict=False)]
     same += [False] * (len(judged.outcomes) - len(same))
-    every = zip(judged.outcomes, same, strict=True)
+    every = list(enumerate(judged.outcomes))
+    positions = [out.positions for out in judged.outcomes]
+    loss = [_finite(out.loss) for out in judged.outcomes]
     return {
-        "outputs": {str(i): out.output for i, (out, is_same) in enumerate(every) if not is_same},
+        "outputs": {str(i): out.output for i, out in every if not same[i]},
         "kl": [_finite(out.kl) for out in judged.outcomes],
-        "same": [out.same for out in judged.outcomes],
-        "positions": [out.positions for out in judged.outcomes],
-        "loss": [_finite(out.loss) for out in judged.outcomes],
+        "same": {str(i): out.same for i, out in every if out.same != out.positions},
+        "positions": [] if positions == _positions(known, len(positions)) else positions,
+        "loss": [] if all(out.loss is None for out in judged.outcomes) else loss,
     }
+
+
+def _positions(known: Sequence[Outcome], count: int) -> list[int]:
+    return [out.positions for out in known[:count]]
 
 
 def from_text(text: str | bytes) -> Evidence:
@@ -194,13 +199,17 @@ def _rows(
     columns: Mapping[str, Any], reference: Sequence[Mapping[str, Any]], of_text: bool
 ) -> Iterable[dict[str, Any]]:
     """The outcomes, by field; what is infinite, JSON leaves out."""
-    outputs, names = columns["outputs"], ("kl", "same", "positions", "loss")
-    for i, row in enumerate(zip(*(columns[name] for name in names), strict=True)):
-        found = dict(zip(names, row, strict=True))
-        for name in ("kl", "loss") if of_text else ("kl",):
-            found[name] = math.inf if found[name] is None else found[name]
-        own = str(i) in outputs
-        yield {"output": outputs[str(i)] if own else reference[i]["output"], **found}
+    outputs, same, count = columns["outputs"], columns["same"], len(columns["kl"])
+    positions = columns["positions"] or [one["positions"] for one in reference[:count]]
+    rows = zip(columns["kl"], positions, columns["loss"] or [None] * count, strict=True)
+    for i, (kl, found, loss) in enumerate(rows):
+        yield {
+            "output": outputs[str(i)] if str(i) in outputs else reference[i]["output"],
+            "kl": math.inf if kl is None else kl,
+            "same": same.get(str(i), found),
+            "positions": found,
+            "loss": math.inf if of_text and loss is None else loss,
+        }
 
 
 def _checked(evidence: Evidence) -> Evidence:

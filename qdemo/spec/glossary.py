@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -211,59 +210,33 @@ TERMS = (
          "denormal"),
     Term("dtype", "dtype",
          "The number format of a tensor, by torch's name."),
+    Term("verdict", "verdict",
+         "Safe, check or broken, by the 95% interval of what a format loses beside fp32 on the "
+         "same items."),
+    Term("to_tell", "items to tell",
+         "So many items would show, four times in five, that the loss which was seen is no chance; "
+         "none are named where none was seen.",
+         "sample size, power 80%"),
+    Term("front", "front",
+         "The formats that no other beats in both, cost and loss; which of two is on it may be "
+         "chance where their intervals overlap.",
+         "Pareto front, Pareto frontier"),
     Term("held_out", "held out",
          "Questions that training never saw; of the answers the share that is exactly right.",
          "test set, exact match"),
+    Term("evidence", "evidence",
+         "What many items say of a format: each figure with how many it rests on, and with the "
+         "interval that so many leave open."),
+    Term("flips", "flips",
+         "Answers that are right in fp32 and wrong in a format, or the other way round; only these "
+         "tell the two apart."),
+    Term("mcnemar", "McNemar's test",
+         "Whether a format loses more right answers than it wins: how likely flips so uneven would "
+         "be, if either way were as likely.",
+         "paired test, exact binomial test of discordant pairs"),
+    Term("holm", "Holm's correction",
+         "Of many formats tested at once one may differ by luck: each p is raised by how many are "
+         "tested, the smallest p the most.",
+         "Holm–Bonferroni, step-down Bonferroni"),
 )  # fmt: skip
 """Every word, in the order in which one leads to the next."""
-
-ALSO_CALLED: Mapping[str, str] = {
-    "logit_kl_mean": "KL divergence, relative entropy; Mean KLD (llama.cpp)",
-    "logit_kl_p90": "90.0% KLD (llama.cpp)",
-    "logit_kl_max": "Maximum KLD (llama.cpp)",
-    "logit_same_top": "Same top p (llama.cpp), top-1 agreement",
-    "logit_token_probability_rms": "RMS Δp (llama.cpp)",
-    "bytes": "footprint; get_memory_footprint (transformers)",
-    "times_smaller": "compression ratio",
-    "bits_per_weight": "BPW (llama.cpp)",
-    "first_token_ms": "TTFT",
-    "token_ms": "TPOT, inter-token latency",
-    "perplexity": "PPL (llama.cpp)",
-    "perplexity_ratio": "Mean PPL(Q)/PPL(base) (llama.cpp)",
-    "loss_mean": "cross entropy, negative log-likelihood a token",
-    "weight_saturated": "saturated, clamped",
-    "weight_relative": "relative Frobenius error",
-}
-"""Names of figures elsewhere, by their keys."""
-
-IN_TEXT = ("kl", "nats", "sqnr", "rms", "wilson", "embeddings", "scale", "zero_point", "centred",
-           "teacher_forcing", "outlier", "activation", "held_out", "codebook", "block_scale",
-           "super_block", "range_search", "hqq", "calibration", "gptq", "awq", "smoothquant",
-           "rotation", "llm_int8", "output_error", "double_quantization", "perplexity")  # fmt: skip
-"""The keys of those that are explained in sentences too, where they stand first."""
-
-ALSO_WRITTEN: Mapping[str, str] = {
-    "Wilson": "wilson",
-    "scales": "scale",
-    "codebooks": "codebook",
-    "error of the outputs": "output_error",
-    "Error of the outputs": "output_error",
-    "rotations": "rotation",
-    "scale wanted": "scale",
-    "activations": "activation",
-    "held-out": "held_out",
-    "fed fp32's own answer": "teacher_forcing",
-    "fed the answer of fp32": "teacher_forcing",
-    "smaller": "times_smaller",
-    "relative": "relative_error",
-    "RMS error": "weight_rms",
-    "max error": "weight_max_abs",
-    "smallest normal": "subnormal",
-    "smallest subnormal": "subnormal",
-    "clipping Σe²": "clipping",
-    "rounding Σe²": "rounding",
-    "largest |number|": "activation",
-    "perplexity": "perplexity",
-    "Perplexity": "perplexity",
-}
-"""Other ways in which a table's head, or a sentence, names a term."""

@@ -48,7 +48,7 @@ class Flips:
     """Answers that were right in fp32 and are wrong, and the other way round; McNemar's exact p of
     that, as if it were the only format tested (`p`) and after Holm's correction for all that are
     shown (`p_holm`); the 95% interval of the share that is lost; and how many items it would take
-    to tell the format from fp32, None where no loss was seen."""
+    to tell the format from fp32, None where as many are won as lost."""
 
     right_to_wrong: int
     wrong_to_right: int

@@ -14,6 +14,11 @@ BY: tuple[By, ...] = ("layer", "kind", "block")
 all below the first number in a name (encoder.block.0)."""
 
 
+ITEMS = 64
+"""Calibration items that parts are judged by, where nobody says how many: an embedded model has as
+many that no method is fitted to, and they come first."""
+
+
 @dataclass(frozen=True)
 class Kl:
     """KL(P_ref ‖ P) in nats, the mean over positions, and its standard error by item; None of one

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from qdemo.ui import beginning, parts
+from qdemo.spec.request import InputError, parse_formats
+from qdemo.ui import beginning, own_format, parts
 
 Named = Mapping[str, Any]
 """The components whose values stand in an address, by the names that they have there."""
@@ -19,15 +20,21 @@ Named = Mapping[str, Any]
 def connect(
     blocks: gr.Blocks, named: Named, shown: Sequence[Any], first: Callable[[], Sequence[Any]]
 ) -> Any:
+    """The same as `follow`; to begin with, `shown` show what comes `first`."""
+    opened = follow(blocks, named)
+    beginning.begin(blocks, shown, first)
+    return opened
+
+
+def follow(blocks: gr.Blocks, named: Named) -> Any:
     """Have the address follow `named`; when the page opens, give them back what is in it, which is
-    the event that is returned. To begin with, `shown` show what comes `first`."""
+    the event that is returned."""
     address = parts.unseen("address")
     usual = {name: part.value for name, part in named.items()}
     chosen = list(named.values())
 
     js = f"() => (qdemo.page({json.dumps(list(named))}), [qdemo.read()])"
     opened = blocks.load(partial(restored, named), address, chosen, js=js, **beginning.OPENED)
-    beginning.begin(blocks, shown, first)
     js = f"qdemo.state({json.dumps(usual)})"
     gr.on([part.change for part in chosen], None, chosen, None, js=js, **parts.QUICK)
     return opened
@@ -46,8 +53,18 @@ def _taken(part: Any, text: str) -> Any:
         return _number(part, text)
     if isinstance(part, gr.Radio | gr.Dropdown):
         return text if text in [value for _, value in part.choices] else gr.skip()
+    if isinstance(part, gr.CheckboxGroup):
+        return _formats(text)
     lines = text.replace(";", "\n") if part.lines > 1 else text
     return lines[: part.max_length]
+
+
+def _formats(text: str) -> Any:
+    """Exactly those formats ticked, of one's own too."""
+    try:
+        return own_format.ticked(map(str, parse_formats(text)))
+    except InputError:
+        return gr.skip()
 
 
 def _number(part: gr.Slider, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""What an assistant finds here that speaks the Model Context Protocol: three tools that only look.
+"""What an assistant finds here that speaks the Model Context Protocol: four tools that only look.
 
 gradio serves them where GRADIO_MCP_SERVER is True and its `mcp` extra is installed.
 """
@@ -19,7 +19,12 @@ from qdemo.ui.api import refusing
 from qdemo.ui.link import address_of
 from qdemo.views.brief import as_text, brief
 
-TOOLS = {"compare": "/compare_briefly", "footprint": "/footprint", "models": "/models"}
+TOOLS = {
+    "compare": "/compare_briefly",
+    "evaluate": "/evaluate_briefly",
+    "footprint": "/footprint",
+    "models": "/models",
+}
 """Each with the endpoint of the HTTP API behind it. What writes, a download, is none."""
 
 

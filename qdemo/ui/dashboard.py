@@ -28,6 +28,7 @@ from qdemo.spec.messages import say
 from qdemo.ui import (
     api,
     assistants,
+    evidence_api,
     first_paint,
     frontend,
     guard,
@@ -65,6 +66,7 @@ def build() -> gr.Blocks:
             if page is others[-1]:  # what is on no screen goes where there is least else
                 api.build()
                 assistants.build()
+                evidence_api.build()
     dashboard.queue(max_size=_QUEUED, default_concurrency_limit=1)
     insides.look_less(dashboard)
     return dashboard

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from qdemo.engine.engine import ENGINE, is_here
 from qdemo.engine.estimating import seconds_of
 from qdemo.engine.turns import FullError, Run, Waiting
+from qdemo.models.catalogue import Entry
 from qdemo.spec.messages import say
-from qdemo.spec.report import Report
 from qdemo.spec.request import Request
 from qdemo.views import panels
 from qdemo.views.templates import fill
@@ -71,7 +73,24 @@ def downloading(name: str, known: Downloading) -> str:
     return panels.download_html(name, known.done, known.total, speed, left)
 
 
-def last_word(run: Run, told: Waiting | Report | None) -> str:
+def bringing(entry: Entry, run: Run) -> Iterator[str]:
+    """The line while a model is brought from the Hub; nothing where it is here.
+
+    Raises:
+        InputError: it can't be had, or there is no room for it.
+        FullError: too many wait.
+    """
+    if is_here(entry):
+        return
+    yield line(say("Asking the Hub for {name} …", name=entry.name), "busy")
+    for told in ENGINE.download(entry, run):
+        if isinstance(told, Waiting):
+            yield in_line(told, entry.name)
+        else:
+            yield downloading(entry.name, told)
+
+
+def last_word(run: Run, told: object) -> str:
     """How a run ended; `told` is what was told last."""
     if not run.is_stopped:
         return say("Done.")

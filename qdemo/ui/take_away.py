@@ -11,7 +11,6 @@ from typing import Any
 
 import gradio as gr
 
-from qdemo.engine.keeping import Shown
 from qdemo.spec.messages import say
 from qdemo.ui import held, parts
 from qdemo.ui.held import Held
@@ -45,11 +44,9 @@ class TakeAway:
         return [self.link, self.lost]
 
 
-def build() -> TakeAway:
-    """Lay it out; the caller is inside a Blocks."""
-    text = say(
-        "All figures of this comparison, with the machine and the versions it was computed on."
-    )
+def build(text: str, link: str) -> TakeAway:
+    """Lay it out under a sentence of what it is, with the link to begin with; the caller is inside
+    a Blocks."""
     parts.section(say("Take it away"), text)
     labels = {"json": "JSON", "csv": "CSV", "html": say("One HTML page")}
     with gr.Row(elem_id="take-away"):
@@ -61,25 +58,33 @@ def build() -> TakeAway:
     lost = parts.html("", "lost")
     # Pressed by a script once its file is written: files are made when asked for, not before.
     file = gr.DownloadButton(say("The file"), elem_id="file", elem_classes="for-script")
-    link = parts.html(_link(held.of_example().address), "link")
+    shown = parts.html(link, "link")
     now, later = parts.unseen("press-now"), parts.unseen("press-later")
-    return TakeAway(buttons, file, link, copy, lost, now, later)
+    return TakeAway(buttons, file, shown, copy, lost, now, later)
+
+
+def of_comparison() -> TakeAway:
+    """The same of a comparison, that which a page begins with."""
+    text = say(
+        "All figures of this comparison, with the machine and the versions it was computed on."
+    )
+    return build(text, _link(held.of_example().address))
 
 
 def connect(
-    part: TakeAway, shown: gr.Textbox, again: Callable[[Held], Updates], components: list[Any]
+    part: TakeAway, shown: gr.Textbox, write: Callable[[str, str], Updates], components: list[Any]
 ) -> None:
     """Make each button write its file of what is shown, and download it.
 
-    `again` puts together what is no longer held, where that can be done at once, as updates of
-    `components`.
+    `write` answers, of the ending and of what `shown` has, what becomes of the part and, where what
+    was shown had to be put together again, of `components`, of which `told` are some.
     """
     pending = f"<p class='pending' role='status'>{escape(say('Writing the file …'))}</p>"
     for ending, button in part.buttons.items():
         button.click(None, None, part.lost, js=f"() => {json.dumps(pending)}", **parts.QUICK)
         button.click(
-            partial(_write, part, shown, again, ending), shown,
-            [part.file, part.now, part.later, *components], **parts.QUICK,
+            partial(write, ending), shown, [part.file, part.now, part.later, *components],
+            **parts.QUICK,
         ).then(None, part.now, part.now, js="qdemo.press", **parts.QUICK)  # fmt: skip
     part.copy.click(None, None, None, js=_COPY, **parts.QUICK)
 
@@ -96,22 +101,31 @@ def _link(address: str) -> str:
     return fill("link", page="./", state="" if is_own else address, text=text, reason=reason)
 
 
-def _write(
+def write(
     part: TakeAway, shown: gr.Textbox, again: Callable[[Held], Updates], ending: str, text: str
 ) -> Updates:
-    """The file of what is shown, to be pressed; or that it is no longer held."""
+    """The file of the comparison that is shown, to be pressed; or that it is no longer held.
+
+    `again` puts together what is no longer held, where that can be done at once.
+    """
     changes: Updates = {}
     found = Held.read(text).shown()
     if found is None:
         changes = again(Held.read(text))
         found = Held.read(changes.get(shown)).shown()
     if found is None:
-        return {part.lost: parts.lost(), part.later: f"#take-{ending}", part.now: ""}
-    file = _file(part.file.GRADIO_CACHE, ending, found)
-    return changes | {part.file: file, part.now: "#file", part.lost: ""}
+        return gone(part, ending, parts.lost())
+    name = files.file_name(found.report, ending)
+    return changes | written(part, name, files.written(found.report, ending, found.picture))
 
 
-def _file(cache: str, ending: str, shown: Shown) -> str:
-    """Write it into the cache that gradio empties; the path."""
-    written = files.written(shown.report, ending, shown.picture)
-    return str(save_bytes_to_cache(written.encode(), files.file_name(shown.report, ending), cache))
+def gone(part: TakeAway, ending: str, why: str) -> Updates:
+    """There is no file; that button is pressed again once there can be one."""
+    return {part.lost: why, part.later: f"#take-{ending}", part.now: ""}
+
+
+def written(part: TakeAway, name: str, text: str) -> Updates:
+    """A file of that text, which the browser is to press; it lies in the cache that gradio
+    empties."""
+    file = str(save_bytes_to_cache(text.encode(), name, part.file.GRADIO_CACHE))
+    return {part.file: file, part.now: "#file", part.lost: ""}

@@ -24,11 +24,11 @@ LONGEST = 150
 
 def as_csv(report: Report) -> str:
     """One row a format, every plain figure unrounded; the keys name the units."""
-    frame = tables.frame(report).map(_disarmed)
+    frame = tables.frame(report).map(disarmed)
     return str(frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
 
 
-def _disarmed(cell: object) -> object:
+def disarmed(cell: object) -> object:
     """Text that a spreadsheet would take for a formula, made text again, by OWASP's list ("CSV
     Injection"); quotes and separators are the writer's."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
@@ -132,7 +132,11 @@ def written(report: Report, ending: str, picture: str = "") -> str:
 
 def file_name(report: Report, ending: str) -> str:
     """A name that says which comparison it is."""
-    asked = "-".join([report.model, *report.formats])
+    return named("-".join([report.model, *report.formats]), ending)
+
+
+def named(asked: str, ending: str) -> str:
+    """A file's name of that text; a long one ends in a hash of the whole."""
     name = re.sub(r"[^A-Za-z0-9+@_.~=-]+", "-", asked)
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}-{sha256(asked.encode()).hexdigest()[:8]}"

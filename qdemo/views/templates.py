@@ -39,7 +39,7 @@ def asset(name: str) -> str:
 
 STYLES = (
     "system", "head", "page", "first_paint", "verdict", "cards", "tables", "tokens", "charts",
-    "lab", "terms", "stage",
+    "lab", "evidence", "terms", "stage",
 )  # fmt: skip
 """The style sheets, in the order in which a later one may overrule one before."""
 

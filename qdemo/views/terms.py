@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from qdemo.spec.also_called import ALSO_CALLED, ALSO_WRITTEN, IN_TEXT
 from qdemo.spec.figure import Figure
-from qdemo.spec.glossary import ALSO_CALLED, ALSO_WRITTEN, IN_TEXT, TERMS, Term
+from qdemo.spec.glossary import TERMS, Term
 from qdemo.spec.messages import say
 from qdemo.views.tables import Table
 from qdemo.views.templates import asset, button, fill

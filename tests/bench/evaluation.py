@@ -1,5 +1,5 @@
 """Held-out items answered and scored, ours beside the same loop with transformers' batched
-`generate`: python -m tests.bench.evaluation [--rounds N].
+`generate`: python -m tests.bench.evaluation [--rounds N] [--limit N] [MODEL ...].
 
 Both begin with tokens and pixels and end with tokens, as an evaluation encodes its items once for
 all formats; what that takes is a line of its own. transformers gets its items in batches as
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from qdemo import Variant
-from qdemo.engine.datasets import held_out
+from qdemo.engine.datasets import chosen, held_out
 from qdemo.engine.outcomes import batch_of
 from qdemo.models.availability import get_entry
 from qdemo.models.loading import load
@@ -78,9 +78,9 @@ def joined(inputs):
     }  # fmt: skip
 
 
-def lines(name, rounds):
+def lines(name, rounds, limit):
     """Each line of one model."""
-    loaded, data = load(get_entry(name)), held_out(get_entry(name))
+    loaded, data = load(get_entry(name)), chosen(held_out(get_entry(name)), limit, 0)
     given, prompts = [], []
     drawing = seconds(lambda: given.extend(map(data.given, data.items)))
     encoding = seconds(lambda: prompts.extend(map(loaded.family.encode, given)))
@@ -139,11 +139,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=list(LONGEST))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="so many items, instead of all")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     here = machine.this(bandwidth())
-    found = [line for name in options.models for line in lines(name, options.rounds)]
+    found = [line for name in options.models for line in lines(name, options.rounds, options.limit)]
     print(f"{here.heading}: {here.told()}\n\n{TALLY}. {goals(found)}\n\n{as_markdown(found)}")
 
 

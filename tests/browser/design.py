@@ -1,6 +1,6 @@
 """What is measured of the design: sizes of text, what is cut, what moves, formats' colours."""
 
-PAGES = ("/", "/formats", "/casting", "/linear", "/methods", "/about")
+PAGES = ("/", "/evidence", "/formats", "/casting", "/linear", "/methods", "/about")
 SIZES = {
     "1920": {"width": 1920, "height": 1080},
     "1366": {"width": 1366, "height": 768},

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -11,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdemo.engine import datasets
+from qdemo.engine import picture_zip
 from qdemo.engine.asking import name_of, typed
 from qdemo.engine.datasets import MOST_BYTES, chosen, from_file, held_out
 from qdemo.engine.picture_zip import MOST_MEMBERS, MOST_UNPACKED
 from qdemo.models.catalogue import CATALOGUE
-from qdemo.models.pictures import Picture, gallery, named_picture
+from qdemo.models.pictures import HELD_OUT, Picture, gallery, named_picture
 from qdemo.models.scenes import caption, described
 from qdemo.spec.evidence import Item
 from qdemo.spec.request import MAX_CHARACTERS, InputError
@@ -71,7 +72,7 @@ def test_the_models_own_items_are_its_held_out_ones():
 
 def test_a_held_out_scene_has_a_name_that_goes_wherever_a_pictures_does():
     found = held_out(LOOKS)
-    line = datasets.held_out_file(LOOKS).read_text(encoding="utf-8").splitlines()[3]
+    line = HELD_OUT.read_text(encoding="utf-8").splitlines()[3]
     picture = found.given(found.items[3])
     assert found.items[3] == Item("heldout:3", caption(described(line)), json.loads(line)["task"])
     assert isinstance(picture, Picture)
@@ -240,7 +241,7 @@ def test_what_is_no_item_is_told_by_its_line(folder, bad):
 def test_a_longer_file_is_refused_by_its_count(folder):
     lines = "a\n" * 100_000
     told = refusal(folder, "a.txt", lines, most=1000)
-    assert told == "100,000 items; at most 1,000 are evaluated here"
+    assert told == "100,000 lines of items; at most 1,000 are evaluated here"
     assert len(read(folder, "a.txt", lines[:6000]).items) == 3000
     assert len(read(folder, "a.txt", "a\n" * 1000, most=1000).items) == 1000
     assert refusal(folder, "a.txt", "a" * (MOST_BYTES + 1)) == "'a.txt' has more than 20 MB"
@@ -285,13 +286,18 @@ def test_what_is_no_zip_of_pictures_is_told(folder, bad):
     assert told in refusal(folder, "a.zip", content, LOOKS)
 
 
-def test_a_bomb_is_counted_while_it_is_unpacked(folder):
-    third = PICTURE[1] + bytes(MOST_UNPACKED // 3)
-    for members in ([("captions.csv", bytes(MOST_UNPACKED + 1))],
+def test_a_bomb_is_counted_while_it_is_unpacked(folder, monkeypatch):
+    assert MOST_UNPACKED == 200_000_000
+    monkeypatch.setattr(picture_zip, "MOST_UNPACKED", 3_000_000)
+    third = PICTURE[1] + bytes(1_000_000)
+    for members in ([("captions.csv", bytes(100_000_000))],
                     [(f"{i}.png", third) for i in range(3)]):  # fmt: skip
-        bomb = zipped(members, compresslevel=1)
-        assert len(bomb) < 2_000_000
-        assert "the zip unpacks to more than 200 MB" in refusal(folder, "a.zip", bomb, LOOKS)
+        bomb = zipped(members)
+        assert len(bomb) < 500_000
+        tracemalloc.start()
+        assert "the zip unpacks to more than 3 MB" in refusal(folder, "a.zip", bomb, LOOKS)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000  # 20 of them to read the file
+        tracemalloc.stop()
 
 
 def test_a_locked_zip_is_refused(folder):
@@ -306,7 +312,7 @@ def test_a_locked_zip_is_refused(folder):
 def test_a_zip_with_too_many_pictures_is_refused_by_its_count(folder):
     members = [(f"{i}.png", PICTURE[1]) for i in range(3)]
     told = refusal(folder, "a.zip", zipped(members), LOOKS, most=2)
-    assert told == "3 items; at most 2 are evaluated here"
+    assert told == "3 pictures; at most 2 are evaluated here"
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode),

@@ -1,13 +1,16 @@
 """Many items in several formats: equal to one after the other, stopped and gone on with."""
 
+import itertools
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import qdemo
-from qdemo.engine import outcomes
+from qdemo.engine import evaluating, outcomes
 from qdemo.engine.datasets import DataSet, from_file, held_out
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.evaluating import judged
@@ -50,8 +53,8 @@ def whole():
 def computed(monkeypatch):
     """How many batches were answered, by whether the model is fp32."""
     found = []
-    answers = outcomes.answers
-    monkeypatch.setattr(outcomes, "answers", lambda *given: found.append(1) or answers(*given))
+    answering = outcomes.answering
+    monkeypatch.setattr(outcomes, "answering", lambda *given: found.append(1) or answering(*given))
     return found
 
 
@@ -184,6 +187,7 @@ def test_trials_of_one_evaluation_are_not_those_of_another():
 
 @pytest.mark.usefixtures("batches_of_four")
 def test_a_comparison_goes_first():
+    """Also where a batch is under way."""
     told = []
     with begun() as each, ENGINE.computing.place() as place:
         steps = judged(asked(), each)
@@ -197,17 +201,21 @@ def test_a_comparison_goes_first():
 
 
 @pytest.mark.usefixtures("batches_of_four")
-def test_it_ends_where_a_host_s_limit_is():
-    last = run(asked(), most_s=0)
+def test_it_ends_where_a_host_s_limit_is(monkeypatch):
+    """By a clock of our own, a second a step."""
+    clock = SimpleNamespace(monotonic=itertools.count().__next__, sleep=time.sleep)
+    monkeypatch.setattr(evaluating, "time", clock)
+    last = run(asked(), most_s=30)
     assert last.finished
-    assert len(last.evidence.judged[0].outcomes) == 4
-    assert last.evidence.judged[0].ended == "stopped after 0 s, the longest here"
+    assert 0 < last.done < last.total
+    assert last.evidence.judged[-1].ended == "stopped after 30 s, the longest here"
 
 
 def test_how_long_it_takes_is_told():
     with begun() as each:
         told = [one for one in judged(asked(limit=3), each) if not one.making]
-    assert told[0].seconds_left > 0
+    assert (told[0].done, told[0].seconds_left) == (0, None)
+    assert told[1].seconds_left > 0
     assert told[-1].seconds_left == 0
 
 

@@ -12,12 +12,17 @@ from qdemo import Variant
 from qdemo.compress.building import at_once
 from qdemo.compress.footprint import footprint
 from qdemo.engine import calibrating
+from qdemo.engine.answering import Question
 from qdemo.engine.divergence import Divergence, mean_by_item
+from qdemo.engine.mixing import mix
+from qdemo.engine.repairing import repair
 from qdemo.engine.sensitivity import groups, sensitivity
 from qdemo.measure.layers import output_errors
 from qdemo.models.availability import get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.models.loading import load
+from qdemo.spec.decoding import GREEDY
+from qdemo.spec.mix import Target
 from qdemo.spec.sensitivity import BY, Kl, Sensitivity, check_by
 from qdemo.spec.written import as_text, from_text
 from tests import causal_folder
@@ -162,6 +167,11 @@ def test_only_calibration_items_are_read(name, monkeypatch):
     monkeypatch.setattr(os, "open", watched(os.open))
     monkeypatch.setattr(Path, "open", watched(Path.open))
     result = found(loaded, "int2", "kind", 3)
+    formats = {Variant.parse(text): build(loaded, text) for text in ("int8", "int2")}
+    at_once(mix(loaded, formats, Target("kl", 0.5), "kind", 3))
+    given = calibrating.pairs(loaded)[0][0]
+    asked = Question(loaded.family, loaded.family.encode(given), 2, GREEDY)
+    at_once(repair(loaded, asked, Variant.parse("int3"), build(loaded, "int3"), most_pairs=1))
     assert {Path(file).name for file in opened if file.endswith(".tsv")} == {"calibration.tsv"}
     assert result.items == 3
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdemo.spec.evidence import Data, Evidence, Item, Judged, Outcome
+from qdemo.spec.evidence_figures import FIGURES, verdict_rules
 from qdemo.spec.evidence_file import SCHEMA, as_json, as_text, from_text
 from qdemo.spec.judging import summaries
 from qdemo.spec.setting import Machine
@@ -79,20 +80,42 @@ def test_a_format_has_its_figures_in_fields():
     assert (fp32["accuracy"], fp32["verdict"], fp32["mcnemar_p"]) == (1.0, "", None)
 
 
+NO_FIGURES = {"format", "correct", "verdict", "seconds", "ended", "by_task", "outcomes", "loss_low",
+              "loss_high", "kl_se", "kl_median", "kl_p90", "kl_p95", "kl_p99.9", "kl_max",
+              "perplexity_se"}  # fmt: skip
+
+
+def test_every_figure_stands_in_the_file_and_is_said():
+    found = set()
+    for evidence in (example(), of_a_text()):
+        found |= {key for result in as_json(evidence)["results"] for key in result}
+    keys = [figure.key for figure in FIGURES]
+    assert len(set(keys)) == len(keys)
+    assert set(keys) == found - NO_FIGURES
+    for figure in FIGURES:
+        assert figure.definition.endswith(".")
+        assert {figure.low, figure.high} - {""} <= set(keys)
+    assert not any("{" in rule for rule in verdict_rules())
+
+
 def test_answers_that_are_fp32s_stand_once():
     fp32, int4 = as_json(example())["results"]
     assert len(fp32["outcomes"]["outputs"]) == 200
     assert int4["outcomes"]["outputs"] == {str(i): "b" for i in range(20)}
 
 
-def test_a_text_has_its_perplexity():
+def of_a_text():
     losses = [2.0, 2.5, 3.0]
     fp32 = tuple(Outcome(None, 0.0, 9, 9, loss) for loss in losses)
     worse = tuple(Outcome(None, 0.1, 9, 9, loss + 0.5) for loss in losses)
     judged = Judged("fp32", 4, outcomes=fp32), Judged("int8", 1, outcomes=worse)
     items = tuple(map(Item, "abc"))
     data = Data("a.txt", "text", 3, "0")
-    results = as_json(Evidence("m", data, items, 0, 1, 1, Machine(), judged))["results"]
+    return Evidence("m", data, items, 0, 1, 1, Machine(), judged)
+
+
+def test_a_text_has_its_perplexity():
+    results = as_json(of_a_text())["results"]
     assert results[0]["perplexity"] == pytest.approx(math.exp(2.5))
     assert results[1]["perplexity_ratio"] == pytest.approx(math.exp(0.5))
     assert (results[1]["verdict"], results[1]["accuracy"]) == ("broken", None)
@@ -135,9 +158,9 @@ BAD = (
     (("results", 1, "format"), "int99", "not whole: "),
     (("results", 1, "bytes"), "many", "not whole: judged.1.bytes: Input should be a valid integer"),
     (("results", 1, "outcomes"), None, "not whole: there is no 'outcomes'"),
-    (("results", 1, "outcomes", "kl"), [0.1], "not whole: zip"),
+    (("results", 0, "outcomes", "kl"), [0.1], "not whole: zip"),
     (("results", 1, "outcomes", "kl"), ["x"] * 200, "not whole: judged.1.outcomes.0.kl"),
-    (("results", 1, "outcomes", "same"), [9] * 200, "int4 has outcomes that these items can't"),
+    (("results", 1, "outcomes", "same"), {"3": 99}, "int4 has outcomes that these items can't"),
     (("results", 0, "outcomes", "outputs"), {}, "not whole: "),
     (("items",), [{"input": "a"}], "fp32 has outcomes that these items can't have"),
 )

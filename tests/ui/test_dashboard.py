@@ -32,7 +32,10 @@ def drawn():
 
 def test_only_the_api_is_public(built):
     public = [fn.api_name for fn in built.fns.values() if fn.api_visibility == "public"]
-    assert sorted(public) == ["compare", "compare_briefly", "download", "footprint", "models"]
+    assert sorted(public) == [
+        "compare", "compare_briefly", "download", "evaluate", "evaluate_briefly", "footprint",
+        "models",
+    ]  # fmt: skip
 
 
 def test_what_computes_waits_in_a_line_of_its_own_and_not_in_gradio_s(built):

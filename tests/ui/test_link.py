@@ -146,9 +146,10 @@ def test_the_rest_of_a_wrong_address_is_taken(restored):
         ask("t5-tiny", ["nf4", "int4-g64~lm_head=int8", "int8@bf16~encoder.block.0=fp32"],
             {"prompt": "~ = * +"}),
         ask("blip-tiny", ["bf16"], {"picture": "scene:7"}),
+        ask("blip-tiny", ["bf16"], {"picture": "heldout:3"}),
         ask("t5-tiny", ["int8"], {"prompt": "x"}, decoding={"temperature": 0.7, "seed": 3}),
     ],
-    ids=["prompt", "exceptions", "picture", "drawn"],
+    ids=["prompt", "exceptions", "picture", "held out", "drawn"],
 )  # fmt: skip
 def test_the_address_of_a_request_asks_for_the_same(restored, asked):
     address = link.address_of(asked)
@@ -160,7 +161,7 @@ def test_the_address_of_a_request_asks_for_the_same(restored, asked):
     assert again.decoding == asked.decoding
     values = restored(address)
     assert values["formats"]["value"] == list(map(str, asked.variants))
-    assert values.get("prompt", values.get("source")) in (asked.given, "scene:7")
+    assert values.get("prompt", values.get("source")) in (asked.given, "scene:7", "heldout:3")
 
 
 def test_the_example_s_address_asks_for_the_example(restored):

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -18,9 +19,10 @@ class Buttons:
         self.again = {}  # what is put together again
         with gr.Blocks() as blocks:
             self.shown = parts.unseen("held")
-            self.part = take_away.build()
+            self.part = take_away.of_comparison()
             components = [self.shown, *self.part.told]
-            take_away.connect(self.part, self.shown, lambda ask: self.again, components)
+            write = partial(take_away.write, self.part, self.shown, lambda ask: self.again)
+            take_away.connect(self.part, self.shown, write, components)
         pressed = [fn.fn for fn in blocks.fns.values() if self.part.file in fn.outputs]
         self.pressed = dict(zip(self.part.buttons, pressed, strict=True))
 

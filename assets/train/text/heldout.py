@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 from assets.train.text.items import Item, Task, draw_from
 from assets.train.text.stream import all_tasks, typed
-from qdemo.engine.datasets import held_out_file
-from qdemo.models.catalogue import CATALOGUE
 
-PATH = held_out_file(CATALOGUE["t5-tiny"])
+PATH = Path(__file__).parents[2] / "models" / "t5-tiny" / "heldout.jsonl"
 EACH, TRANSLATIONS = 55, 165  # items of a task; translation is three tasks in one
 NOISY_SHARE = 0.25
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from qdemo.spec.messages import say
-from qdemo.ui.pages import about, casting, compare, formats, linear, methods
+from qdemo.ui.pages import about, casting, compare, evidence, formats, linear, methods
 
 
 class Page(NamedTuple):
@@ -21,6 +21,7 @@ def pages() -> tuple[Page, ...]:
     """All of them, the front page first."""
     return (
         Page(say("Compare"), "/", compare.build),
+        Page(say("Evidence"), "/evidence", evidence.build),
         Page(say("Number formats"), "/formats", formats.build),
         Page(say("Casting"), "/casting", casting.build),
         Page(say("Linear quantization"), "/linear", linear.build),

@@ -12,7 +12,7 @@ import gradio as gr
 
 from qdemo.engine import turns
 from qdemo.engine.asking import ask as asked_for
-from qdemo.engine.engine import ENGINE, is_here
+from qdemo.engine.engine import ENGINE
 from qdemo.engine.turns import FullError, Run, Waiting, begun
 from qdemo.models.availability import get_entry
 from qdemo.models.pictures import Picture, thumbnail
@@ -71,7 +71,9 @@ def build(blocks: gr.Blocks) -> None:
         "running": parts.unseen("running"),
     }  # fmt: skip
     with parts.later(blocks):  # half of the page, and under the first screen of it
-        page = Page(chosen, charts=charts.build(report), take_away=take_away.build(), **above)
+        page = Page(
+            chosen, charts=charts.build(report), take_away=take_away.of_comparison(), **above
+        )
     _connect(blocks, page)
 
 
@@ -97,7 +99,8 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     )  # fmt: skip
     page.controls.stop.click(turns.stop, page.running, None, **parts.QUICK)
     charts.connect(page.charts, page.held)
-    take_away.connect(page.take_away, page.held, partial(_from_kept, page), page.components)
+    write = partial(take_away.write, page.take_away, page.held, partial(_from_kept, page))
+    take_away.connect(page.take_away, page.held, write, page.components)
     link.connect(blocks, page.controls, page.held, (asked, upload), partial(_example, page))
 
 
@@ -162,19 +165,11 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
 
 def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
     """The model is brought from the Hub, where it is not here."""
-    entry = get_entry(request.model)
-    if is_here(entry):
-        return
-    name = entry.name
-    yield {page.status: status.line(say("Asking the Hub for {name} …", name=name), "busy")}
-    for told in ENGINE.download(entry, run):
-        shown = (
-            status.in_line(told, name)
-            if isinstance(told, Waiting)
-            else status.downloading(name, told)
-        )
+    shown = None
+    for shown in status.bringing(get_entry(request.model), run):
         yield {page.status: shown}
-    yield {page.controls.model: gr.update(choices=controls.model_choices())}
+    if shown is not None:
+        yield {page.controls.model: gr.update(choices=controls.model_choices())}
 
 
 class _UnderWay:

@@ -1,0 +1,98 @@
+"""What the Evidence page holds, takes and refuses, without a browser."""
+
+import gradio as gr
+import pytest
+
+from qdemo.engine.turns import begun
+from qdemo.spec.evidence import HELD_OUT
+from qdemo.spec.request import InputError
+from qdemo.ui import address, evidence_controls, evidence_held, evidence_part
+from qdemo.ui.evidence_controls import Asked
+from tests.views import evidences
+
+
+def test_what_is_under_way_is_shown_by_its_number_and_kept_at_the_end():
+    found = evidences.three().evidence
+    with begun() as run, evidence_held.growing(run) as growing:
+        first, second = growing.now(found), growing.now(found)
+        assert first != second  # or the page would not know that there is something new
+        assert evidence_held.findings(second).evidence is found
+    assert evidence_held.findings(f"{run.number} 3").evidence == found
+    assert evidence_held.findings(run.number[:-1]) is None
+
+
+def broken_off(found):
+    with begun() as run, evidence_held.growing(run) as growing:
+        growing.now(found)
+        raise OSError(run.number)
+
+
+def test_what_ends_in_an_error_is_kept_too():
+    found = evidences.three().evidence
+    with pytest.raises(OSError) as error:  # noqa: PT011
+        broken_off(found)
+    assert evidence_held.findings(f"{error.value} 1").evidence == found
+
+
+def test_the_example_is_labelled_and_nothing_else_is():
+    assert "Computed earlier" in evidence_held.note(evidence_held.EXAMPLE)
+    assert evidence_held.note("another 1") == ""
+
+
+@pytest.fixture(scope="module")
+def page():
+    with gr.Blocks():
+        yield evidence_part.build(evidence_part.build_note())
+
+
+def test_what_is_no_longer_held_is_said_and_nothing_else_is_shown(page):
+    changes = evidence_part._draw(page, "nobody 1", "bits", "accuracy", "")
+    assert changes.keys() == {page.note}
+    assert "no longer has these results" in changes[page.note]
+    assert "no longer" in evidence_part._chosen("nobody 1", "bits", "accuracy", "int3")
+
+
+def test_a_measure_that_other_data_has_gives_way(page, monkeypatch):
+    monkeypatch.setattr(evidence_held, "findings", lambda text: evidences.of_text())
+    changes = evidence_part._draw(page, "a 1", "bits", "accuracy", "int2")
+    assert changes[page.measure]["value"] == "perplexity"
+    assert "perplexity" in changes[page.chart]
+    assert 'data-format="int2"' in changes[page.items]
+
+
+def asked(**more):
+    usual = {"model": "t5-tiny", "formats": ["int8"], "data": HELD_OUT, "file": None,
+             "as_text": True, "limit": 100, "seed": 0}  # fmt: skip
+    return list((usual | more).values())
+
+
+def test_a_file_that_is_not_chosen_is_not_read():
+    found = Asked.read(asked(file={"path": "/etc/passwd"}))
+    assert (found.data, found.as_text) == (HELD_OUT, False)
+    assert found.can_be_asked_again
+
+
+@pytest.mark.parametrize("file", [None, {"path": "/etc/passwd"}, [{"path": "/etc/passwd"}], "x"])
+def test_a_file_that_was_not_uploaded_is_refused(file):
+    with pytest.raises(InputError) as error:
+        Asked.read(asked(data="file", file=file))
+    assert error.value.field == "data"
+
+
+@pytest.mark.parametrize(("field", "value"), [("limit", "many"), ("seed", None), ("limit", 1e400)])
+def test_what_is_no_number_is_said_at_its_control(field, value):
+    with pytest.raises(InputError, match=field):
+        Asked.read(asked(**{field: value}))
+
+
+def test_an_address_ticks_exactly_its_formats():
+    with gr.Blocks():
+        controls = evidence_controls.build("t5-tiny")
+        named = controls.named
+    restored = address.restored(named, "formats=int3-mse,bf16&limit=40&data=file&model=nobody")
+    values = dict(zip(named, restored, strict=True))
+    assert values["formats"]["value"] == ["int3-mse", "bf16"]
+    assert "int3-mse" in values["formats"]["choices"]
+    assert (values["limit"], values["data"]) == (40, "file")
+    skipped = address.restored(named, "formats=int9&limit=7")
+    assert skipped[1] == skipped[3] == gr.skip()
