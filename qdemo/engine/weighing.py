@@ -37,8 +37,8 @@ class Weighed:
 
     def __post_init__(self) -> None:
         """Count what is the same in all of them."""
-        own = parameters(self.loaded.model)
-        self.weights = sum(own[name] for part in self.every for name in part.layers)
+        names = [name for part in self.every for name in part.layers]
+        self.weights = parameters(self.loaded.model)(names)
         self.whole = footprint(self._put({})).total
 
     def _put(self, chosen: Mapping[str, str]) -> nn.Module:
