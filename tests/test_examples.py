@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from assets.examples import evidence, stories
+from assets.examples import evidence, layers, stories
+from qdemo.engine.engine import ENGINE
 from qdemo.engine.first import libraries
 from qdemo.spec.document import as_json
-from qdemo.ui import evidence_held, held
+from qdemo.spec.variant import Variant
+from qdemo.ui import evidence_held, held, layers_part, mix_part
 from qdemo.views.stories import FILE, QUESTIONS
 
 TIMES = ("_ms",)
@@ -77,3 +79,27 @@ def test_the_evaluation_comes_out_as_it_is_shown():
         for was, now in zip(before.outcomes, one.outcomes, strict=False):
             assert (was.output, was.same) == (now.output, now.same)
             assert was.kl == pytest.approx(now.kl, rel=1e-2, abs=1e-8)
+
+
+def test_the_layers_that_hurt_are_those_that_are_shown():
+    """By kinds, which are fewer: the format is as far from fp32 whatever its parts are."""
+    example, again = layers_part.example(), layers.hurts("kind", items=layers.sensitivity.ITEMS)
+    assert (example.model, example.format, example.by) == (layers.MODEL, layers.HURTS, "layer")
+    assert (example.items, example.positions) == (again.items, again.positions)
+    assert example.whole.mean == pytest.approx(again.whole.mean, rel=1e-3)
+    head = [next(part for part in one.parts if part.name == "lm_head") for one in (example, again)]
+    assert head[0].back.mean == pytest.approx(head[1].back.mean, rel=1e-3)
+    assert sum(part.saved for part in example.parts) == sum(part.saved for part in again.parts)
+
+
+def test_the_mix_is_one_of_its_formats_for_its_target():
+    example = mix_part.example()
+    found, variant = example.mix, Variant.parse(example.mix.found.format)
+    assert [one.format for one in found.plain] == list(layers.MIXED)
+    assert found.target == layers.TARGET
+    assert found.found.bytes <= 1e6 * found.target.value
+    assert str(variant) == found.found.format
+    from qdemo.engine.layerwise import exports_of
+
+    libraries()
+    assert exports_of(ENGINE, layers.MODEL, variant) == example.exports

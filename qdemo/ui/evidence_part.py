@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
 
+from qdemo.models.pictures import named_picture, thumbnail
 from qdemo.spec.messages import say
 from qdemo.ui import evidence_held, parts
 from qdemo.ui.address import Named
@@ -26,6 +27,9 @@ from qdemo.views.evidence_points import (
 from qdemo.views.panels import table_html
 from qdemo.views.templates import asset, fill
 from qdemo.views.terms import with_terms
+
+_PICTURES, _SIDE = 24, 112
+"""Of items that are pictures so many are shown, and their width in px."""
 
 Updates = Mapping[Any, Any]
 
@@ -148,9 +152,21 @@ def _measures(found: Findings) -> list[tuple[str, str]]:
 
 def _items(found: Findings, format: str) -> str:
     """An item is asked for again by its text, or by the name of a picture that is made here."""
-    data, fields = found.evidence.data, fields_of(found.evidence.model)
-    is_picture = any(field.kind == "picture" for field in fields.values())
-    return evidence_items.items_html(found, format, data.is_held_out or not is_picture)
+    fields = fields_of(found.evidence.model)
+    if not any(field.kind == "picture" for field in fields.values()):
+        return evidence_items.items_html(found, format)
+    is_ours = found.evidence.data.is_held_out
+    pictures = _picture if is_ours else evidence_items.no_picture
+    return evidence_items.items_html(found, format, is_ours, _PICTURES, pictures)
+
+
+@lru_cache(maxsize=4 * _PICTURES)  # while an evaluation runs they are shown again each second
+def _picture(name: str) -> str:
+    """A picture that is made here, small."""
+    try:
+        return thumbnail(named_picture(name), _SIDE)
+    except ValueError:
+        return ""
 
 
 def _note(held: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from qdemo.spec.evidence import Evidence, Item, Judged, Outcome, is_right
 from qdemo.spec.judging import Pair, pairs
@@ -27,7 +27,8 @@ _MARKS = {True: "✓", False: "✗", None: ""}
 
 @dataclass(frozen=True)
 class Shown:
-    """An item with both answers; `words` are the format's, each with whether it differs."""
+    """An item with both answers, and its picture where it is one; `words` are the format's, each
+    with whether it differs."""
 
     kind: str  # lost, won, changed, or same
     input: str
@@ -39,6 +40,12 @@ class Shown:
     kl: str
     loss: tuple[str, str] | None
     link: str
+    picture: str
+
+
+def no_picture(_: str) -> str:
+    """Items are texts."""
+    return ""
 
 
 def first_chosen(findings: Findings) -> str:
@@ -55,9 +62,16 @@ def _has_moved(changed: object) -> bool:
     return changed is None or bool(getattr(changed, "right", 0))
 
 
-def items_html(findings: Findings, chosen: str, can_ask: bool = True, most: int = MOST) -> str:
+def items_html(
+    findings: Findings,
+    chosen: str,
+    can_ask: bool = True,
+    most: int = MOST,
+    picture: Callable[[str], str] = no_picture,
+) -> str:
     """What became of the items in the chosen format, the worst first, at most so many; `can_ask` is
-    whether the input of an item can be asked for by its text."""
+    whether the input of an item can be asked for by its text, and `picture` gives the picture of
+    that name, small, as a `data:` address; empty where it is none."""
     evidence, names = findings.evidence, [one.format for one in findings.variants]
     name = chosen if chosen in names else first_chosen(findings)
     if not name:
@@ -69,7 +83,10 @@ def items_html(findings: Findings, chosen: str, can_ask: bool = True, most: int 
         format=name,
         colour=colour(name),
         lead=_lead(evidence, found, judged),
-        items=[_shown(evidence, name, pair, can_ask) for pair in found[:most]],
+        items=[
+            replace(_shown(evidence, name, pair, can_ask), picture=picture(pair[0].input))
+            for pair in found[:most]
+        ],
         rest=max(0, len(found) - most),
     )
 
@@ -132,6 +149,7 @@ def _shown(evidence: Evidence, format: str, pair: Pair, can_ask: bool) -> Shown:
         kl=say("not finite") if math.isinf(outcome.kl) else significant(outcome.kl),
         loss=_loss(reference, outcome),
         link=as_query(evidence.model, [format], item.input) if is_asked else "",
+        picture="",
     )
 
 

@@ -155,3 +155,19 @@ def test_it_is_whole_at_every_size(page, size):
     for theme in ("light", "dark"):
         outside, serious = faults_in(page, theme)
         assert (outside, serious) == ([], [])
+
+
+def test_the_worst_layer_is_put_back_in_compare(page):
+    come(page)
+    cells = page.locator("#hurt-result table.hurts a")
+    assert cells.count() > 40
+    cell = page.locator("#hurt-result table.hurts a.m8")
+    assert "put back it takes" in cell.get_attribute("title")
+    assert "~lm_head=fp32" in cell.get_attribute("href")
+    page.locator("#mix-value").locator("textarea, input").fill("none")
+    page.locator("#mix-begin").click()
+    expect(problem(page, "mix")).to_contain_text("none")
+    expect(page.locator("#mix-begin")).to_be_enabled()
+    cell.click()
+    expect(page.locator("#status")).to_have_text("Done.")
+    expect(page.locator('.card[data-format="int2-mse~lm_head=fp32"] .output')).to_be_visible()

@@ -142,6 +142,14 @@ def test_items_that_changed_come_first_with_the_words_that_differ():
     assert "./#model=t5-tiny&amp;formats=int2&amp;input=question+0&amp;run=1" in html
 
 
+def test_an_item_that_is_a_picture_is_shown_as_one():
+    html = evidence_items.items_html(
+        evidences.three(), "int2", most=3, picture=lambda name: f"data:image/jpeg;base64,{name}"
+    )
+    assert html.count("<img") == 3
+    assert 'src="data:image/jpeg;base64,question 0" alt="question 0"' in html
+
+
 def test_what_was_never_evaluated_is_not_shown():
     html = evidence_items.items_html(evidences.three(), "<script>")
     assert "<script>" not in html
