@@ -129,13 +129,13 @@ def _certainty(found: Repair) -> str:
 
 
 def _tried(found: Repair) -> str:
-    """How many sets of layers; that of none is no try."""
-    alone = len(found.singles)
+    """How many sets of layers, that of none is no try; and how many layers would do it alone."""
+    alone, enough = len(found.singles), sum(one.is_back for one in found.singles)
     sets = found.tries - alone - 1
     return say_counted(
-        "Tried: {alone} layers alone and {sets} set of several.",
-        "Tried: {alone} layers alone and {sets} sets of several.",
-        sets, alone=alone, sets=sets,
+        "Tried: {alone} layers alone, of which {enough} do it, and {sets} set of several.",
+        "Tried: {alone} layers alone, of which {enough} do it, and {sets} sets of several.",
+        sets, alone=alone, enough=enough, sets=sets,
     )  # fmt: skip
 
 
