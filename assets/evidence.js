@@ -56,14 +56,6 @@ document.addEventListener("click", event => {
   if (row.dataset.format === "fp32" || !items) return;
   items.scrollIntoView({block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth"});
 });
-document.addEventListener("click", event => {
-  const button = event.target.closest(".to-repair");
-  if (!button) return;
-  qdemo.put("repair-given", button.dataset.input);
-  qdemo.put("repair-format", button.closest("[data-format]").dataset.format);
-  document.querySelector("#repair-begin").scrollIntoView({block: "center"});
-  setTimeout(() => document.querySelector("#repair-begin").click(), 100);  // once both are taken
-});
 new MutationObserver(mark).observe(document.body, {childList: true, subtree: true});
 addEventListener("resize", mark);
 mark();

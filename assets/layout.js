@@ -67,7 +67,8 @@
       for (const [i, select] of [...root.querySelectorAll(".layout select")].entries()) {
         const names = cards.map(card => card.dataset.format);
         if ([...select.options].map(one => one.value).join() !== names.join()) {
-          select.replaceChildren(...names.map(name => new Option(name, name)));
+          const called = cards.map(card => card.querySelector("h3").textContent);
+          select.replaceChildren(...names.map((name, at) => new Option(called[at], name)));
         }
         select.value = [left, right][i];
       }
@@ -95,6 +96,12 @@
     find(`#ribbon input[value="${position}"]`)?.click();
   }
 
+  // One that a person waits for is seen on a phone too, beside the one that was on the left.
+  function bring(format) {
+    chosen = [shownPair[0] === format ? null : shownPair[0], format];
+    arrange();
+  }
+
   document.addEventListener("change", event => {
     const select = event.target.closest(".layout select");
     if (!select) return;
@@ -107,5 +114,5 @@
   let stored = null;
   try { stored = kept?.getItem(KEY); } catch {}
   if (["rows", "columns"].includes(stored)) find("html").dataset.layout = stored;
-  return {arrange, open};
+  return {arrange, bring, open};
 })();

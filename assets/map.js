@@ -47,8 +47,32 @@ function choose(cell) {
   const place = part("table").dataset.places.split(" ")[placeOf(cell).x];
   go(cell);
   mark(place);
-  if (isOnPage()) part(".picked").textContent += `. ${part(".map").dataset.above}`;
+  if (isOnPage()) {
+    part(".picked").textContent += `. ${part(".map").dataset.above}`;
+    offer(cell, place);
+  }
   qdemo.put("layer", `${place} ${++turn}`);
+}
+
+// What can be done with the layer that is chosen, in the format of its row.
+function offer(cell, place) {
+  const {row, x} = placeOf(cell), label = part(".operations b"), {format} = row.dataset;
+  const values = {format: row.querySelector("th").textContent, layer: part("table").dataset.names.split("\n")[x].replace(/\.[^.]*$/, "")};
+  label.textContent = label.dataset.told.replace(/{(\w+)}/g, (all, name) => values[name] ?? all);
+  Object.assign(part(".operations").dataset, {format, place});
+  part(".operations").hidden = false;
+  refuse("");
+}
+
+function refuse(why) {
+  const line = part(".refused");
+  if (line) line.textContent = why;
+}
+
+function operate(button) {
+  const {format, place} = part(".operations").dataset, {way} = button.dataset;
+  refuse("");
+  qdemo.put("operate", JSON.stringify({format, place, way, turn: ++turn}));
 }
 
 function go(cell) {
@@ -67,7 +91,10 @@ const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 
 element.addEventListener("pointerover", event => isCell(event.target) && reached(event.target));
 element.addEventListener("focusin", event => isCell(event.target) && reached(event.target));
-element.addEventListener("click", event => isCell(event.target) && choose(event.target));
+element.addEventListener("click", event => {
+  if (isCell(event.target)) choose(event.target);
+  else if (event.target.matches("[data-way]")) operate(event.target);
+});
 element.addEventListener("keydown", event => {
   if (!isCell(event.target)) return;
   if (MOVES[event.key]) move(event.target, ...MOVES[event.key]);
@@ -76,6 +103,7 @@ element.addEventListener("keydown", event => {
   event.preventDefault();
 });
 document.addEventListener("layer", event => mark(event.detail));
+document.addEventListener("refused", event => refuse(event.detail));
 
 function draw() {
   for (const row of rows()) {

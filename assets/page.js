@@ -305,7 +305,10 @@ window.qdemo = (() => {
   function over(...now) {
     isRunning = false;
     coming = null;
+    keepTold(parse(now.at(-1)));
     moved(...now);
+    if (cardOf(awaited)) reveal(awaited);
+    awaited = null;
   }
 
   function throughAgain(next, ...now) {
@@ -337,6 +340,62 @@ window.qdemo = (() => {
     const choices = [...new Set([...usual, ...wanted])].map(name => [name, name]);
     return [{__type__: "update", choices, value: wanted}, "", ""];
   };
+
+  // --- layer surgery
+
+  let awaited = null;  // the format whose card is looked at once it is there
+  let operations = 0;
+
+  const cardOf = format => [...document.querySelectorAll("#cards .card")].find(card => card.dataset.format === format);
+
+  // One format more of what is on screen: it is asked for as a link asks for it.
+  function operated(answer) {
+    if (!answer) return;
+    const {address, format, problem} = JSON.parse(answer);
+    if (problem) return void document.dispatchEvent(new CustomEvent("refused", {detail: problem}));
+    if (cardOf(format)) return reveal(format);
+    awaited = format;
+    write(address, true);
+    led++;
+    follow();
+    lookFor(format);
+  }
+
+  // It is there before charts are.
+  function lookFor(format) {
+    if (cardOf(format)?.matches(".done, .failed")) return reveal(format);
+    if (awaited === format) setTimeout(lookFor, 50, format);
+  }
+
+  function reveal(format) {
+    const card = cardOf(format);
+    awaited = null;
+    window.qdemo.cards.bring(format);
+    card.tabIndex = -1;
+    card.focus({preventScroll: true});  // so that it is read out
+    card.scrollIntoView({block: "center", behavior: calm() ? "auto" : "smooth"});
+  }
+
+  document.addEventListener("click", event => {
+    const button = event.target.closest("button.repair");
+    if (button) put("repair", JSON.stringify({format: button.dataset.format, turn: ++operations}));
+  });
+
+  async function repairing(held, upload, asked) {
+    isRunning = true;
+    return [held, await broughtBy(parse(held).address), asked];
+  }
+
+  function repaired(answer) {
+    isRunning = false;
+    operated(answer);
+  }
+
+  // What was said of a repair stands as long as its question does.
+  function keepTold({model, input}) {
+    const told = find("#repair-told .repaired");
+    if (told) told.hidden = told.dataset.asked !== `${model} ${input}` || !cardOf(told.dataset.format);
+  }
 
   // --- Back and Forward
 
@@ -450,7 +509,8 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    added, again, atMost, brought, calm, compare, encode, keep, moved, opened, page, picked, press,
-    put, read, recall, restored, state, through, throughAgain, untouched, write,
+    added, again, atMost, brought, calm, compare, encode, keep, moved, opened, operated, page, picked,
+    press, put, read, recall, repaired, repairing, restored, state, through, throughAgain, untouched,
+    write,
   };
 })();

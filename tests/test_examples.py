@@ -9,7 +9,7 @@ from qdemo.engine.engine import ENGINE
 from qdemo.engine.first import libraries
 from qdemo.spec.document import as_json
 from qdemo.spec.variant import Variant
-from qdemo.ui import evidence_held, held, layers_part, mix_part, repair_part
+from qdemo.ui import evidence_held, held, layers_part, mix_part
 from qdemo.views.stories import FILE, QUESTIONS
 
 TIMES = ("_ms",)
@@ -103,12 +103,3 @@ def test_the_mix_is_one_of_its_formats_for_its_target():
 
     libraries()
     assert exports_of(ENGINE, layers.MODEL, variant) == example.exports
-
-
-def test_the_repair_is_the_smallest_that_is_found_now():
-    example, again = repair_part.example(), layers.repaired()
-    assert (example.input, example.format) == (layers.QUESTION, layers.WRONG)
-    assert (example.answer, example.before) == (again.answer, again.before)
-    assert (example.modules, example.is_smallest) == (again.modules, again.is_smallest)
-    assert example.is_needed
-    assert len(example.modules) == 1

@@ -1,14 +1,12 @@
-"""What the Evidence page opens with of a model's layers: which hurts, which repair an answer, and a
-mix for a target."""
+"""What the Evidence page opens with of a model's layers: which hurts, and a mix for a target."""
 
 from __future__ import annotations
 
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.first import libraries
-from qdemo.engine.layerwise import exports_of, mix_of, repair_of, sensitivity_of
+from qdemo.engine.layerwise import exports_of, mix_of, sensitivity_of
 from qdemo.spec import mix, sensitivity
 from qdemo.spec.mix import Mix, Target
-from qdemo.spec.repair import Repair
 from qdemo.spec.sensitivity import By, Sensitivity
 from qdemo.spec.variant import Variant
 from qdemo.ui.mix_part import Found
@@ -17,8 +15,6 @@ MODEL = "t5-tiny"
 HURTS = "int2-mse"
 MIXED = ("int8", "int4-g64", "int3-g64-affine-gptq", "int2-g64-affine-mse-gptq")
 TARGET = Target("mb", 3.5)
-QUESTION, WRONG = "What is 14 + 97?", "int3"
-"""What a format answers wrong for want of one layer."""
 
 
 def hurts(by: By = "layer", items: int = sensitivity.ITEMS) -> Sensitivity:
@@ -36,11 +32,3 @@ def mixed(items: int = mix.ITEMS) -> Found:
     *_, found = mix_of(ENGINE, MODEL, formats, TARGET, "layer", items)
     assert isinstance(found, Mix)
     return Found(found, exports_of(ENGINE, MODEL, Variant.parse(found.found.format)))
-
-
-def repaired() -> Repair:
-    """The fewest layers that bring fp32's answer back."""
-    libraries()
-    *_, found = repair_of(ENGINE, MODEL, QUESTION, Variant.parse(WRONG))
-    assert isinstance(found, Repair)
-    return found

@@ -15,6 +15,8 @@ from qdemo import lab
 from qdemo.engine.asking import ask, field_of
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.first import libraries
+from qdemo.engine.mending import Mended, mend
+from qdemo.engine.turns import begun
 from qdemo.lab import matrices
 from qdemo.lab.by_hand import by_hand
 from qdemo.models.availability import get_entry
@@ -24,8 +26,10 @@ from qdemo.spec.document import Json
 from qdemo.spec.formats import FORMATS
 from qdemo.spec.model_card import card_of
 from qdemo.spec.proportion import Counted
+from qdemo.spec.repair import Repair
 from qdemo.spec.report import Finished, Report
 from qdemo.spec.scheme import Scheme
+from qdemo.spec.written import as_json
 from qdemo.views.numbers import bounds
 from qdemo.views.stories import CARD, FOUND, QUESTIONS, Accuracy, Answer, Numbers, Question
 
@@ -58,6 +62,7 @@ def compute() -> Json:
         "captions": [asdict(row) for row in captions],
         "pictures": pictures,
         "picture": picture(QUESTIONS["breaks"].input),
+        "repair": as_json(repair(QUESTIONS["hurts"])),
     }
 
 
@@ -70,6 +75,17 @@ def report(question: Question) -> Report:
     *_, last = ENGINE.run(asked)
     assert isinstance(last, Finished)
     return last.report
+
+
+def repair(question: Question) -> Repair:
+    """The smallest of what the first format answers."""
+    entry = get_entry(question.model)
+    given = {field_of(entry).name: question.input}
+    asked = ask(question.model, question.formats, given, question.max_tokens)
+    with begun() as run:
+        *_, last = mend(ENGINE, asked, question.formats[0], run)
+    assert isinstance(last, Mended)
+    return last.repair
 
 
 def answers(found: Report) -> list[Answer]:

@@ -4,7 +4,7 @@ items."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -95,7 +95,7 @@ class _Measured:
     divergence: Divergence
     whole: Mapping[str, str]
     errors: Mapping[str, list[float]]
-    parameters: Mapping[str, int]
+    parameters: Callable[[Iterable[str]], int]
 
     def part(self, part: Group, whole: float) -> Part:
         rest = {name: key for name, key in self.whole.items() if name not in part.layers}
@@ -112,18 +112,19 @@ class _Measured:
             back,
             1 - back.mean / whole if whole else None,
             relative(sum(one[0] for one in sums), sum(one[1] for one in sums)) if sums else None,
-            sum(self.parameters[name] for name in part.layers),
+            self.parameters(part.layers),
             saved,
         )
 
 
-def parameters(reference: nn.Module) -> dict[str, int]:
-    """How many weights each layer has that can be quantized; what is tied counts with the first."""
-    seen: set[object] = set()
-    found: dict[str, int] = defaultdict(int)
+def parameters(reference: nn.Module) -> Callable[[Iterable[str]], int]:
+    """What counts the weights of layers that can be quantized; of what is tied, those of one."""
+    held: dict[str, dict[object, int]] = defaultdict(dict)
     for site in sites(reference).values():
-        weight = site.parameter
-        if weight is not None:
-            found[site.owner_name] += 0 if alias_of(weight) in seen else weight.numel()
-            seen.add(alias_of(weight))
-    return found
+        if site.parameter is not None:
+            held[site.owner_name][alias_of(site.parameter)] = site.parameter.numel()
+
+    def count(names: Iterable[str]) -> int:
+        return sum({key: size for name in names for key, size in held[name].items()}.values())
+
+    return count

@@ -3,6 +3,7 @@ fp32; and their text."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from torch import nn
 
 from qdemo.compress import layers
 from qdemo.compress.footprint import footprint
+from qdemo.compress.kinds import sites
 from qdemo.compress.parts import Parts
+from qdemo.compress.ties import alias_of
 from qdemo.engine.divergence import Divergence
 from qdemo.engine.sensitivity import Group, parameters
 from qdemo.models.loading import Loaded
@@ -34,8 +37,8 @@ class Weighed:
 
     def __post_init__(self) -> None:
         """Count what is the same in all of them."""
-        own = parameters(self.loaded.model)
-        self.weights = sum(own[name] for part in self.every for name in part.layers)
+        names = [name for part in self.every for name in part.layers]
+        self.weights = parameters(self.loaded.model)(names)
         self.whole = footprint(self._put({})).total
 
     def _put(self, chosen: Mapping[str, str]) -> nn.Module:
@@ -43,10 +46,6 @@ class Weighed:
         return self.parts.put(
             {name: own for part, own in formats.items() if own != _FLOAT for name in part.layers}
         )
-
-    def added(self, part: str, format: str) -> int:
-        """Bytes that a part in that format has more than in fp32."""
-        return footprint(self._put({part: format})).total - self.whole
 
     def bits(self, held: int) -> float:
         """Bits a weight of what is mixed, where the whole model holds so many bytes."""
@@ -67,8 +66,17 @@ def said(reference: nn.Module, steps: Mapping[str, Step], embeddings: bool) -> V
     Raises:
         ValueError: it is too long for a text.
     """
-    found = variant_of(steps, embeddings)
+    found = variant_of(steps, embeddings, apart=_tied(reference) - steps.keys())
     return found if _means(reference, found, steps) else variant_of(steps, embeddings, inner=False)
+
+
+def _tied(reference: nn.Module) -> set[str]:
+    """The layers whose weight others hold too."""
+    owners: dict[object, list[str]] = defaultdict(list)
+    for site in sites(reference).values():
+        if site.parameter is not None:
+            owners[alias_of(site.parameter)].append(site.owner_name)
+    return {name for own in owners.values() if len(own) > 1 for name in own}
 
 
 def _means(reference: nn.Module, variant: Variant, steps: Mapping[str, Step]) -> bool:

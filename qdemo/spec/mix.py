@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,10 +13,8 @@ from qdemo.spec.sensitivity import By, Kl
 from qdemo.spec.step import Step
 from qdemo.spec.variant import LONGEST, Variant
 
-ITEMS = 256
-"""Calibration items that a mix is chosen by, where nobody says how many. From fewer it learns by
-heart: KL of a mix for t5-tiny was eight times as large on 256 items as on the 64 it was chosen
-by."""
+ITEMS = 64
+"""Calibration items that a mix is chosen by, where nobody says how many."""
 
 Kind = Literal["mb", "bits", "kl"]
 
@@ -88,9 +86,15 @@ class Mix:
     tries: int
 
 
-def variant_of(steps: Mapping[str, Step], embeddings: bool = False, inner: bool = True) -> Variant:
+def variant_of(
+    steps: Mapping[str, Step],
+    embeddings: bool = False,
+    inner: bool = True,
+    apart: Iterable[str] = (),
+) -> Variant:
     """The variant in which each module has its step, in few words: the most frequent one is the
-    default, and what is the same below one module is said once, at that module, where `inner`.
+    default, and what is the same below one module is said once, at that module, where `inner`. None
+    that has one of the modules `apart` below it is named.
 
     >>> low, high = Step.parse("int4"), Step.parse("int8")
     >>> str(variant_of({"a.0.q": low, "a.0.k": high, "a.1.q": high, "a.1.k": high, "b.q": low,
@@ -104,7 +108,7 @@ def variant_of(steps: Mapping[str, Step], embeddings: bool = False, inner: bool 
     if not counts:
         return Variant()
     default = counts.most_common(1)[0][0]
-    exceptions = _Names.of(steps, inner).below("", default)[1]
+    exceptions = _Names.of(steps, inner, apart).below("", default)[1]
     length = len(str(default)) + sum(len(name) + len(str(step)) + 2 for name, step in exceptions)
     if length + len("+emb") > LONGEST:
         raise ValueError(
@@ -123,22 +127,25 @@ _Said = tuple[int, list[tuple[str, Step]]]
 
 @dataclass(frozen=True, eq=False)
 class _Names:
-    """The tree of names: what lies right below each, and the steps of the last ones."""
+    """The tree of names: what lies right below each, the steps of the last ones, and whether an
+    exception may name another."""
 
     children: Mapping[str, tuple[str, ...]]
     steps: Mapping[str, Step]
-    inner: bool
+    named: Callable[[str], bool]
     known: dict[tuple[str, Step], _Said] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, steps: Mapping[str, Step], inner: bool) -> _Names:
+    def of(cls, steps: Mapping[str, Step], inner: bool, apart: Iterable[str]) -> _Names:
         children: dict[str, dict[str, None]] = {}
         for name in steps:
             while name:
                 above = name.rpartition(".")[0]
                 children.setdefault(above, {})[name] = None
                 name = above
-        return cls({name: tuple(own) for name, own in children.items()}, steps, inner)
+        barred = {name[:end] for name in apart for end in _dots(name)}
+        below = {name: tuple(own) for name, own in children.items()}
+        return cls(below, steps, lambda name: inner and name not in barred)
 
     def below(self, name: str, step: Step) -> _Said:
         """The fewest characters, and the exceptions, that say all below a module that is `step`;
@@ -156,7 +163,7 @@ class _Names:
             wanted = [own]
         else:
             others = sorted(self._steps_below(name) - {step}, key=str)
-            wanted = [step, *others] if self.inner else [step]
+            wanted = [step, *others] if self.named(name) else [step]
         return min((self._as(name, step, one) for one in wanted), key=lambda said: said[0])
 
     def _as(self, name: str, step: Step, own: Step) -> _Said:
@@ -167,3 +174,8 @@ class _Names:
 
     def _steps_below(self, name: str) -> set[Step]:
         return {step for other, step in self.steps.items() if other.startswith(f"{name}.")}
+
+
+def _dots(name: str) -> list[int]:
+    """Where the names of the modules above one end."""
+    return [place for place, character in enumerate(name) if character == "."]

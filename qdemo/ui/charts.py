@@ -19,7 +19,6 @@ from qdemo.views import SECTIONS, panels, plots
 from qdemo.views.memory import contexts
 from qdemo.views.sections import LOGITS, MEMORY, Section
 from qdemo.views.templates import asset, fill
-from qdemo.views.terms import with_terms
 from qdemo.views.wording import parameter_name
 
 _WHOLE = "0"
@@ -83,7 +82,7 @@ def _values(section: Section, report: Report, parameter: str) -> dict[str, Any]:
         found["figure"] = plot(plots.for_browser(section.figure(report, parameter)))
     if section.drawn:
         found["drawn"] = section.drawn(report, parameter)
-    found["reading"] = fill("reading", text=with_terms(section.reading(report, parameter)))
+    found["reading"] = fill("reading", text=section.told(report, parameter))
     if section.table:
         found["table"] = panels.table_html(section.table(report, parameter))
     return found

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import gradio as gr
 
@@ -100,6 +100,17 @@ def request(address: str, upload: str = "") -> Request:
 def address_of(request: Request) -> str | None:
     """What asks the same again; None where it needs a file that one has."""
     return request.query(name_of(request.given))
+
+
+def with_format(address: str, format: str) -> str:
+    """What asks for one format more than an address does.
+
+    >>> with_format("model=t5-tiny&formats=int8&input=Hi&run=1", "int2~lm_head=fp32")
+    'model=t5-tiny&formats=int8,int2~lm_head=fp32&input=Hi&run=1'
+    """
+    asked = dict(parse_qsl(address, keep_blank_values=True))
+    formats = dict.fromkeys([*(Query.read(asked).formats or ()), format])
+    return urlencode(asked | {"formats": ",".join(formats)}, safe=":,@~=")
 
 
 def _looks(model: str | None) -> bool:

@@ -12,6 +12,7 @@ from qdemo.models.catalogue import Entry
 from qdemo.spec.messages import say
 from qdemo.spec.request import Request
 from qdemo.views import panels
+from qdemo.views.exceptions import called
 from qdemo.views.templates import fill
 from qdemo.views.wording import joined, shortened
 
@@ -31,7 +32,7 @@ def begun(request: Request) -> str:
     """That it has begun, and how long it takes to find what has to be found first."""
     text: str = say("Loading …")
     takes = {str(one): seconds_of(one, request.model) for one in request.variants}
-    slow = [shortened(name, LONGEST) for name, seconds in takes.items() if seconds >= 1]
+    slow = [shortened(called(name), LONGEST) for name, seconds in takes.items() if seconds >= 1]
     if slow:
         about = sum(seconds for seconds in takes.values() if seconds >= 1)
         told = say(

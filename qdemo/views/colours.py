@@ -10,6 +10,7 @@ import colorsys
 import re
 from collections.abc import Iterable
 from functools import cache
+from zlib import crc32
 
 from qdemo.spec.formats import GRIDS
 from qdemo.spec.scheme import NAME_OF
@@ -72,8 +73,10 @@ def colour(format: str) -> str:
     ('#ea580c', False)
     """
     found = Variant.parse(format)
-    base = FAMILIES.get(found.scheme.grid if found.scheme else found.compute, OTHER)
-    degrees = _degrees(found, format)
+    alone = next((step.scheme for _, step in found.exceptions if step.scheme), None)
+    scheme = found.scheme or alone
+    base = FAMILIES.get(scheme.grid if scheme else found.compute, OTHER)
+    degrees = _degrees(found, format) + _apart(format)
     return _turned(base, degrees) if degrees else base
 
 
@@ -83,6 +86,16 @@ def _degrees(found: Variant, format: str) -> float:
     text = format.replace("-g64", "", bool(found.scheme and GRIDS[found.scheme.grid].levels))
     first = next((by for part, by in _TURNS if part.search(text)), 0.0)
     return first + _NAMES.get(name, 0.0) + sum(by for way, by in _WAYS if way in text)
+
+
+def _apart(format: str) -> float:
+    """By how much more for its exceptions: those of one format are another colour each, and a layer
+    that alone is in a format is not taken for that format."""
+    _, tilde, exceptions = format.partition("~")
+    return _STEP * (crc32(exceptions.encode()) % _STEPS - _STEPS // 2) if tilde else 0.0
+
+
+_STEPS, _STEP = 101, 0.8  # degrees: 40 to either side, so it stays near its family
 
 
 def of_line(name: str) -> str:

@@ -168,7 +168,7 @@ class _Chart:
     def _width(self, one: Point) -> float:
         """Of its name; where the chart is narrow, only those of the front have room."""
         is_named = one.is_on_front or self.width >= WIDE[0]
-        return width_of(one.format) + 6 if is_named else math.inf
+        return width_of(one.name) + 6 if is_named else math.inf
 
     def _taken(self) -> list[Box]:
         """What the intervals of the front take up, and the words on fp32's line."""

@@ -101,7 +101,7 @@ def _sections(report: Report) -> list[_Part]:
             section.text,
             _charts(section.figure(report, WHOLE_MODEL)) if section.figure else (),
             section.drawn(report, WHOLE_MODEL) if section.drawn else "",
-            terms.with_terms(section.reading(report, WHOLE_MODEL)),
+            section.told(report, WHOLE_MODEL),
             panels.table_html(section.table(report, WHOLE_MODEL)) if section.table else "",
         )
         for section in SECTIONS

@@ -7,6 +7,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.report import Making, Trial
 from qdemo.spec.setting import Calibration
 from qdemo.spec.variant import Variant
+from qdemo.views.exceptions import called
 from qdemo.views.families import bits
 from qdemo.views.formats import describe
 from qdemo.views.templates import fill
@@ -19,7 +20,7 @@ def making(at: Making) -> str:
     >>> making(Making("int2-gptq", 31, 42)), making(Making("int2-gptq", 96, 192, "inputs"))
     ('int2-gptq: layer 31 of 42', 'int2-gptq: calibration input 96 of 192')
     """
-    values = {"format": shortened(at.format, 60), "number": at.number, "count": at.count}
+    values = {"format": shortened(called(at.format), 60), "number": at.number, "count": at.count}
     if at.what == "inputs":
         return say("{format}: calibration input {number} of {count}", **values)
     return say("{format}: layer {number} of {count}", **values)

@@ -12,7 +12,9 @@ from qdemo.spec.report import Report, Trial
 from qdemo.views import scored
 from qdemo.views.cards import KL_STEPS, Card
 from qdemo.views.colours import colour
+from qdemo.views.exceptions import shortened_in
 from qdemo.views.numbers import chance, duration, megabytes, significant
+from qdemo.views.surgery import repairable
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 from qdemo.views.terms import heads, with_terms
@@ -23,9 +25,11 @@ FEW = 2
 """Cards stand beside each other up to so many, and else under each other, unless one chooses."""
 
 
-def verdict_html(report: Report, note: str = "") -> str:
-    """The verdict with what was asked; `note` says where the figures come from."""
-    return _verdict(report, headline(report), more(report), note or kept_note(report))
+def verdict_html(report: Report, note: str = "", offers: bool = False) -> str:
+    """The verdict with what was asked; `note` says where the figures come from. With `offers` a
+    page offers to look for the layers that bring answers back."""
+    repairs = repairable(report) if offers else []
+    return _verdict(report, headline(report), more(report), note or kept_note(report), repairs)
 
 
 def running_html(report: Report) -> str:
@@ -33,12 +37,15 @@ def running_html(report: Report) -> str:
     return _verdict(report, say("Running one format after the other, fp32 first."), [], "")
 
 
-def _verdict(report: Report, headline: str, more: Sequence[str], note: str) -> str:
+def _verdict(
+    report: Report, headline: str, more: Sequence[str], note: str, repairs: Sequence[str] = ()
+) -> str:
     return fill(
         "verdict",
-        headline=headline,
-        more=with_terms(" ".join(more)) if more else "",
-        note=note,
+        headline=shortened_in(headline),
+        more=with_terms(shortened_in(" ".join(more))) if more else "",
+        repairs=repairs,
+        note=shortened_in(note),
         model=report.model,
         input=report.input if report.read else asked_as(report.input),
         known_as="" if report.read else report.input,

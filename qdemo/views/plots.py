@@ -18,6 +18,7 @@ from qdemo.spec.report import Histogram, Report
 from qdemo.spec.request import MAX_TOKENS
 from qdemo.views.axes import powers, ticks
 from qdemo.views.colours import INK, colour
+from qdemo.views.exceptions import called, labels
 from qdemo.views.memory import CACHE, held_by, title
 from qdemo.views.numbers import megabytes, short, significant
 
@@ -64,6 +65,7 @@ def for_browser(figure: go.Figure) -> str:
 def memory(report: Report) -> go.Figure:
     """Bytes held, by kind, one stacked bar a format."""
     trials = report.results[::-1]  # plotly draws from below
+    names = labels([trial.format for trial in trials])
     bars = []
     for kind, shape in _KINDS.items():
         sizes = [held_by(report, trial)[kind] for trial in trials]
@@ -73,7 +75,7 @@ def memory(report: Report) -> go.Figure:
                 {
                     "type": "bar",
                     "name": shown["kind"],
-                    "y": [trial.format for trial in trials],
+                    "y": names,
                     "x": [size / 1e6 for size in sizes],
                     "orientation": "h",
                     "marker": {
@@ -93,7 +95,10 @@ def memory(report: Report) -> go.Figure:
         barmode="stack",
         bargap=0.35,
         yaxis={"ticklabelstandoff": 6, "dtick": 1},
-        annotations=[_total(one.format, sum(held_by(report, one).values())) for one in trials],
+        annotations=[
+            _total(name, sum(held_by(report, one).values()))
+            for name, one in zip(names, trials, strict=True)
+        ],
     )
 
 
@@ -110,7 +115,7 @@ def logits(report: Report) -> go.Figure:
     pieces = report.results[0].pieces if report.results else ()
     lines = [
         {
-            "name": trial.format,
+            "name": called(trial.format),
             "x0": 1,
             "y": [None if kl is None else short(max(kl, _SMALLEST_KL)) for kl in differences],
             "mode": "lines+markers",
@@ -185,7 +190,7 @@ def _stairs(report: Report, parameter: str) -> list[Plain]:
     """A histogram of each variant."""
     return [
         {
-            "name": trial.format,
+            "name": called(trial.format),
             **_stair(trial.weights[parameter].log_histogram),
             "mode": "lines",
             "hovertemplate": say("{count} weights", count="%{y:.3s}"),

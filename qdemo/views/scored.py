@@ -12,6 +12,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial
 from qdemo.views import plots, svg
 from qdemo.views.colours import colour
+from qdemo.views.exceptions import called
 from qdemo.views.numbers import significant
 from qdemo.views.templates import fill
 
@@ -112,7 +113,7 @@ def chart(report: Report) -> go.Figure:
     lines = [
         {
             "type": "scatter",
-            "name": trial.format,
+            "name": called(trial.format),
             "x": [at + 1 + (min(step, count - at) - 1) / 2 for at in range(0, count, step)],
             "y": _means(of(trial), step),
             "mode": "lines",

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.views import matrices, plots, readings, scored, tables
+from qdemo.views.exceptions import shortened_in
 from qdemo.views.tables import Table
+from qdemo.views.terms import with_terms
 
 Parameter = str
 
@@ -47,6 +50,10 @@ class Section:
     def text(self) -> str:
         """What stands under its title."""
         return say(self.lead)
+
+    def told(self, report: Report, parameter: Parameter) -> Markup:
+        """What to see in it, as HTML in which terms can be pressed."""
+        return with_terms(shortened_in(self.reading(report, parameter)))
 
 
 MEMORY = Section(

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from qdemo.spec.repair import Repair
 from qdemo.spec.request import DEFAULT_TOKENS, as_query
+from qdemo.spec.written import from_text
 from qdemo.views.axes import power
 from qdemo.views.colours import colour
 from qdemo.views.numbers import megabytes, significant
@@ -50,6 +52,10 @@ QUESTIONS = {
     "smaller": Question("t5-tiny", "Translate to German: Tuesday", ("int8", "int8+emb")),
     "groups": Question("t5-tiny", SORT, ("int3", "int3-g64")),
     "speaks": Question("t5-tiny", SORT, ("int2", "int2-mse", "int2-g64-affine-mse-gptq")),
+    "hurts": Question(
+        "t5-tiny", SORT,
+        ("int2-g64-mse", "int2-g64-mse~encoder.block.0.layer.0.SelfAttention.o=fp32"),
+    ),
     "thread": Question(
         "smollm2-135m", PARIS,
         ("int8+emb", "int4-g64+emb", "int4+emb", "int3+emb"), max_tokens=24,
@@ -101,7 +107,8 @@ class Kept:
 
     `matrix` is the row of weights as the page on linear quantization takes it, `found` the accuracy
     of what methods find. `items` is how many questions were held out, `pictures` how many pictures,
-    whose `captions` were right. `picture` is the one that is shown, as a data URI.
+    whose `captions` were right. `picture` is the one that is shown, as a data URI. `repair` is the
+    smallest of what the first format of the story "hurts" answers.
     """
 
     computed: str
@@ -116,6 +123,7 @@ class Kept:
     captions: tuple[Accuracy, ...]
     pictures: int
     picture: str
+    repair: Repair
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,7 @@ def kept() -> Kept:
         tuple(Accuracy(**one) for one in found["captions"]),
         found["pictures"],
         found["picture"],
+        from_text(Repair, json.dumps(found["repair"])),
     )
 
 

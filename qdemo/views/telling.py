@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qdemo.spec.messages import say
+from qdemo.spec.messages import say, say_counted
+from qdemo.views.exceptions import modules_called
 from qdemo.views.numbers import megabytes, times
 from qdemo.views.stories import (
     QUESTIONS,
@@ -22,7 +23,8 @@ def stories() -> tuple[Story, ...]:
     """All of them, in the order of a talk."""
     known = kept()
     tellers = (
-        _agree, _slips, _breaks, _smaller, outlier, _groups, _speaks, _thread, overflow, many,
+        _agree, _slips, _breaks, _smaller, outlier, _groups, _speaks, _hurts, _thread, overflow,
+        many,
     )  # fmt: skip
     return tuple(tell(known) for tell in tellers)
 
@@ -165,6 +167,40 @@ def _speaks(known: Kept) -> Story:
         ),
         number=f"{best}%",
         unit=say("right in two bits, of {items} held-out questions", items=known.items),
+    )  # fmt: skip
+
+
+def _hurts(known: Kept) -> Story:
+    _, plain, mended = known.answers["hurts"]
+    repair = known.repair
+    enough = sum(one.is_back for one in repair.singles)
+    return Story(
+        key="hurts",
+        title=say("Which layer hurts?"),
+        before=say(
+            "{format} invents words. Now layers of it go back to fp32, as few as will do.",
+            format=plain.format,
+        ),
+        question=say("How many of its {layers} layers does it take until the words are right?",
+                     layers=repair.layers),
+        answers=(say("one"), say("about ten"), say("half of them"), say("all of them")),
+        right=0,
+        shown=_answered(known, "hurts"),
+        after=say_counted(
+            "Each of the {layers} was tried alone, and {enough} does it: {layer}. It takes "
+            "{after} instead of {before}.",
+            "Each of the {layers} was tried alone, and {enough} do it, {layer} with the fewest "
+            "weights. It takes {after} instead of {before}.",
+            enough,
+            layers=repair.layers, enough=enough, layer=modules_called(repair.modules),
+            after=megabytes(mended.bytes), before=megabytes(plain.bytes),
+        ),
+        number=f"+{100 * (mended.bytes / plain.bytes - 1):.1f}%",
+        unit=say_counted(
+            "bytes: {count} layer of {layers} back in fp32, and the words are right",
+            "bytes: {count} layers of {layers} back in fp32, and the words are right",
+            len(repair.modules), count=len(repair.modules), layers=repair.layers,
+        ),
     )  # fmt: skip
 
 

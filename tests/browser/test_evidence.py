@@ -171,13 +171,3 @@ def test_the_worst_layer_is_put_back_in_compare(page):
     cell.click()
     expect(page.locator("#status")).to_have_text("Done.")
     expect(page.locator('.card[data-format="int2-mse~lm_head=fp32"] .output')).to_be_visible()
-
-
-def test_an_item_that_changed_is_repaired(page):
-    come(page)
-    point(page, "int3").locator(".reach").click()
-    item = page.locator("#evidence-items li.lost").filter(has_text="What is 14 + 97?")
-    item.get_by_role("button", name="Smallest repair").click()
-    expect(page.locator("#repair-status")).to_have_text("Done.")
-    expect(page.locator("#repair-result .lead")).to_contain_text("1 of 55 layers")
-    expect(page.locator("#repair-result code")).to_contain_text("int3~")

@@ -76,21 +76,27 @@ def stored():
     print("read nothing else")
 
 
-def mapped(folder, shift):
+def mapped(folder, shifts):
     """Files whose tensors lie so many bytes from where torch's own would."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(96, 64), nn.Linear(64, 32, bias=False))
     for text in ("int8@bf16", "int8-tensor@bf16", "int4@bf16", "int8", "int4-g32", "fp8_e4m3@bf16"):
         variant = Variant.parse(text).build(model)
         path = folder / f"{text}.safetensors"
-        save_quantized(variant, path)
-        move(path, shift)
-        loaded = nn.Sequential(nn.Linear(96, 64), nn.Linear(64, 32, bias=False))
-        load_quantized(loaded, path)
-        for rows in (1, 3, 30):
-            x = torch.randn(rows, 96).to(variant[0].compute_dtype)
-            assert torch.equal(loaded(x), variant(x)), (text, rows)
+        for shift in shifts:
+            print(text, shift, flush=True)  # the last before a crash
+            save_quantized(variant, path)
+            move(path, shift)
+            check(path, variant)
     print("as it should be")
+
+
+def check(path, variant):
+    loaded = nn.Sequential(nn.Linear(96, 64), nn.Linear(64, 32, bias=False))
+    load_quantized(loaded, path)
+    for rows in (1, 3, 30):
+        x = torch.randn(rows, 96).to(variant[0].compute_dtype)
+        assert torch.equal(loaded(x), variant(x)), rows
 
 
 def move(path, shift):
@@ -102,15 +108,16 @@ def move(path, shift):
     path.write_bytes(header + data[start:])
 
 
-def answer(path):
+def answer(paths):
     from qdemo.models.availability import get_entry
     from qdemo.models.decoding import generate
     from qdemo.models.loading import load
 
-    loaded = load(get_entry("t5-tiny"))
-    load_quantized(loaded.model, path)
-    prompt = loaded.family.encode("What is 40 + 2?")
-    print(list(generate(loaded.family, loaded.model, prompt, 32)))
+    for path in paths:
+        loaded = load(get_entry("t5-tiny"))
+        load_quantized(loaded.model, path)
+        prompt = loaded.family.encode("What is 40 + 2?")
+        print(list(generate(loaded.family, loaded.model, prompt, 32)), flush=True)
 
 
 if __name__ == "__main__":
@@ -119,7 +126,7 @@ if __name__ == "__main__":
             guarded()
         case ["stored"]:
             stored()
-        case ["mapped", folder, shift]:
-            mapped(Path(folder), int(shift))
-        case ["answer", path]:
-            answer(path)
+        case ["mapped", folder, *shifts]:
+            mapped(Path(folder), [*map(int, shifts)])
+        case ["answer", *paths]:
+            answer(paths)

@@ -8,9 +8,11 @@ import pytest
 from qdemo.engine import calibrating, comparing
 from qdemo.engine.engine import ENGINE, Engine
 from qdemo.engine.keeping import Shown
+from qdemo.engine.trials import Kept, Trial
 from qdemo.measure import parameters
 from qdemo.settings import Settings
 from qdemo.spec.document import as_json
+from qdemo.spec.evidence import Judged
 from qdemo.spec.report import Done
 from tests.engine.test_engine import REQUEST, asked, progress
 from tests.parrot import compared
@@ -77,7 +79,7 @@ def test_what_is_kept_of_weights_is_not_understated():
 def test_the_errors_of_weights_are_kept_for_every_input(monkeypatch):
     *_, first = progress(REQUEST)
     monkeypatch.setattr(parameters, "model_weight_errors", lambda *_: 1 / 0)
-    monkeypatch.setattr(Engine, "_inputs", lambda *_: 1 / 0)
+    monkeypatch.setattr(Engine, "inputs_of", lambda *_: 1 / 0)
     *_, last = progress(asked(["int8"], "What is 23 + 46?"))
     assert (last.kept, last.failures) == ((), ())
     assert last.results[1].weights == first.results[1].weights
@@ -134,7 +136,8 @@ def test_reports_share_the_room_of_results():
 
 
 def test_forgotten_is_forgotten():
-    *_, _ = progress(asked(["int8", "int4-g64-gptq"]))
+    *_, _ = progress(asked(["int8", "int8a8-sq0.5"]))
+    Kept(ENGINE.keeping.trials, "an evaluation").put(Trial(0, Judged("int8", 1)))
     memories = ENGINE.keeping._all
     assert all(map(len, memories))
     ENGINE.keeping.forget()
@@ -185,7 +188,7 @@ def test_without_room_for_statistics_the_format_says_so(monkeypatch):
 
 
 def test_room_is_made_of_what_can_be_made_again_first():
-    *_, _ = progress(asked(["int2-gptq"]))
+    *_, _ = progress(asked(["int2-mse"]))
     assert ENGINE.keeping.forget_made()
     assert not ENGINE.keeping.forget_made()
     assert len(ENGINE.keeping.models) == 1

@@ -41,12 +41,26 @@ def batches_of_four(monkeypatch):
     monkeypatch.setattr(outcomes, "batch_of", lambda parameters: 4)
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """All of it in batches of four, without a break."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outcomes, "batch_of", lambda parameters: 4)
+        return without_seconds(run(asked()).evidence)
+
+
 @pytest.fixture
 def computed(monkeypatch):
-    """How many batches were answered, by whether the model is fp32."""
+    """One for each batch that was answered to its end."""
     found = []
     answering = outcomes.answering
-    monkeypatch.setattr(outcomes, "answering", lambda *given: found.append(1) or answering(*given))
+
+    def counted(*given):
+        own = yield from answering(*given)
+        found.append(1)
+        return own
+
+    monkeypatch.setattr(outcomes, "answering", counted)
     return found
 
 
@@ -72,21 +86,21 @@ def without_seconds(evidence):
     return document | {"computed": ""}
 
 
-@pytest.mark.parametrize(("model", "limit"), [("t5-tiny", 20), ("blip-tiny", 4)])
+@pytest.mark.parametrize(("model", "limit"), [("t5-tiny", 8), ("blip-tiny", 3)])
 def test_it_is_what_each_item_alone_comes_to(model, limit):
     evidence = run(asked(limit=limit, model=model)).evidence
     loaded, data = ENGINE.loaded(get_entry(model)), held_out(get_entry(model))
+    prompts = [loaded.family.encode(data.given(item)) for item in evidence.items]
+    known = [list(generate(loaded.family, loaded.model, one, 64)) for one in prompts]
     for format in ("fp32", *FORMATS):
         variant = qdemo.Variant.parse(format).build(loaded.model)
         outcomes = evidence.format_named(format).outcomes
         assert len(outcomes) == limit
-        for item, outcome in zip(evidence.items, outcomes, strict=True):
-            prompt = loaded.family.encode(data.given(item))
+        for prompt, tokens, outcome in zip(prompts, known, outcomes, strict=True):
             assert outcome.output == text_of(loaded, variant, prompt)
-            known = list(generate(loaded.family, loaded.model, prompt, 64))
-            logits = [score(loaded.family, m, prompt, known) for m in (loaded.model, variant)]
+            logits = [score(loaded.family, m, prompt, tokens) for m in (loaded.model, variant)]
             alone = qdemo.logit_difference(*logits)
-            assert outcome.positions == len(known)
+            assert outcome.positions == len(tokens)
             assert outcome.same == int(alone.same.sum())
             assert outcome.kl == pytest.approx(alone.kl_mean, rel=1e-3, abs=1e-9)
 
@@ -102,14 +116,14 @@ def test_items_are_of_the_held_out_ones_and_a_larger_limit_goes_on():
 
 
 def test_what_it_comes_to_is_counted_by_hand():
-    evidence = run(asked(["int3", "int2"], limit=40)).evidence
+    evidence = run(asked(["int3", "int2"], limit=20)).evidence
     _, int3, int2 = summaries(evidence)
     for summary in (int3, int2):
         outcomes = evidence.format_named(summary.format).outcomes
         right = [is_right(item, out) for item, out in zip(evidence.items, outcomes, strict=True)]
-        assert summary.correct == (sum(right), 40)
+        assert summary.correct == (sum(right), 20)
     assert int2.verdict == "broken"
-    assert int2.flips.right_to_wrong > 30
+    assert int2.flips.right_to_wrong > 15
 
 
 def test_a_format_that_fails_is_told_and_others_go_on():
@@ -129,7 +143,7 @@ def test_stop_keeps_what_came_and_nothing_is_computed_twice(computed):
     assert last.finished
     assert len(partial.outcomes) == 4
     assert partial.ended == "stopped before it finished"
-    assert len(computed) == 4
+    assert len(computed) in (4, 5)  # one may be through that nobody was told of
     whole = run(asked())
     assert len(computed) == 9
     assert whole.evidence.format_named("int8").outcomes[:4] == partial.outcomes
@@ -139,15 +153,13 @@ def test_stop_keeps_what_came_and_nothing_is_computed_twice(computed):
 
 
 @pytest.mark.usefixtures("batches_of_four")
-def test_the_same_again_is_the_same_to_the_bit():
-    first = without_seconds(run(asked()).evidence)
-    ENGINE.keeping.trials.clear()
-    assert without_seconds(run(asked()).evidence) == first
+def test_the_same_again_is_the_same_to_the_bit(whole):
+    assert without_seconds(run(asked()).evidence) == whole
 
 
 @pytest.mark.usefixtures("batches_of_four")
 @pytest.mark.parametrize("cut", [0, 1, 40])
-def test_what_broke_off_is_gone_on_with(tmp_path, computed, cut):
+def test_what_broke_off_is_gone_on_with(tmp_path, computed, whole, cut):
     """Also in the middle of a line."""
     file, evaluation = tmp_path / "trials.jsonl", asked()
     run(evaluation, Written(file, evaluation.asked), stop_at=14)
@@ -155,12 +167,10 @@ def test_what_broke_off_is_gone_on_with(tmp_path, computed, cut):
     assert len(lines) == 1 + len(computed)
     if cut:
         file.write_text(file.read_text()[:-cut])
-    before = len(computed)
     gone_on = run(evaluation, Written(file, evaluation.asked)).evidence
-    assert len(computed) == before + 5 + (cut > 0)
+    assert len(computed) == 9 + (cut > 0)
     assert len(file.read_text().splitlines()) == 10
-    ENGINE.keeping.trials.clear()
-    assert without_seconds(gone_on) == without_seconds(run(evaluation).evidence)
+    assert without_seconds(gone_on) == whole
 
 
 @pytest.mark.parametrize("content", ["no JSON", "[]", '{"trials_of": "another"}'])

@@ -1,5 +1,7 @@
 """What methods are worth on the embedded models, on inputs that they have not seen."""
 
+from functools import cache
+
 import pytest
 
 from qdemo import Variant
@@ -15,8 +17,9 @@ class Subject:
         self.stats = statistics_of(self.loaded)
         every = pairs(self.loaded)
         self.inputs = collect(self.loaded, every, 256, quarter(len(every)))
+        self.sums = cache(self._sums)
 
-    def sums(self, text):
+    def _sums(self, text):
         """Σ(Y − XWᵀ)² and Σ(XWᵀ)² of each layer."""
         built = Variant.parse(text).build(self.loaded.model, self.stats)
         found = output_errors(self.loaded.model, built, self.inputs)

@@ -169,7 +169,7 @@ def test_it_tells_what_it_measures_and_stops_when_it_is_closed(small):
     steps = mix(small, built(small, FORMATS), Target("bits", 4), "layer", ITEMS)
     assert [next(steps).name for _ in FORMATS] == [*FORMATS]
     one = next(steps)
-    assert (one.name.endswith(" = int8"), one.number, one.count) == (True, 1, 9)
+    assert (one.name.endswith(" = int8"), one.number, one.count) == (True, 1, 27)
     steps.close()
     assert list(steps) == []
 

@@ -9,13 +9,18 @@ from qdemo.compress.building import at_once
 from qdemo.compress.parts import quantized_layers
 from qdemo.engine import repairing
 from qdemo.engine.answering import Question
+from qdemo.engine.engine import Engine
+from qdemo.engine.layerwise import repair_of
 from qdemo.engine.repairing import repair
 from qdemo.models.availability import get_entry
 from qdemo.models.catalogue import Entry
 from qdemo.models.decoding import generate
 from qdemo.models.loading import load
+from qdemo.settings import Settings
 from qdemo.spec.decoding import GREEDY, Decoding
 from qdemo.spec.repair import Repair
+from qdemo.spec.report import Making
+from qdemo.spec.sensitivity import Trying
 from qdemo.spec.step import Step
 from qdemo.spec.written import as_text, from_text
 from tests import causal_folder
@@ -167,3 +172,17 @@ def test_nothing_to_put_back_is_refused(small):
     steps = repair(small, question(small, "onion"), variant, built, Step.parse("int8"), built)
     with pytest.raises(ValueError, match="int8 has no layer that could be int8 instead"):
         next(steps)
+
+
+def test_it_is_asked_for_by_the_name_of_a_model():
+    engine = Engine(Settings())
+    asked = ("t5-tiny", "Subtract 5 from 56.", Variant.parse(MSE), Step.parse("int8"), 32)
+    *told, result = repair_of(engine, *asked)
+    assert isinstance(result, Repair)
+    assert {one.format for one in told if isinstance(one, Making)} == {MSE}
+    assert any(isinstance(one, Trying) for one in told)
+    assert (result.step, result.answer) == ("int8", "51")
+    built = at_once(engine.made(engine.loaded(get_entry("t5-tiny")), Variant.parse(MSE)))
+    assert next(iter(engine.keeping.made.values())).found is built
+    with pytest.raises(ValueError, match="the prompt is empty"):
+        next(repair_of(engine, "t5-tiny", "", Variant.parse(MSE)))

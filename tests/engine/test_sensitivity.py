@@ -106,6 +106,13 @@ def test_output_errors_and_parameters_are_pooled(t5):
     assert part.parameters == 4 * 32 * 64
 
 
+def test_what_is_tied_is_counted_once_and_what_is_torn_in_its_part(t5):
+    for text in ("int8+emb", "int8~lm_head=int4"):
+        parts = {name: part for part in found(t5, text, items=1).parts for name in part.modules}
+        assert parts["lm_head"].parameters == 10 * 32
+    assert parts["lm_head"].modules == ("lm_head",)
+
+
 @pytest.mark.parametrize("by", BY)
 def test_every_layer_is_in_one_part(t5, by):
     result = found(t5, "int4", by)

@@ -24,12 +24,7 @@ PARAGRAPH = (
     "large book: the direction of the wind, the height of the waves, and whatever ships had "
     "passed. On clear days she could see the coast of the mainland, twelve miles away, with its "
     "white houses and the tall tower of the church. In the winter of 1962 a storm broke the small "
-    "pier to pieces, and no boat could reach her for seven weeks. She ate dried fish and potatoes, "
-    "read the four books that she owned, and learned to tell the birds apart by their voices. When "
-    "a boat came at last, the men expected to find her thin and frightened. Instead she asked them "
-    "for the newspaper, offered them tea, and wanted to know who had won the election. Today the "
-    "lamp is electric and needs nobody, but the book is still there, and visitors may turn its "
-    "pages."
+    "pier to pieces, and no boat could reach her for seven weeks."
 )
 TEXTS = (
     "",
@@ -128,7 +123,7 @@ def as_ggml_computes(reader, tokens):
 def test_perplexity_is_that_of_plain_computations(smollm2, reader, prompt, reference):
     tokens = [*prompt.prefix, *prompt.forced]
     found = perplexity(reference, prompt.forced)
-    assert 200 < len(tokens) < 260
+    assert 120 < len(tokens) < 160
     assert 20 < found < 35
     with torch.inference_mode():
         whole = torch.tensor([tokens])
@@ -155,7 +150,7 @@ def test_the_fewer_bits_the_further_away(smollm2, prompt, reference):
 
 
 def test_smoothing_helps_where_activations_have_outliers(smollm2, prompt, reference):
-    some = fitted(pairs(smollm2))[:16]
+    some = fitted(pairs(smollm2))[:8]
     stats = at_once(statistics(smollm2, some, hessian=False))
     loud = stats["model.layers.11.mlp.down_proj"].absmax
     assert loud.max() > 100 * loud.median()

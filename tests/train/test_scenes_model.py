@@ -30,8 +30,8 @@ SHARD = 10_000_000
 
 @pytest.fixture(scope="module")
 def shares() -> dict[str, float]:
-    """Of five scenes of each task, by format."""
-    scores = scores_of(evaluate(NAME, [*BETTER, "int2"], limit=5))
+    """Of four scenes of each task, by format."""
+    scores = scores_of(evaluate(NAME, [*BETTER, "int2"], limit=4))
     return {form: pooled(found).share for form, found in scores.items()}
 
 

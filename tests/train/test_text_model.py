@@ -18,8 +18,8 @@ GREETINGS = ("Hello, my name is ", "hello my name is", "HELLO, MY NAME IS")
 
 @pytest.fixture(scope="module")
 def shares() -> dict[str, float]:
-    """Of six items of each task, by format."""
-    return shares_of(["bf16", "int8", "int4"], 6)
+    """Of five items of each task, by format."""
+    return shares_of(["bf16", "int8", "int4"], 5)
 
 
 def shares_of(formats: list[str], limit: int) -> dict[str, float]:

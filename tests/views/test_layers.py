@@ -8,13 +8,11 @@ import pytest
 
 from qdemo.spec.exports import Export
 from qdemo.spec.mix import Chosen, Mix, Sized, Target
-from qdemo.spec.repair import Repair, Tried
 from qdemo.spec.sensitivity import Kl, Part, Sensitivity
 from qdemo.spec.variant import Variant
-from qdemo.views.layers import SHOWN, layers_html, lead, short
+from qdemo.views.exceptions import module_called
+from qdemo.views.layers import SHOWN, layers_html, lead
 from qdemo.views.mixes import mix_html
-from qdemo.views.repairs import lead as of_repair
-from qdemo.views.repairs import repair_html
 
 NAMES = ("encoder.block.0.layer.0.SelfAttention.q", "encoder.block.0.layer.1.DenseReluDense.wo",
          "decoder.block.0.layer.0.SelfAttention.q", "lm_head")  # fmt: skip
@@ -44,7 +42,7 @@ def test_each_layer_is_a_cell_as_strong_as_what_it_takes_away():
 def test_the_worst_come_first_and_are_named():
     found = sensitivity()
     listed = re.findall(r'<th scope="row">(?:<a[^>]*>)?(.*?)<', layers_html(found, "Hello"))[3:]
-    assert listed == [short(one.name) for one in found.worst()]
+    assert listed == [module_called(one.name) for one in found.worst()]
     told = lead(found)
     assert "encoder 0 DenseReluDense.wo (80%), lm_head (40%)" in told
     assert "decoder" not in told  # put back it makes things worse
@@ -111,30 +109,3 @@ def test_other_tools_are_told_or_it_is_said_why_not():
     assert "config = &lt;1&gt;" in html
     assert "llama.cpp: it can&#39;t be told this mix" in html
     assert "it can&#39;t be told int3" in html
-
-
-def repair(modules=("lm_head",), repaired="int3~lm_head=fp32", is_smallest=True):
-    singles = tuple(Tried((name,), 0.1 * i, not i) for i, name in enumerate(NAMES))
-    return Repair("t5-tiny", "2 + <2>?", "int3", "fp32", "<4>", "five", repaired, modules, 4,
-                  is_smallest, 0.5, 0.01, singles, 9)  # fmt: skip
-
-
-def test_a_repair_names_its_layers_and_runs_in_compare():
-    html = repair_html(repair(), "2 + <2>?")
-    assert "1 of 4 layers in fp32 brings fp32's answer back: lm_head." in of_repair(repair())
-    assert "No fewer do." in of_repair(repair())
-    assert "Fewer may do" in of_repair(repair(is_smallest=False))
-    assert "<mark>five</mark>" in html
-    assert "<4>" not in html
-    link = parse_qs(unescape(re.search(r'href="\./#([^"]*)"', html)[1]))
-    assert link["formats"] == ["int3,int3~lm_head=fp32"]
-    assert link["input"] == ["2 + <2>?"]
-
-
-def test_what_needs_no_repair_or_has_none_is_said():
-    nothing = repair(modules=(), repaired="int3")
-    assert "nothing to repair" in of_repair(nothing)
-    assert "repaired</dt>" not in repair_html(nothing, "2")
-    never = repair(modules=(), repaired=None)
-    assert of_repair(never) == "Not even all 4 layers in fp32 bring fp32's answer back."
-    assert "formats=int3&amp;" in repair_html(never, "2")

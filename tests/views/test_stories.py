@@ -49,8 +49,8 @@ def test_each_is_a_guess_with_one_right_answer_and_a_number(story):
     assert all(0 <= row.share <= 1 for row in story.shown.rows)
 
 
-def test_they_are_ten_in_the_order_of_a_talk():
-    wanted = "agree slips breaks smaller outlier groups speaks thread overflow many"
+def test_they_are_eleven_in_the_order_of_a_talk():
+    wanted = "agree slips breaks smaller outlier groups speaks hurts thread overflow many"
     assert list(STORIES) == wanted.split()
     assert {key for key, story in STORIES.items() if story.runs} == set(QUESTIONS)
 
@@ -102,6 +102,22 @@ def test_two_bits_speak_again():
     assert f"int2 alone: {plain}%" in STORIES["speaks"].after
     assert f"A better range: {search}%" in STORIES["speaks"].after
     assert STORIES["speaks"].number == f"{best}%"
+
+
+def test_one_layer_hurts_and_its_repair_is_the_one_that_was_found():
+    fp32, plain, mended = KNOWN.answers["hurts"]
+    repair = KNOWN.repair
+    assert (fp32.output, plain.output) == (repair.answer, repair.before)
+    assert plain.output != fp32.output == mended.output
+    words = [set(one.output.replace(",", "").split()) for one in (fp32, plain)]
+    assert words[1] - words[0]  # some are invented
+    assert (plain.format, mended.format) == (repair.format, repair.repaired)
+    assert repair.is_smallest
+    assert [one.modules for one in repair.singles if one.is_back] == [repair.modules]
+    assert len(repair.singles) == repair.layers == 55
+    assert right("hurts") == "one"
+    assert "55 was tried alone, and 1 does it: encoder 0 SelfAttention.o" in STORIES["hurts"].after
+    assert STORIES["hurts"].number == f"+{100 * (mended.bytes / plain.bytes - 1):.1f}%"
 
 
 def test_a_language_model_loses_its_thread_format_by_format():

@@ -19,7 +19,7 @@ from qdemo.models.pictures import Picture, thumbnail
 from qdemo.spec.messages import say
 from qdemo.spec.report import Report
 from qdemo.spec.request import InputError, Request
-from qdemo.ui import charts, controls, held, link, parts, status, take_away
+from qdemo.ui import charts, controls, held, link, parts, status, surgery_part, take_away
 from qdemo.ui.held import Held
 from qdemo.views import panels
 from qdemo.views.cards import Card, cards
@@ -43,6 +43,7 @@ class Page:
     take_away: take_away.TakeAway
     held: gr.Textbox  # what is shown, as `Held` writes it
     running: gr.Textbox  # the number of the run under way
+    surgery: surgery_part.Surgery
 
     @property
     def components(self) -> list[Any]:
@@ -65,10 +66,11 @@ def build(blocks: gr.Blocks) -> None:
         parts.html(fill("layout"), "layout", js="qdemo.cards.arrange()")
     above = {
         "status": line,
-        "verdict": parts.html(panels.verdict_html(report, held.note()), "verdict"),
+        "verdict": parts.html(panels.verdict_html(report, held.note(), offers=True), "verdict"),
         "cards": parts.drawn_html(panels.cards_html(cards(report)), "cards", asset("cards.js")),
         "held": parts.unseen("held", str(held.of_example())),
         "running": parts.unseen("running"),
+        "surgery": surgery_part.build(),
     }  # fmt: skip
     with parts.later(blocks):  # half of the page, and under the first screen of it
         page = Page(
@@ -99,6 +101,8 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     )  # fmt: skip
     page.controls.stop.click(turns.stop, page.running, None, **parts.QUICK)
     charts.connect(page.charts, page.held)
+    buttons = (page.controls.compare, page.controls.stop)
+    surgery_part.connect(page.surgery, page.held, page.status, page.running, buttons)
     write = partial(take_away.write, page.take_away, page.held, partial(_from_kept, page))
     take_away.connect(page.take_away, page.held, write, page.components)
     link.connect(blocks, page.controls, page.held, (asked, upload), partial(_example, page))
@@ -212,7 +216,7 @@ def _shown(page: Page, report: Report, ask: Held, drawn: str, note: str = "") ->
     return {
         page.held: str(ask),
         page.cards: drawn,
-        page.verdict: panels.verdict_html(report, note),
+        page.verdict: panels.verdict_html(report, note, offers=True),
         **charts.updates(page.charts, report),
         **take_away.updates(page.take_away, ask.address),
     }

@@ -30,7 +30,6 @@ from qdemo.ui import (
     layers_part,
     mix_part,
     parts,
-    repair_part,
     status,
     take_away,
 )
@@ -84,7 +83,6 @@ def build(blocks: gr.Blocks) -> None:
     text = say("Every outcome as JSON, a row a format as CSV, or one page that needs nothing else.")
     away = take_away.build(text, parts.link("evidence"))
     layers_part.build(chosen.model)
-    repair_part.build(chosen.model)
     mix_part.build(chosen.model)
     page = Page(chosen, line, shown, away, parts.unseen("running"), parts.unseen("asked"))
     _connect(blocks, page)
