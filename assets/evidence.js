@@ -56,6 +56,10 @@ document.addEventListener("click", event => {
   if (row.dataset.format === "fp32" || !items) return;
   items.scrollIntoView({block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth"});
 });
+// The results of what is evaluated from below stand at the top.
+document.addEventListener("click", event => {
+  if (event.target.closest(".mix .ways a[href^='./evidence']")) scrollTo({top: 0, behavior: "instant"});
+});
 new MutationObserver(mark).observe(document.body, {childList: true, subtree: true});
 addEventListener("resize", mark);
 mark();
