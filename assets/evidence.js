@@ -3,7 +3,7 @@
 const drawing = () => [...element.querySelectorAll("svg")].find(svg => svg.checkVisibility());
 const points = () => [...drawing()?.querySelectorAll(".point") ?? []].sort((a, b) => placeOf(a) - placeOf(b));
 const placeOf = point => Number(point.querySelector(".dot").getAttribute("cx"));
-const chosen = () => document.querySelector(".judged-items")?.dataset.format;
+const chosen = () => document.querySelector("#evidence-items .judged-items")?.dataset.format;
 
 function mark() {
   const format = chosen();
