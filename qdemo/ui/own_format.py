@@ -55,7 +55,9 @@ def ticked(wanted: Iterable[str]) -> Any:
     texts = list(dict.fromkeys(str(Variant.parse(text)) for text in wanted))
     texts = [text for text in texts if text != "fp32"]
     every = list(dict.fromkeys([*FORMATS, *texts]))
-    return gr.update(choices=list(zip(labels(every), every, strict=True)), value=texts)
+    called = zip(labels(every), every, strict=True)
+    choices = [text if label == text else (label, text) for label, text in called]
+    return gr.update(choices=choices, value=texts)
 
 
 def read(text: str) -> Variant:
