@@ -75,9 +75,16 @@ def _data(options: argparse.Namespace) -> DataSet:
 
 
 def _trials(name: str | None, asked: Evaluation) -> Trials | None:
+    from qdemo.engine.evaluating import depends_on
     from qdemo.engine.trials import Written
 
-    return None if name is None else Written(Path(name), asked.asked)
+    if name is None:
+        return None
+    try:
+        return Written(Path(name), depends_on(asked))
+    except OSError as error:
+        told = say("can't write {file}: {why}", file=name, why=error.strerror)
+        raise ValueError(told) from None
 
 
 def _told(asked: Evaluation, trials: Trials | None) -> Evidence:

@@ -4,7 +4,7 @@ its steps, and ends where it is stopped, or where the host's limit is."""
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -42,12 +42,12 @@ def judged(
         yield from waiting
         if run.is_stopped:
             return
-        at, began = None, time.monotonic()
-        with closing(_steps(asked, run, trials or _kept(asked), method_s)) as steps:
+        at, began = None, time.monotonic()  # and later by what it has waited
+        with closing(_steps(asked, run, trials, method_s)) as steps:
             for step in steps:
                 if step is not at:
                     yield (at := step)
-                yield from _letting_go_first(at, run)
+                began += yield from _letting_go_first(at, run)
                 if most_s is not None and time.monotonic() - began > most_s:
                     break
         if at is not None and not at.finished:
@@ -56,7 +56,7 @@ def judged(
 
 
 def _steps(
-    asked: Evaluation, run: Run, trials: Trials, method_s: int | None
+    asked: Evaluation, run: Run, trials: Trials | None, method_s: int | None
 ) -> Generator[Progress]:
     """Each batch, in the thread that computes."""
     from qdemo.engine.outcomes import outcomes
@@ -64,7 +64,7 @@ def _steps(
 
     loaded = _loaded(asked.model)
     steps = outcomes(
-        loaded, asked, trials,
+        loaded, asked, trials or _kept(asked),
         lambda variant: ENGINE.made(loaded, variant, method_s), lambda: ENGINE.inputs_of(loaded),
     )  # fmt: skip
     count = for_size(get_entry(asked.model).parameters or loaded.parameters)
@@ -74,14 +74,15 @@ def _steps(
         raise InputError("data", str(error)) from None
 
 
-def _letting_go_first(at: Progress, run: Run) -> Iterator[Progress]:
-    """Wait while somebody compares."""
-    told = 0.0
+def _letting_go_first(at: Progress, run: Run) -> Generator[Progress, None, float]:
+    """Wait while somebody compares; the seconds that this took."""
+    began, told = time.monotonic(), 0.0
     while not ENGINE.computing.is_empty and not run.is_stopped and not at.finished:
         if time.monotonic() - told > 1:
             told = time.monotonic()
             yield replace(at, yielding=True)
         time.sleep(0.1)
+    return time.monotonic() - began
 
 
 def _loaded(model: str) -> Loaded:
@@ -94,4 +95,14 @@ def _loaded(model: str) -> Loaded:
 def _kept(asked: Evaluation) -> Trials:
     from qdemo.engine.trials import Kept
 
-    return Kept(ENGINE.keeping.trials, asked.asked)
+    return Kept(ENGINE.keeping.trials, depends_on(asked))
+
+
+def depends_on(asked: Evaluation) -> str:
+    """What trials depend on beside their format: where it is the same they are. A folder's weights
+    may be others than they were under its name.
+
+    Raises:
+        InputError: the model can't be had.
+    """
+    return f"{asked.asked} {_loaded(asked.model).digest[:16]}"

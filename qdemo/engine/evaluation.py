@@ -4,7 +4,6 @@ beside fp32."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from qdemo.engine.asking import parse_model
@@ -37,10 +36,10 @@ class Evaluation:
 
     @property
     def asked(self) -> str:
-        """What outcomes depend on beside their format: where it is the same they are."""
-        order = sha256("\n".join(item.input for item in self.data.items).encode()).hexdigest()
+        """What outcomes depend on beside their format and the model's weights. Those of a smaller
+        limit are the first of a larger one's."""
         kind, digest = self.data.data.kind, self.data.data.digest[:16]
-        return f"{self.model} {kind} {digest} {self.seed} {order[:16]} {self.max_tokens}"
+        return f"{self.model} {kind} {digest} {self.seed} {self.max_tokens}"
 
 
 @dataclass(frozen=True)

@@ -143,9 +143,10 @@ def _of_csv(text: str) -> Iterator[Line]:
     headers = {mark: _names(next(csv.reader([first], delimiter=mark), [])) for mark in ",;\t"}
     mark = next((mark for mark, names in headers.items() if "input" in names), ",")
     rows = _rows(text, mark)
-    start, header = next(rows)
+    start, header = next(rows, (1, list[str]()))
     names = _names(header)
-    item(start, dict.fromkeys(names, "a name"))  # which says what is missing
+    item(start, dict.fromkeys(filter(None, names), "a name"))  # which says what is missing
+    _check_once(start, names)
     for number, row in rows:
         if len(row) != len(names):
             raise refused(
@@ -160,6 +161,20 @@ def _of_csv(text: str) -> Iterator[Line]:
                 )
             )
         yield number, item(number, dict(zip(names, row, strict=True)))
+
+
+def _check_once(line: int, names: list[str]) -> None:
+    """Of two columns of one name nobody knows which is meant; those that aren't read may be."""
+    for name in ("input", "expected", "task"):
+        if names.count(name) > 1:
+            raise refused(
+                say(
+                    "line {line} names {count} columns {name!r}, expected one",
+                    line=line,
+                    count=names.count(name),
+                    name=name,
+                )
+            )
 
 
 def _names(header: list[str]) -> list[str]:

@@ -89,7 +89,8 @@ class _Evaluating:
         """Format by format."""
         items = self._items()
         names, starts = self.asked.formats, range(0, len(items), self.size)
-        unknown = sum(self.trials.get(name, at) is None for name in names for at in starts)
+        self.count = len(items)
+        unknown = sum(self._known(name, at) is None for name in names for at in starts)
         self.clock = _Clock(unknown)
         progress = Progress(self._begun(items), names[0], 0, len(items) * len(names))
         for at, variant in enumerate(self.asked.variants):
@@ -151,7 +152,7 @@ class _Evaluating:
         after each step of one that is under way."""
         name, model, held = str(variant), None, Judged(str(variant), 0)
         for start in starts:
-            trial = self.trials.get(name, start)
+            trial = self._known(name, start)
             if trial is None:
                 if model is None:
                     model = yield from self._built(variant)
@@ -162,6 +163,15 @@ class _Evaluating:
             if trial.tokens:
                 self.tokens[start] = trial.tokens
             yield trial
+
+    def _known(self, name: str, start: int) -> Trial | None:
+        """One that was computed of just these items, fp32's with its answers to them: with another
+        limit the last batch is another."""
+        trial, count = self.trials.get(name, start), min(self.size, self.count - start)
+        answers = count if name == self.asked.formats[0] else 0
+        if trial is None or len(trial.judged.outcomes) != count or len(trial.tokens) != answers:
+            return None
+        return trial
 
     def _built(self, variant: Variant) -> Made:
         if str(variant) == self.asked.formats[0]:

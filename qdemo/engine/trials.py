@@ -7,12 +7,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qdemo.engine.memory import Memory
-from qdemo.spec.evidence import Judged, Outcome
+from qdemo.spec.evidence import Judged
 from qdemo.spec.messages import say
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Tokens = tuple[tuple[int, ...], ...]
 
@@ -68,7 +72,7 @@ class Written:
         """Go on with what `file` holds, or begin it.
 
         Raises:
-            ValueError: it holds another evaluation's, or nothing of the kind.
+            ValueError: it holds another evaluation's, nothing of the kind, or a damaged line.
             OSError: it can't be read or written.
         """
         self._file = file
@@ -76,17 +80,18 @@ class Written:
         if file.exists() and file.stat().st_size:
             self._read(asked)
         else:
-            file.write_text(json.dumps({"trials_of": asked}) + "\n", encoding="utf-8")
+            self._write([_heading(asked)])
 
     def _read(self, asked: str) -> None:
         try:
-            first, *lines = self._file.read_text(encoding="utf-8").split("\n")
+            *lines, broken = self._file.read_text(encoding="utf-8").split("\n")
+            first = lines[0] if lines else broken
             found = json.loads(first)["trials_of"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(
                 say("{file} holds no trials to go on with", file=self._file.name)
             ) from None
-        if found != asked:
+        if first != _heading(asked):
             raise ValueError(
                 say(
                     "{file} holds trials of another evaluation ({found}); this is {asked}",
@@ -95,23 +100,46 @@ class Written:
                     asked=asked,
                 )
             )
-        whole, broken = lines[:-1], lines[-1]  # a line that has no end was being written
-        for line in whole:
-            trial = _trial(json.loads(line))
+        for number, line in enumerate(lines[1:], 2):
+            trial = self._trial(line, number)
             self._known[trial.judged.format, trial.start] = trial
-        if broken:
-            kept = "".join(f"{line}\n" for line in (first, *whole))
-            self._file.write_text(kept, encoding="utf-8")
+        if broken:  # a line that has no end was being written
+            self._write(lines or [first])
+
+    def _trial(self, line: str, number: int) -> Trial:
+        try:
+            return _trial(json.loads(line))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ValueError(
+                say(
+                    "{file} is damaged: line {number} is no trial; without that line the others "
+                    "are gone on with",
+                    file=self._file.name,
+                    number=number,
+                )
+            ) from None
+
+    def _write(self, lines: list[str]) -> None:
+        self._file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def get(self, format: str, start: int) -> Trial | None:
         """The trial, where the file has it."""
         return self._known.get((format, start))
 
     def put(self, trial: Trial) -> None:
-        """Write it at the end."""
+        """Write it at the end, in one piece: another process may write there as well."""
         self._known[trial.judged.format, trial.start] = trial
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_plain(trial), ensure_ascii=False, allow_nan=False) + "\n")
+        line = json.dumps(_plain(trial), ensure_ascii=False, allow_nan=False)
+        with self._file.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())
+
+
+_SCHEMA = 1
+"""Raised whenever a trial changes its meaning."""
+
+
+def _heading(asked: str) -> str:
+    return json.dumps({"schema": _SCHEMA, "trials_of": asked})
 
 
 _HELD = ("format", "bytes", "bits_per_weight", "output_error", "seconds")
@@ -128,12 +156,20 @@ def _plain(trial: Trial) -> dict[str, object]:
 
 
 def _trial(found: Mapping[str, Any]) -> Trial:
-    outcomes = tuple(
-        Outcome(output, math.inf if kl is None else kl, same, positions, loss)
-        for output, kl, same, positions, loss in found["outcomes"]
-    )
-    judged = Judged(outcomes=outcomes, **{key: found[key] for key in _HELD})
-    return Trial(found["start"], judged, tuple(map(tuple, found["tokens"])))
+    names = ("output", "kl", "same", "positions", "loss")
+    outcomes = [dict(zip(names, own, strict=True)) for own in found["outcomes"]]
+    for one in outcomes:
+        one["kl"] = math.inf if one["kl"] is None else one["kl"]
+    judged = {"outcomes": outcomes, **{key: found[key] for key in _HELD}}
+    whole = {"start": found["start"], "judged": judged, "tokens": found["tokens"]}
+    return _adapter().validate_json(json.dumps(whole), strict=True)
+
+
+@cache
+def _adapter() -> TypeAdapter[Trial]:
+    from pydantic import TypeAdapter  # not sooner: what is kept in memory does not need it
+
+    return TypeAdapter(Trial)
 
 
 def _finite(value: float | None) -> float | None:

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -47,6 +49,15 @@ class Loaded:
     def parameters(self) -> int:
         """How many it has; shared ones count once."""
         return counted(self.model)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its weights, hex: what is found of others of the same name is not theirs."""
+        found = sha256()
+        for name, parameter in self.model.named_parameters():
+            found.update(f"{name} {tuple(parameter.shape)}".encode())
+            found.update(parameter.detach().cpu().contiguous().numpy())
+        return found.hexdigest()
 
     def on(self, device: torch.device) -> Loaded:
         """The same on that device, to which it is moved where it is not there."""

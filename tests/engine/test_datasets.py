@@ -228,6 +228,10 @@ BAD = {
     "open": ("a.csv", 'input\na\n"b\nc', "line 3 is not CSV: unexpected end of data"),
     "long cell": ("a.csv", f"input\n{'b' * 200_000}", "line 2 is not CSV: field larger"),
     "long header": ("a.csv", "b" * 200_000, "line 1 "),
+    "blank cells": ("a.csv", ',,,\n""\n', "line 1 has no `input`, which each item needs; "
+                    "found none"),
+    "two columns": ("a.csv", "task,input,Task\na,b,c", "line 1 names 2 columns 'task', "
+                    "expected one"),
     "only a header": ("a.csv", "input,expected\n", "'a.csv' has no items; expected one or more"),
 }  # fmt: skip
 

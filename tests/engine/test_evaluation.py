@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import qdemo
 from qdemo.engine import evaluating, outcomes
 from qdemo.engine.datasets import DataSet, from_file, held_out
 from qdemo.engine.engine import ENGINE
-from qdemo.engine.evaluating import judged
+from qdemo.engine.evaluating import depends_on, judged
 from qdemo.engine.evaluation import Progress, ask
 from qdemo.engine.trials import Kept, Written
 from qdemo.engine.turns import begun
@@ -182,12 +183,73 @@ def test_another_file_is_not_gone_on_with(tmp_path, content):
     assert file.read_text() == content + "\n"
 
 
+@pytest.mark.parametrize("line", ["{}", "no JSON", '"start"', "[[", "\t", None])
+@pytest.mark.usefixtures("batches_of_four")
+def test_a_damaged_trial_is_named(tmp_path, line):
+    """Also one whose numbers are other things."""
+    file, evaluation = tmp_path / "trials.jsonl", asked(limit=8)
+    run(evaluation, Written(file, evaluation.asked))
+    lines = file.read_text().splitlines()
+    lines[2] = lines[2].replace('"bytes": ', '"bytes": "much", "was": ') if line is None else line
+    file.write_text("".join(f"{one}\n" for one in lines))
+    with pytest.raises(ValueError, match=r"trials\.jsonl is damaged: line 3 is no trial"):
+        Written(file, evaluation.asked)
+
+
+def test_a_file_that_broke_off_in_its_first_line_is_begun_again(tmp_path):
+    file, evaluation = tmp_path / "trials.jsonl", asked(limit=3)
+    Written(file, evaluation.asked)
+    heading = file.read_text()
+    file.write_text(heading.removesuffix("\n"))
+    assert Written(file, evaluation.asked).get("fp32", 0) is None
+    assert file.read_text() == heading
+
+
 def test_trials_of_one_evaluation_are_not_those_of_another():
     memory = ENGINE.keeping.trials
-    for other in (asked(seed=1), asked(limit=9), ask("t5-tiny", FORMATS, asked().data, 10, 0, 5)):
+    for other in (asked(seed=1), ask("t5-tiny", FORMATS, asked().data, 10, 0, 5)):
         run(asked())
-        assert Kept(memory, asked().asked).get("int8", 0)
-        assert Kept(memory, other.asked).get("int8", 0) is None
+        assert Kept(memory, depends_on(asked())).get("int8", 0)
+        assert Kept(memory, depends_on(other)).get("int8", 0) is None
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_a_larger_limit_goes_on_with_what_a_smaller_one_has(tmp_path, computed, whole):
+    """But not with its last batch, which was a part of one."""
+    file = tmp_path / "trials.jsonl"
+    run(asked(limit=6), Written(file, asked().asked))
+    assert len(computed) == 6
+    large = run(asked(limit=10), Written(file, asked().asked)).evidence
+    assert len(computed) == 6 + 6
+    assert without_seconds(large) == whole
+    run(asked(limit=6), Written(file, asked().asked))
+    assert len(computed) == 6 + 6 + 3
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_windows_are_those_that_were_scored_whatever_was_kept(language_model):
+    """The last batch of a smaller limit is none of a larger one."""
+    data = a_text(language_model, 60)
+    losses = {}
+    for limit in (6, None, 3):
+        for one in run(ask(language_model.name, ["int3-g8"], data, limit)).evidence.judged:
+            found = [outcome.loss for outcome in one.outcomes]
+            known = losses.setdefault(one.format, found)
+            assert len(found) == (limit or 10)
+            assert found == pytest.approx(known[: len(found)], rel=1e-5) or limit is None
+            losses[one.format] = max(known, found, key=len)
+
+
+def test_what_was_kept_of_other_weights_is_not_given(language_model):
+    """Those in a folder may be changed, and its name stays."""
+    asked = ask(language_model.name, ["int3-g8"], a_text(language_model, 12))
+    before, again = run(asked).evidence, run(asked).evidence
+    assert again.judged == before.judged
+    file = language_model.folder / "model.safetensors"
+    save_file({name: -0.5 * x for name, x in load_file(file).items()}, file, {"format": "pt"})
+    ENGINE.keeping.models.clear()
+    after = run(asked).evidence
+    assert after.reference.outcomes[0].loss != before.reference.outcomes[0].loss
 
 
 @pytest.mark.usefixtures("batches_of_four")
@@ -231,20 +293,31 @@ def test_an_item_that_can_t_be_read_is_named():
     assert caught.value.field == "data"
 
 
-def test_the_perplexity_of_a_text_is_transformers_own(tmp_path, monkeypatch):
-    """Windows of all that fits, of which the second half counts."""
+@pytest.fixture
+def language_model(tmp_path, monkeypatch):
+    """A tiny one of random weights, in a folder."""
     folder = tmp_path / "neox"
     folder.mkdir()
     causal_folder.write(folder, "gpt_neox")
     (entry,) = availability.allowed(f"causal:{folder}", {}).values()
     monkeypatch.setitem(availability.MODELS, entry.name, entry)
-    file = tmp_path / "text.txt"
-    file.write_text(causal_folder.TEXT * 12)
-    data = from_file(entry, file, file.name, as_text=True)
-    fp32, int3 = summaries(run(ask(entry.name, ["int3-g8"], data)).evidence)
+    ENGINE.keeping.models.clear()
+    return entry
+
+
+def a_text(entry, times):
+    file = entry.folder / "text.txt"
+    file.write_text(causal_folder.TEXT * times)
+    return from_file(entry, file, file.name, as_text=True)
+
+
+def test_the_perplexity_of_a_text_is_transformers_own(language_model):
+    """Windows of all that fits, of which the second half counts."""
+    folder, data = language_model.folder, a_text(language_model, 12)
+    fp32, int3 = summaries(run(ask(language_model.name, ["int3-g8"], data)).evidence)
 
     plain = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).eval()
-    tokens = AutoTokenizer.from_pretrained(folder)(file.read_text()).input_ids
+    tokens = AutoTokenizer.from_pretrained(folder)(data.items[0].input).input_ids
     size = causal_folder.POSITIONS
     parts = torch.tensor(tokens[: len(tokens) // size * size]).view(-1, size)
     assert fp32.n == len(parts) > 1
