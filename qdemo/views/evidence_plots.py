@@ -59,10 +59,15 @@ def _title(findings: Findings, cost: Cost, measure: Measure) -> str:
     return say(
         "{model}: {measure} beside {cost}, {n} items",
         model=findings.evidence.model,
-        measure=measure.name,
-        cost=cost.name,
+        measure=_within(measure.name),
+        cost=_within(cost.name),
         n=findings.n,
     )
+
+
+def _within(name: str) -> str:
+    """A name as a sentence has it in its midst; what is written in capitals stays so."""
+    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 class _Chart:
