@@ -18,7 +18,7 @@ from qdemo.models.catalogue import Entry
 from qdemo.models.pictures import known_name, named_picture
 from qdemo.spec.evidence import HELD_OUT, Data, Item
 from qdemo.spec.messages import say
-from qdemo.spec.request import InputError
+from qdemo.spec.request import MAX_CHARACTERS, InputError
 
 MOST_BYTES = 20_000_000
 """Of a person's file."""
@@ -74,7 +74,7 @@ def from_file(
     """
     content, ending = _read(path, name), Path(name).suffix.casefold()
     if as_text:
-        return _of_text(entry, name, decoded(content))
+        return _of_text(entry, name, decoded(content), most)
     looks = field_of(entry).kind == "picture"
     if ending == ".zip" and looks:
         return _of_zip(name, read_zip(content), most)
@@ -131,9 +131,19 @@ def _read(path: Path, name: str) -> bytes:
     return content
 
 
-def _of_text(entry: Entry, name: str, text: str) -> DataSet:
+def _of_text(entry: Entry, name: str, text: str, most: int | None) -> DataSet:
+    """One that is as long as so many items may be together: it is read in one go."""
     if "score" not in entry.family.reads:
         raise refused(say("{model} is no language model, and scores no text", model=entry.name))
+    if most is not None and len(text) > most * MAX_CHARACTERS:
+        raise refused(
+            say(
+                "{name!r:.80} has {count:,} characters; at most {most:,} are scored here",
+                name=name,
+                count=len(text),
+                most=most * MAX_CHARACTERS,
+            )
+        )
     items, called = (Item(text),), f"./{name}" if name == HELD_OUT else name
     return DataSet(Data(called, "text", 1, _digest(items)), items)
 

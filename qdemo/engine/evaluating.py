@@ -63,12 +63,13 @@ def _steps(
     from qdemo.engine.threads import for_size, on_threads
 
     loaded = _loaded(asked.model)
-    steps = outcomes(
-        loaded, asked, trials or _kept(asked),
-        lambda variant: ENGINE.made(loaded, variant, method_s), lambda: ENGINE.inputs_of(loaded),
-    )  # fmt: skip
     count = for_size(get_entry(asked.model).parameters or loaded.parameters)
     try:
+        steps = outcomes(
+            loaded, asked, trials or _kept(asked),
+            lambda variant: ENGINE.made(loaded, variant, method_s),
+            lambda: ENGINE.inputs_of(loaded),
+        )  # fmt: skip
         yield from on_threads(count, steps, run.stop)
     except (ValueError, ArithmeticError) as error:
         raise InputError("data", str(error)) from None

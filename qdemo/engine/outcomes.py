@@ -85,11 +85,14 @@ class _Evaluating:
         """Items of a batch."""
         return batch_of(self.loaded.parameters)
 
+    def __post_init__(self) -> None:
+        """Read what is evaluated at once, as a long text is no step of which others can wait."""
+        self.items = self._items()
+
     def run(self) -> Generator[Progress]:
         """Format by format."""
-        items = self._items()
+        items = self.items
         names, starts = self.asked.formats, range(0, len(items), self.size)
-        self.count = len(items)
         unknown = sum(self._known(name, at) is None for name in names for at in starts)
         self.clock = _Clock(unknown)
         progress = Progress(self._begun(items), names[0], 0, len(items) * len(names))
@@ -118,14 +121,18 @@ class _Evaluating:
         )
 
     def _items(self) -> tuple[Item, ...]:
-        """Those that are answered; or a text's windows, which are read here at once."""
+        """Those that are answered; or a text's windows."""
         data = self.asked.data
         if data.data.kind == "items":
             return data.items
         (text,) = data.items
-        found = list(windows(self.loaded.family, text.input))
-        random.Random(self.asked.seed).shuffle(found)  # so that the first are a fair sample, too
-        self.windows = found[: self.asked.limit]
+
+        def drawn(starts: Sequence[int]) -> list[int]:
+            order = list(starts)
+            random.Random(self.asked.seed).shuffle(order)  # so that the first are a fair sample
+            return order[: self.asked.limit]
+
+        self.windows = list(windows(self.loaded.family, text.input, drawn))
         return tuple(Item(prompt.shown) for prompt in self.windows)
 
     def _prompts(self, start: int) -> list[Prompt]:
@@ -167,7 +174,7 @@ class _Evaluating:
     def _known(self, name: str, start: int) -> Trial | None:
         """One that was computed of just these items, fp32's with its answers to them: with another
         limit the last batch is another."""
-        trial, count = self.trials.get(name, start), min(self.size, self.count - start)
+        trial, count = self.trials.get(name, start), min(self.size, len(self.items) - start)
         answers = count if name == self.asked.formats[0] else 0
         if trial is None or len(trial.judged.outcomes) != count or len(trial.tokens) != answers:
             return None

@@ -146,9 +146,13 @@ def verdict_rules() -> tuple[str, ...]:
         say(
             "By the 95% interval of what is lost beside fp32, in points of accuracy: safe where "
             "all of it is at most {safe:g}, broken where all of it is above {broken:g}, and check "
-            "where it is neither, or too wide to say.",
+            "where it is neither, or too wide to say. Where neither is right in more than "
+            "{broken:g}%, answers that change decide: safe up to {few:.0%}, broken above "
+            "{many:.0%}.",
             safe=100 * SAFE_LOSS,
             broken=100 * BROKEN_LOSS,
+            few=SAFE_CHANGED,
+            many=BROKEN_CHANGED,
         ),
         say(
             "Where no right answers are known, the same holds of answers that change: safe up to "

@@ -140,6 +140,9 @@ def test_a_whole_file_is_one_text_to_a_language_model(folder):
     found = read(folder, "a.md", text, CAUSAL, as_text=True)
     assert (found.items, found.data.kind, found.data.total) == ((Item(text),), "text", 1)
     assert not read(folder, "heldout", text, CAUSAL, as_text=True).data.is_held_out
+    assert read(folder, "a.txt", "a" * 8000, CAUSAL, as_text=True, most=2).items
+    told = refusal(folder, "a.txt", "a" * 8001, CAUSAL, as_text=True, most=2)
+    assert told == "'a.txt' has 8,001 characters; at most 8,000 are scored here"
     for entry in (TEXT, LOOKS):
         assert "is no language model" in refusal(folder, "a.txt", text, entry, as_text=True)
 

@@ -141,6 +141,18 @@ def test_without_right_answers_changes_are_what_counts():
     ]  # fmt: skip
 
 
+def test_nothing_is_safe_because_fp32_has_nothing_to_lose():
+    """Expected answers that no model gives tell nothing: changes do."""
+
+    def verdict(*outputs):
+        return told(answered(*"b" * 300), answered(*outputs), expected="a")[1].verdict
+
+    assert verdict(*"c" * 300) == "broken"
+    assert verdict(*"b" * 300) == "safe"
+    assert verdict(*"a" * 285, *"b" * 15) == "safe"  # which is better than fp32
+    assert verdict(*"a" * 10, *"c" * 290) == "broken"
+
+
 def test_one_item_without_a_right_answer_leaves_accuracy_unknown():
     items = [Item("1", "a"), Item("2")]
     found = summaries(evidence(items, answered("a", "a"), answered("a", "b")))
