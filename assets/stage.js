@@ -9,6 +9,7 @@ window.qdemoStage = (() => {
   };
   const guesses = {};  // what was guessed, by the story's key
   let stage = null, at = 0;
+  let turned = null;  // the story that the page was turned to, where the stage begins then
 
   const steps = () => [...stage.querySelectorAll("section")].filter(
     step => step.dataset.step !== "page" || document.querySelector("#cards .card .output"));
@@ -32,7 +33,9 @@ window.qdemoStage = (() => {
     document.documentElement.classList.add("stage");
     paint();
     stage.showModal();  // which makes the page behind it inert
-    go(0);
+    const begins = steps().findIndex(step => step.dataset.story === turned);
+    turned = null;
+    go(begins < 0 ? 0 : begins - at);
     stage.focus();
   }
 
@@ -165,6 +168,7 @@ window.qdemoStage = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, characterData: true, attributeFilter: ["class"]});
 
   document.addEventListener("keydown", pressed);
+  document.addEventListener("story-turned", ({detail}) => { turned = detail; });
   new MutationObserver(() => stage && paint()).observe(document.body, {attributeFilter: ["class"]});
   if (new URLSearchParams(location.search).get("stage") === "1") enter();
 

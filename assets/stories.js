@@ -59,6 +59,7 @@
     if (button.dataset.turn) {
       at = Math.max(0, Math.min(all.length - 1, at + Number(button.dataset.turn)));
       draw();
+      document.dispatchEvent(new CustomEvent("story-turned", {detail: all[at]}));
     } else if ("look" in button.dataset) {
       document.querySelector("#ribbon")?.scrollIntoView({block: "center"});
     } else if (button.dataset.guess !== undefined) {

@@ -206,6 +206,17 @@ def test_escape_leaves_and_where_one_was_stays(shared):
     expect(shared.locator("#stage")).to_be_hidden()
 
 
+def test_the_stage_begins_with_the_story_that_the_page_was_turned_to(shared):
+    later = shared.locator('#stories [data-turn="1"]:visible')
+    for _ in range(2):
+        later.click()
+    story = shared.locator("#stories .story:visible").get_attribute("data-story")
+    shared.locator("body").press("s")
+    assert where(shared) == f"{story} guess"
+    shared.keyboard.press("Escape")
+    expect(shared.locator("#stage")).to_be_hidden()
+
+
 def test_who_types_is_not_led_to_the_stage(shared):
     prompt = shared.get_by_label("Prompt")
     prompt.fill("")

@@ -163,8 +163,9 @@ def _run(page: Page, parse: Callable[[], Request], ask: Held) -> Iterator[Update
             reason = say(
                 "The comparison broke off for a reason that the server's log has. Please try again."
             )
-            through = {} if known is None else under_way.end(known.ended(reason), ask, picture)
-            yield {**through, **_busy(page, False), page.status: status.line(reason)}
+            yield {**_busy(page, False), page.status: status.line(reason)}
+            if known is not None:  # behind it, as to show what came may be what broke off
+                yield under_way.end(known.ended(reason), ask, picture)
 
 
 def _brought(page: Page, request: Request, run: Run) -> Iterator[Updates]:
