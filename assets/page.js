@@ -307,8 +307,9 @@ window.qdemo = (() => {
     coming = null;
     keepTold(parse(now.at(-1)));
     moved(...now);
-    if (cardOf(awaited)) reveal(awaited);
-    awaited = null;
+    const last = awaited ?? revealed;
+    if (cardOf(last) && (awaited || document.activeElement === cardOf(last))) setTimeout(reveal, 100, last, "auto");
+    awaited = revealed = null;
   }
 
   function throughAgain(next, ...now) {
@@ -344,6 +345,7 @@ window.qdemo = (() => {
   // --- layer surgery
 
   let awaited = null;  // the format whose card is looked at once it is there
+  let revealed = null;  // and again at the end, as what stands above it has changed by then
   let operations = 0;
 
   const cardOf = format => [...document.querySelectorAll("#cards .card")].find(card => card.dataset.format === format);
@@ -363,17 +365,18 @@ window.qdemo = (() => {
 
   // It is there before charts are.
   function lookFor(format) {
-    if (cardOf(format)?.matches(".done, .failed")) return reveal(format);
+    if (cardOf(format)?.matches(".done, .failed")) return reveal(revealed = format);
     if (awaited === format) setTimeout(lookFor, 50, format);
   }
 
-  function reveal(format) {
+  function reveal(format, behavior = calm() ? "auto" : "smooth") {
     const card = cardOf(format);
+    if (!card) return;
     awaited = null;
     window.qdemo.cards.bring(format);
     card.tabIndex = -1;
     card.focus({preventScroll: true});  // so that it is read out
-    card.scrollIntoView({block: "center", behavior: calm() ? "auto" : "smooth"});
+    card.scrollIntoView({block: "center", behavior});
   }
 
   document.addEventListener("click", event => {
