@@ -3,7 +3,7 @@
 const drawing = () => [...element.querySelectorAll("svg")].find(svg => svg.checkVisibility());
 const points = () => [...drawing()?.querySelectorAll(".point") ?? []].sort((a, b) => placeOf(a) - placeOf(b));
 const placeOf = point => Number(point.querySelector(".dot").getAttribute("cx"));
-const chosen = () => document.querySelector(".judged-items")?.dataset.format;
+const chosen = () => document.querySelector("#evidence-items .judged-items")?.dataset.format;
 
 function mark() {
   const format = chosen();
@@ -55,6 +55,10 @@ document.addEventListener("click", event => {
   const items = document.querySelector("#evidence-items");
   if (row.dataset.format === "fp32" || !items) return;
   items.scrollIntoView({block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth"});
+});
+// The results of what is evaluated from below stand at the top.
+document.addEventListener("click", event => {
+  if (event.target.closest(".mix .ways a[href^='./evidence']")) scrollTo({top: 0, behavior: "instant"});
 });
 new MutationObserver(mark).observe(document.body, {childList: true, subtree: true});
 addEventListener("resize", mark);

@@ -6,6 +6,7 @@ const rows = () => [...element.querySelectorAll("tbody tr")];
 const cellsOf = row => [...row.querySelectorAll("td:not(.span)")];
 const without = {me: "exact", mo: "overflowed", mn: "none"};
 
+const called = row => row.querySelector("th").textContent;
 const cellOf = level => Object.assign(document.createElement("td"), {className: `m${level}`});
 
 function placeOf(cell) {
@@ -16,7 +17,7 @@ function placeOf(cell) {
 function told(cell) {
   const {row, x} = placeOf(cell), {dataset: words} = part(".map");
   const names = part("table").dataset.names.split("\n"), db = row.dataset.db.split(" ");
-  const values = {format: row.dataset.format, layer: names[x], decibels: db[x]};
+  const values = {format: called(row), layer: names[x], decibels: db[x]};
   const text = words[without[cell.classList[0]] ?? "told"];
   return text.replace(/{(\w+)}/g, (all, name) => values[name] ?? all);
 }
@@ -57,7 +58,7 @@ function choose(cell) {
 // What can be done with the layer that is chosen, in the format of its row.
 function offer(cell, place) {
   const {row, x} = placeOf(cell), label = part(".operations b"), {format} = row.dataset;
-  const values = {format: row.querySelector("th").textContent, layer: part("table").dataset.names.split("\n")[x].replace(/\.[^.]*$/, "")};
+  const values = {format: called(row), layer: part("table").dataset.names.split("\n")[x].replace(/\.[^.]*$/, "")};
   label.textContent = label.dataset.told.replace(/{(\w+)}/g, (all, name) => values[name] ?? all);
   Object.assign(part(".operations").dataset, {format, place});
   part(".operations").hidden = false;

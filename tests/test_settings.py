@@ -14,11 +14,13 @@ def test_each_variable_is_read():
         "QDEMO_MOST_PARAMETERS": "5",
         "QDEMO_DEADLINE_S": " 60 ",
         "QDEMO_METHOD_S": "30",
+        "QDEMO_MOST_ITEMS": "40",
+        "QDEMO_EVALUATE_S": "50",
         "QDEMO_MODEL_CACHE_MB": "0",
         "QDEMO_RESULT_CACHE_MB": "7",
         "QDEMO_DEVICE": "cpu\n",
     }
-    wanted = Settings("google/flan-t5-xl", 5, 60, 30, 0, 7_000_000, "cpu")
+    wanted = Settings("google/flan-t5-xl", 5, 60, 30, 40, 50, 0, 7_000_000, "cpu")
     assert Settings.read(environment) == wanted
 
 

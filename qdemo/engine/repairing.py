@@ -103,7 +103,8 @@ class _Search:
         if found is None and len(self.layers) > 1:
             pairs = sorted(combinations(self._ordered(), 2), key=self._promise)
             self.has_all_pairs = len(pairs) <= self.most_pairs
-            found = yield from self._first(pairs[: self.most_pairs], len(pairs))
+            tried = pairs[: self.most_pairs]
+            found = yield from self._first(tried, len(tried))
         return found or (yield from self._pruned((yield from self._added())))
 
     def _first(self, sets: Iterable[tuple[Group, ...]], count: int, every: bool = False) -> Found:

@@ -24,8 +24,9 @@ from qdemo.spec.sensitivity import BY, Sensitivity, Trying, check_by
 from qdemo.spec.variant import Variant
 from qdemo.ui import own_format, parts, status
 from qdemo.ui.controls import fields_of
+from qdemo.views.exceptions import module_called
 from qdemo.views.finding import making
-from qdemo.views.layers import layers_html, short
+from qdemo.views.layers import layers_html
 from qdemo.views.templates import ASSETS, fill
 
 _LOGGER = logging.getLogger("qdemo")
@@ -170,7 +171,7 @@ def told_line(told: object, model: str) -> str | None:
     if isinstance(told, Trying):
         words = say(
             "{number} of {count}: {part}",
-            number=told.number, count=told.count, part=short(told.name),
+            number=told.number, count=told.count, part=module_called(told.name),
         )  # fmt: skip
         return fill("evidence_progress", done=told.number - 1, total=told.count, words=words)
     return None

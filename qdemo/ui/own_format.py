@@ -18,7 +18,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.scheme import COMPUTE_FORMATS, NAMED
 from qdemo.spec.variant import LONGEST, Variant
 from qdemo.ui import parts
-from qdemo.views.exceptions import called
+from qdemo.views.exceptions import labels
 from qdemo.views.families import bits
 from qdemo.views.finding import composed_html
 from qdemo.views.templates import button, fill
@@ -54,7 +54,9 @@ def ticked(wanted: Iterable[str]) -> Any:
     """The tick boxes with exactly these ticked, those of one's own beside the usual ones."""
     texts = list(dict.fromkeys(str(Variant.parse(text)) for text in wanted))
     texts = [text for text in texts if text != "fp32"]
-    choices = [(called(text), text) for text in dict.fromkeys([*FORMATS, *texts])]
+    every = list(dict.fromkeys([*FORMATS, *texts]))
+    called = zip(labels(every), every, strict=True)
+    choices = [text if label == text else (label, text) for label, text in called]
     return gr.update(choices=choices, value=texts)
 
 

@@ -23,7 +23,7 @@ from qdemo.spec.sensitivity import Trying
 from qdemo.spec.variant import Variant
 from qdemo.ui import link, parts, status
 from qdemo.ui.held import Held
-from qdemo.views.exceptions import module_called
+from qdemo.views.exceptions import modules_called
 from qdemo.views.finding import making
 from qdemo.views.surgery import Operation, check_room, operated, repair_told
 from qdemo.views.templates import fill
@@ -160,7 +160,7 @@ def _line(told: Told, ask: Held) -> str:
     text = say(
         "Which layers bring the answer back? Try {number} of {count}: {names}",
         number=told.number, count=told.count,
-        names=" + ".join(map(module_called, told.name.split(" + "))),
+        names=modules_called(tuple(told.name.split(" + "))),
     )  # fmt: skip
     return status.line(text, "busy running")
 

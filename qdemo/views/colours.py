@@ -51,7 +51,7 @@ ALARM = "#e02424"
 """Of what went too far."""
 
 _TURNS = ((re.compile(r"-g\d"), 22.0), (re.compile(r"-tensor|-axis"), -22.0),
-          (re.compile(r"@|~"), -44.0), (re.compile(r"\+|-affine"), 44.0))  # fmt: skip
+          (re.compile(r"@"), -44.0), (re.compile(r"\+|-affine"), 44.0))  # fmt: skip
 """What a text form has, the first that it has, and by how many degrees the hue of its family is
 turned."""
 
@@ -83,7 +83,8 @@ def colour(format: str) -> str:
 def _degrees(found: Variant, format: str) -> float:
     """By how much the hue of the family is turned."""
     name = NAME_OF.get(found.scheme, "") if found.scheme else ""
-    text = format.replace("-g64", "", bool(found.scheme and GRIDS[found.scheme.grid].levels))
+    own = format.partition("~")[0] if found.scheme else format
+    text = own.replace("-g64", "", bool(found.scheme and GRIDS[found.scheme.grid].levels))
     first = next((by for part, by in _TURNS if part.search(text)), 0.0)
     return first + _NAMES.get(name, 0.0) + sum(by for way, by in _WAYS if way in text)
 
@@ -92,10 +93,15 @@ def _apart(format: str) -> float:
     """By how much more for its exceptions: those of one format are another colour each, and a layer
     that alone is in a format is not taken for that format."""
     _, tilde, exceptions = format.partition("~")
-    return _STEP * (crc32(exceptions.encode()) % _STEPS - _STEPS // 2) if tilde else 0.0
+    if not tilde:
+        return 0.0
+    place = crc32(exceptions.encode()) % _PLACES
+    return (_NEAREST + place) * (-1.0 if place % 2 else 1.0)
 
 
-_STEPS, _STEP = 101, 0.8  # degrees: 40 to either side, so it stays near its family
+_NEAREST, _PLACES = 22, 41
+"""Degrees from the colour of the format itself at least, and how many of them there are: so it
+stays near its family."""
 
 
 def of_line(name: str) -> str:

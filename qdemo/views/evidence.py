@@ -13,6 +13,7 @@ from qdemo.spec.messages import say, say_counted
 from qdemo.spec.proportion import Counted
 from qdemo.views.colours import colour
 from qdemo.views.evidence_points import Findings, bits, bits_told
+from qdemo.views.exceptions import called
 from qdemo.views.numbers import NONE, bounds, duration, megabytes, percent, significant, times
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
@@ -50,7 +51,7 @@ def _columns(evidence: Evidence) -> list[tuple[str, str, Cell]]:
     """What stands above each column, the term that it is, and its cells."""
     is_text = evidence.data.kind == "text"
     return [
-        (say("format"), "", lambda one: one.format),
+        (say("format"), "", lambda one: called(one.format)),
         (say("verdict"), "verdict", lambda one: verdict_named(one.verdict)),
         (say("accuracy"), "held_out", lambda one: _share(one.correct)),
         (say("perplexity"), "perplexity", _perplexity),
@@ -152,7 +153,7 @@ def tasks_table(findings: Findings) -> Table | None:
         say("Share of right answers, task by task"),
         (say("task"), list(counts)),
         (say("items"), [str(each.total) for each in counts.values()]),
-        *((name, [_share(each.get(task), intervals=False) for task in counts])
+        *((called(name), [_share(each.get(task), intervals=False) for task in counts])
           for name, each in by_format.items()),
     )  # fmt: skip
 
@@ -186,20 +187,24 @@ def _failed(evidence: Evidence) -> list[str]:
     """Why nothing came of a format."""
     failed = [one for one in evidence.judged if one.ended and not one.outcomes]
     return [
-        say("Nothing came of {format}: {reason}.", format=one.format, reason=one.ended.rstrip("."))
+        say(
+            "Nothing came of {format}: {reason}.",
+            format=called(one.format),
+            reason=one.ended.rstrip("."),
+        )
         for one in failed
     ]
 
 
 def _named(found: Sequence[Summary], verdict: str) -> list[str]:
-    return [one.format for one in found if one.verdict == verdict]
+    return [called(one.format) for one in found if one.verdict == verdict]
 
 
 def _least(safe: Sequence[Summary]) -> str:
     least = min(safe, key=lambda one: (bits(one), one.bytes))
     return say(
         "The fewest bits that are safe here: {format}, with {bits} and {size}.",
-        format=least.format,
+        format=called(least.format),
         bits=bits_told(bits(least)),
         size=megabytes(least.bytes),
     )
@@ -217,7 +222,9 @@ def progress_told(
     format: str, done: int, total: int, seconds_left: float | None, yielding: bool, making: str = ""
 ) -> str:
     """How far an evaluation is, in words: what is computed, and the time left."""
-    far = say("{format}: {done:,} of {total:,} answers", format=format, done=done, total=total)
+    far = say(
+        "{format}: {done:,} of {total:,} answers", format=called(format), done=done, total=total
+    )
     words: list[str] = [far]
     if yielding:
         words.append(say("a comparison goes first"))

@@ -12,6 +12,7 @@ from qdemo.spec.messages import say, say_counted
 from qdemo.spec.request import MAX_CHARACTERS, as_query
 from qdemo.views.colours import colour
 from qdemo.views.evidence_points import Findings, bits
+from qdemo.views.exceptions import called
 from qdemo.views.numbers import NONE, significant
 from qdemo.views.templates import fill
 from qdemo.views.wording import asked_as, differing_words, shortened
@@ -81,6 +82,7 @@ def items_html(
     return fill(
         "evidence_items",
         format=name,
+        called=called(name),
         colour=colour(name),
         lead=_lead(evidence, found, judged),
         items=[

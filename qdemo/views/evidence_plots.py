@@ -59,10 +59,15 @@ def _title(findings: Findings, cost: Cost, measure: Measure) -> str:
     return say(
         "{model}: {measure} beside {cost}, {n} items",
         model=findings.evidence.model,
-        measure=measure.name,
-        cost=cost.name,
+        measure=_within(measure.name),
+        cost=_within(cost.name),
         n=findings.n,
     )
+
+
+def _within(name: str) -> str:
+    """A name as a sentence has it in its midst; what is written in capitals stays so."""
+    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 class _Chart:
@@ -115,7 +120,7 @@ class _Chart:
         """The place of a loss, on the edges where the axis does not reach so far."""
         if math.isinf(loss):
             return self.box[3]
-        return max(self.box[1], min(self.box[3], self.y.at(max(loss, 1e-300))))
+        return max(self.box[1], min(self.box[3], self.y.at(max(loss, self._least()))))
 
     def _x_ticks(self) -> list[tuple[float, str]]:
         every = [step * 10.0**k for k in range(-4, 6) for step in _STEPS]
@@ -124,9 +129,12 @@ class _Chart:
         return _apart([(at, f"{at:,g}") for at in every if self.x.holds(at)], self.x, _APART_X)
 
     def _y_ticks(self) -> list[tuple[float, str]]:
+        every: list[tuple[float, str]]
         if self.measure.is_share:
             every = [(share, percent(1 - share) if share >= 1e-3 else f"{100 - 100 * share:g}%")
                      for share in _SHARES]  # fmt: skip
+            if not min(one.loss[0] for one in self.found):
+                every.insert(0, (self._least(), percent(1.0)))
         elif self.y.high - self.y.low > 1.5:
             every = [(10.0**k, power(k)) for k in range(-12, 4)]
         else:
@@ -165,7 +173,7 @@ class _Chart:
     def _width(self, one: Point) -> float:
         """Of its name; where the chart is narrow, only those of the front have room."""
         is_named = one.is_on_front or self.width >= WIDE[0]
-        return width_of(one.format) + 6 if is_named else math.inf
+        return width_of(one.name) + 6 if is_named else math.inf
 
     def _taken(self) -> list[Box]:
         """What the intervals of the front take up, and the words on fp32's line."""

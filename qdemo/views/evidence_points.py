@@ -14,6 +14,7 @@ from qdemo.spec.judging import Summary, Verdict, summaries
 from qdemo.spec.messages import say
 from qdemo.spec.variant import Variant
 from qdemo.views.colours import colour
+from qdemo.views.exceptions import called, labels
 from qdemo.views.numbers import NONE, bounds, megabytes, percent, significant
 
 Range = tuple[float, float, float]
@@ -100,9 +101,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Point:
-    """A format on the chart: its cost, its loss with the ends of the interval, and in words."""
+    """A format on the chart by its short `name`: its cost, its loss with the ends of the interval,
+    and in words."""
 
     format: str
+    name: str
     cost: float
     loss: Range
     is_on_front: bool
@@ -215,23 +218,26 @@ def points(found: Findings, cost: Cost, measure: Measure) -> list[Point]:
     pairs = [(one, loss) for one, loss in read if loss is not None and not math.isnan(loss[0])]
     pairs.sort(key=lambda pair: (cost.read(pair[0]), pair[1]))
     best = set(front([(cost.read(one), loss[0]) for one, loss in pairs]))
+    names = labels([one.format for one, _ in pairs])
     return [
-        _point(one, cost, loss, measure, is_on_front=i in best)
+        _point(one, names[i], cost, loss, measure, is_on_front=i in best)
         for i, (one, loss) in enumerate(pairs)
     ]
 
 
-def _point(one: Summary, cost: Cost, loss: Range, measure: Measure, *, is_on_front: bool) -> Point:
+def _point(
+    one: Summary, name: str, cost: Cost, loss: Range, measure: Measure, *, is_on_front: bool
+) -> Point:
     spent = cost.read(one)
     told = say(
         "{format}: {cost}, {measure} {value}",
-        format=one.format,
+        format=called(one.format),
         cost=cost.write(spent),
         measure=measure.name,
         value=measure.told(loss),
     )
-    name = one.format
-    return Point(name, spent, loss, is_on_front, colour(name), one.verdict, told)
+    own = colour(one.format)
+    return Point(one.format, name, spent, loss, is_on_front, own, one.verdict, told)
 
 
 def _number(value: float) -> str:

@@ -28,6 +28,18 @@ def called(format: str) -> str:
     return _told(format, modules_called)
 
 
+def apart(format: str) -> tuple[str, str]:
+    """The same in two: the format itself, and its exceptions, where it has some.
+
+    >>> apart("int2-mse~lm_head=fp32"), apart("int8")
+    (('int2-mse', '(lm_head in fp32)'), ('int8', ''))
+    """
+    if "~" not in format:
+        return format, ""
+    head, _, exceptions = called(format).partition(" ")
+    return head, exceptions
+
+
 def labels(formats: Sequence[str]) -> list[str]:
     """What they are called in a chart, by even less, where each has to be another.
 

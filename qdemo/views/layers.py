@@ -13,6 +13,7 @@ from qdemo.spec.sensitivity import Part, Sensitivity, part_of
 from qdemo.spec.step import Step
 from qdemo.spec.variant import LONGEST, Variant
 from qdemo.views.colours import colour
+from qdemo.views.exceptions import called, module_called
 from qdemo.views.numbers import NONE, megabytes, percent, significant
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
@@ -45,7 +46,7 @@ def layers_html(found: Sensitivity, given: str) -> str:
     return fill(
         "layers",
         colour=colour(found.format),
-        format=found.format,
+        format=called(found.format),
         lead=with_terms(lead(found)),
         groups=_groups(kinds),
         kinds=[kind.rpartition(".")[2] for kind in kinds],
@@ -61,13 +62,17 @@ def lead(found: Sensitivity) -> str:
     """What was measured, and what hurts most."""
     told = say(
         "{model} in {format} is {kl} nats from fp32, on {items} calibration items.",
-        model=found.model, format=found.format, kl=significant(found.whole.mean), items=found.items,
-    )  # fmt: skip
+        model=found.model,
+        format=called(found.format),
+        kl=significant(found.whole.mean),
+        items=found.items,
+    )
     worst = [part for part in found.worst() if part.taken and part.taken > 0][:3]
     if not worst:
         return told
     each = [
-        say("{part} ({share})", part=short(part.name), share=percent(part.taken)) for part in worst
+        say("{part} ({share})", part=module_called(part.name), share=percent(part.taken))
+        for part in worst
     ]
     more = say("Put back to fp32, these take most of it away, each alone: {parts}.",
                parts=joined(each))  # fmt: skip
@@ -77,8 +82,8 @@ def lead(found: Sensitivity) -> str:
 def table(found: Sensitivity, parts: Sequence[Part]) -> Table:
     """A row a part."""
     made = Table.of(
-        say("What each part does to {format}; KL in nats", format=found.format),
-        (say("part"), [short(part.name) for part in parts]),
+        say("What each part does to {format}; KL in nats", format=called(found.format)),
+        (say("part"), [module_called(part.name) for part in parts]),
         (say("KL taken away"), [percent(part.taken) if part.taken is not None else NONE
                                 for part in parts]),
         (say("KL, all but this"), [significant(part.back.mean) for part in parts]),
@@ -99,7 +104,7 @@ def _cell(found: Sensitivity, part: Part, given: str) -> Cell:
         share=NONE if part.taken is None else percent(part.taken),
         kl=significant(part.alone.mean),
     )
-    return Cell(short(part.name), level, told, _link(found, part, given))
+    return Cell(module_called(part.name), level, told, _link(found, part, given))
 
 
 def _link(found: Sensitivity, part: Part, given: str) -> str:
@@ -115,8 +120,9 @@ def _grid(found: Sensitivity) -> tuple[list[str], list[tuple[str, list[str]]]]:
     kinds = list(dict.fromkeys(kind for _, kind in places.values()))
     blocks = list(dict.fromkeys(block for block, _ in places.values()))
     names = {place: name for name, place in places.items()}
-    return kinds, [(short(block) or say("others"), [names.get((block, kind), "") for kind in kinds])
-                   for block in blocks]  # fmt: skip
+    rows = [[names.get((block, kind), "") for kind in kinds] for block in blocks]
+    told = [module_called(block) or say("others") for block in blocks]
+    return kinds, list(zip(told, rows, strict=True))
 
 
 def _groups(kinds: Sequence[str]) -> list[tuple[str, int]]:
@@ -136,13 +142,3 @@ def _place(name: str) -> tuple[str, str]:
         return "", name
     rest = name.removeprefix(f"{block}.")
     return block, re.sub(r"^(layer\.)?\d+\.|^layer\.", "", rest)
-
-
-def short(name: str) -> str:
-    """A name without what every one of its kind has.
-
-    >>> short("decoder.block.1.layer.2.DenseReluDense.wo"), short("lm_head")
-    ('decoder 1 DenseReluDense.wo', 'lm_head')
-    """
-    found = re.sub(r"\.(?:block|layers?|h|blocks)\.(\d+)", r" \1", name, count=1)
-    return re.sub(r"(\d)\.(?:layer\.\d+\.)?", r"\1 ", found, count=1)

@@ -11,7 +11,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.mix import Mix, Sized
 from qdemo.spec.request import as_query
 from qdemo.views.colours import colour
-from qdemo.views.layers import short
+from qdemo.views.exceptions import module_called
 from qdemo.views.numbers import megabytes, significant
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
@@ -33,7 +33,10 @@ def mix_html(found: Mix, others: Sequence[Export], given: str) -> str:
         caption=sizes.caption,
         compare=as_query(found.model, compared, given),
         evaluate=_evaluation(found.model, compared),
-        parts=[(name, colour(name), [short(part) for part in own]) for name, own in _parts(found)],
+        parts=[
+            (name, colour(name), [module_called(part) for part in own])
+            for name, own in _parts(found)
+        ],
         exports=others,
     )
 

@@ -5,7 +5,7 @@ A figure is made of plain dictionaries at once: piece by piece, plotly takes ten
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape  # plotly takes text for markup
 from itertools import cycle, islice
 from typing import Any
@@ -14,11 +14,11 @@ import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
 
 from qdemo.spec.messages import say
-from qdemo.spec.report import Histogram, Report
+from qdemo.spec.report import Histogram, Report, Trial
 from qdemo.spec.request import MAX_TOKENS
 from qdemo.views.axes import powers, ticks
 from qdemo.views.colours import INK, colour
-from qdemo.views.exceptions import called, labels
+from qdemo.views.exceptions import labels
 from qdemo.views.memory import CACHE, held_by, title
 from qdemo.views.numbers import megabytes, short, significant
 
@@ -115,14 +115,14 @@ def logits(report: Report) -> go.Figure:
     pieces = report.results[0].pieces if report.results else ()
     lines = [
         {
-            "name": called(trial.format),
+            "name": name,
             "x0": 1,
             "y": [None if kl is None else short(max(kl, _SMALLEST_KL)) for kl in differences],
             "mode": "lines+markers",
             **_told_over(pieces, differences),
             **style,
         }
-        for trial, style in zip(report.variants, styles(report), strict=True)
+        for trial, style, name in _named(report)
         for differences in [trial.by_position["kl_by_position"]]
     ]
     by = say("token of the text") if report.is_scored else say("token of fp32's answer")
@@ -186,17 +186,23 @@ def styles(report: Report) -> list[Plain]:
     ]
 
 
+def _named(report: Report) -> Iterable[tuple[Trial, Plain, str]]:
+    """Each variant with its line, and what it is called."""
+    names = labels([trial.format for trial in report.variants])
+    return zip(report.variants, styles(report), names, strict=True)
+
+
 def _stairs(report: Report, parameter: str) -> list[Plain]:
     """A histogram of each variant."""
     return [
         {
-            "name": called(trial.format),
+            "name": name,
             **_stair(trial.weights[parameter].log_histogram),
             "mode": "lines",
             "hovertemplate": say("{count} weights", count="%{y:.3s}"),
             "line": style["line"] | {"shape": "hv"},
         }
-        for trial, style in zip(report.variants, styles(report), strict=True)
+        for trial, style, name in _named(report)
         if parameter in trial.weights
     ]
 

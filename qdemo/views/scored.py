@@ -12,7 +12,7 @@ from qdemo.spec.messages import say
 from qdemo.spec.report import Report, Trial
 from qdemo.views import plots, svg
 from qdemo.views.colours import colour
-from qdemo.views.exceptions import called
+from qdemo.views.exceptions import labels
 from qdemo.views.numbers import significant
 from qdemo.views.templates import fill
 
@@ -109,17 +109,18 @@ def chart(report: Report) -> go.Figure:
     count = len(report.results[0].pieces)
     step = -(-count // MOST)
     dashes = [trace["line"] for trace in plots.styles(report)]
+    names = labels([trial.format for trial in report.results])
     looks = [{"color": colour("fp32"), "dash": "solid", "width": 2.5}, *dashes]
     lines = [
         {
             "type": "scatter",
-            "name": called(trial.format),
+            "name": name,
             "x": [at + 1 + (min(step, count - at) - 1) / 2 for at in range(0, count, step)],
             "y": _means(of(trial), step),
             "mode": "lines",
             "line": look,
         }
-        for trial, look in zip(report.results, looks, strict=True)
+        for trial, look, name in zip(report.results, looks, names, strict=True)
     ]
     by = say("token of the text") if step == 1 else say("token, {step} together", step=step)
     return plots.styled(

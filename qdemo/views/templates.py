@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from qdemo.spec.messages import language, say, say_counted
-from qdemo.views.exceptions import called
+from qdemo.views.exceptions import apart, called
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -20,7 +20,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
 )
 _ENVIRONMENT.globals.update(say=say, say_counted=say_counted, language=language)
-_ENVIRONMENT.filters["called"] = called
+_ENVIRONMENT.filters.update(called=called, apart=apart)
 
 
 def fill(template: str, **values: Any) -> str:

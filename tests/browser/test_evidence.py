@@ -50,7 +50,7 @@ def test_it_opens_with_all_formats_computed_earlier(page):
     assert points(page).count() == rows(page).count() >= 25
     assert page.locator("svg.wide .point:not(.dominated)").count() >= 3
     page.locator("#up").get_by_text("KL").click()
-    expect(page.locator("#evidence-chart figcaption")).to_contain_text("KL beside Bits a weight")
+    expect(page.locator("#evidence-chart figcaption")).to_contain_text("KL beside bits a weight")
     assert points(page).count() == rows(page).count() - 1  # all but fp32
     page.locator("#along").get_by_text("MB").click()
     expect(page.locator("#evidence-chart figcaption")).to_contain_text("KL beside MB")

@@ -10,7 +10,8 @@ from qdemo.spec.exports import Export
 from qdemo.spec.mix import Chosen, Mix, Sized, Target
 from qdemo.spec.sensitivity import Kl, Part, Sensitivity
 from qdemo.spec.variant import Variant
-from qdemo.views.layers import SHOWN, layers_html, lead, short
+from qdemo.views.exceptions import module_called
+from qdemo.views.layers import SHOWN, layers_html, lead
 from qdemo.views.mixes import mix_html
 
 NAMES = ("encoder.block.0.layer.0.SelfAttention.q", "encoder.block.0.layer.1.DenseReluDense.wo",
@@ -41,7 +42,7 @@ def test_each_layer_is_a_cell_as_strong_as_what_it_takes_away():
 def test_the_worst_come_first_and_are_named():
     found = sensitivity()
     listed = re.findall(r'<th scope="row">(?:<a[^>]*>)?(.*?)<', layers_html(found, "Hello"))[3:]
-    assert listed == [short(one.name) for one in found.worst()]
+    assert listed == [module_called(one.name) for one in found.worst()]
     told = lead(found)
     assert "encoder 0 DenseReluDense.wo (80%), lm_head (40%)" in told
     assert "decoder" not in told  # put back it makes things worse
