@@ -3,6 +3,7 @@ beside fp32."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -77,10 +78,12 @@ class Progress:
         failed = Judged(self.format, 0, ended=reason)
         return replace(self, evidence=self.evidence.with_judged(failed), making=None)
 
-    def ended(self, reason: str) -> Progress:
-        """The end of what was ended early: what came stays."""
+    def ended(self, reason: str, formats: Iterable[str]) -> Progress:
+        """The end of what was ended early: what came stays; of all that were asked for it is said
+        which have not all, or nothing."""
         evidence = self.evidence
-        for judged in evidence.judged:
+        known = {one.format: one for one in evidence.judged}
+        for judged in (known.get(format, Judged(format, 0)) for format in formats):
             if len(judged.outcomes) < len(evidence.items) and not judged.ended:
                 evidence = evidence.with_judged(replace(judged, ended=reason))
         return replace(self, evidence=evidence, making=None, finished=True)

@@ -174,5 +174,5 @@ def _chosen(logits: Tensor) -> Tensor:
     """The first of the most likely tokens of each row of logits (B, V), (B,); `NOT_FINITE` where
     some of them are not finite, which their extremes tell: torch takes NaN for the larger one."""
     largest, tokens = logits.max(1)
-    is_finite = (largest - logits.amin(1)).isfinite()
+    is_finite = largest.isfinite() & logits.amin(1).isfinite()  # their difference may overflow
     return tokens.where(is_finite, NOT_FINITE)

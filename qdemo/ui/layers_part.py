@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from qdemo.engine import turns
+from qdemo.engine.asking import parse_model
 from qdemo.engine.between import between
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.turns import FullError, Run, Waiting, begun
@@ -192,7 +193,7 @@ def variant_of(text: Any, field: str = "formats") -> Variant:
 def _sensitivity(
     model: Any, format: Any, by: Any
 ) -> tuple[str, Callable[[], Generator[Any]], Callable[[Any], str]]:
-    variant, entry = variant_of(format), get_entry(str(model))
+    variant, entry = variant_of(format), parse_model(model)
     try:
         part = check_by(str(by))
     except ValueError as error:

@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from qdemo.engine.asking import parse_model
 from qdemo.engine.engine import ENGINE
-from qdemo.models.availability import get_entry
 from qdemo.settings import SETTINGS
 from qdemo.spec import mix, written
 from qdemo.spec.exports import Export
@@ -95,7 +95,7 @@ def build(model: gr.Dropdown) -> None:
 def _mix(
     model: Any, formats: Any, kind: Any, value: Any, by: Any
 ) -> tuple[str, Callable[[], Generator[Any]], Callable[[Any], str]]:
-    entry = get_entry(str(model))
+    entry = parse_model(model)
     variants = [variant_of(text) for text in str(formats).replace(" ", "").split(",") if text]
     target = _target(kind, value)
     part: By = "block" if by == "block" else "layer"

@@ -22,9 +22,11 @@ from qdemo.models import availability
 from qdemo.models.availability import get_entry
 from qdemo.models.decoding import generate, score
 from qdemo.spec.evidence import Data, Item, is_right
-from qdemo.spec.evidence_file import as_text
+from qdemo.spec.evidence_file import as_text, from_text
 from qdemo.spec.judging import summaries
 from qdemo.spec.request import InputError
+from qdemo.views.evidence_files import WRITERS
+from qdemo.views.evidence_points import Findings
 from tests import causal_folder
 
 FORMATS = ["int8", "int3"]
@@ -144,6 +146,8 @@ def test_stop_keeps_what_came_and_nothing_is_computed_twice(computed):
     assert last.finished
     assert len(partial.outcomes) == 4
     assert partial.ended == "stopped before it finished"
+    begun = [(one.format, bool(one.outcomes), one.ended) for one in last.evidence.judged]
+    assert begun[::2] == [("fp32", True, ""), ("int3", False, partial.ended)]
     assert len(computed) in (4, 5)  # one may be through that nobody was told of
     whole = run(asked())
     assert len(computed) == 9
@@ -276,6 +280,14 @@ def test_it_ends_where_a_host_s_limit_is(monkeypatch):
     assert last.finished
     assert 0 < last.done < last.total
     assert last.evidence.judged[-1].ended == "stopped after 30 s, the longest here"
+
+
+def test_where_nothing_may_be_computed_that_is_said_of_each_format():
+    evidence = run(asked(), most_s=0).evidence
+    assert [one.format for one in evidence.judged] == ["fp32", *FORMATS]
+    assert {one.ended for one in evidence.judged} == {"stopped after 0 s, the longest here"}
+    for writer in WRITERS.values():
+        assert writer(Findings(from_text(as_text(evidence))), ())
 
 
 def test_how_long_it_takes_is_told():

@@ -206,6 +206,12 @@ def test_a_row_that_is_not_finite_ends_alone(tmp_path):
     assert [not own.isfinite().all() for own in logits] == is_broken
 
 
+def test_logits_far_apart_are_finite():
+    """In fp16 their difference is not."""
+    logits = torch.tensor([[-4e4, 4e4], [0, math.inf], [0, -math.inf], [1, math.nan]]).half()
+    assert together._chosen(logits).tolist() == [1, *[together.NOT_FINITE] * 3]
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "mamba"])
 def test_a_model_that_is_not_finite_answers_nothing(kind):
     made = model(kind)

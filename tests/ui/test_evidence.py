@@ -1,12 +1,23 @@
 """What the Evidence page holds, takes and refuses, without a browser."""
 
+from dataclasses import replace
+
 import gradio as gr
 import pytest
 
+from qdemo.engine import looking
 from qdemo.engine.turns import begun
+from qdemo.settings import SETTINGS
 from qdemo.spec.evidence import HELD_OUT
 from qdemo.spec.request import InputError
-from qdemo.ui import address, evidence_controls, evidence_held, evidence_part
+from qdemo.ui import (
+    address,
+    evidence_controls,
+    evidence_held,
+    evidence_part,
+    layers_part,
+    mix_part,
+)
 from qdemo.ui.evidence_controls import Asked
 from tests.views import evidences
 
@@ -96,3 +107,16 @@ def test_an_address_ticks_exactly_its_formats():
     assert (values["limit"], values["data"]) == (40, "file")
     skipped = address.restored(named, "formats=int9&limit=7")
     assert skipped[1] == skipped[3] == gr.skip()
+
+
+@pytest.mark.parametrize("model", ["google/flan-t5-xl", "none of that name", None, ["t5-tiny"]])
+def test_a_search_takes_the_models_that_are_offered_alone(model, monkeypatch):
+    """Whatever is sent in the place of the list's: another may be too large for this host."""
+    monkeypatch.setattr(looking, "SETTINGS", replace(SETTINGS, hub="listed"))
+    for asked in (
+        lambda: layers_part._sensitivity(model, "int2", "layer"),
+        lambda: mix_part._mix(model, "int8,int4", "mb", "4", "layer"),
+    ):
+        with pytest.raises(InputError) as caught:
+            asked()
+        assert caught.value.field == "model"
