@@ -52,7 +52,8 @@ def judged(
                     break
         if at is not None and not at.finished:
             late = say("stopped after {seconds} s, the longest here", seconds=most_s)
-            yield at.ended(say("stopped before it finished") if run.is_stopped else late)
+            reason = say("stopped before it finished") if run.is_stopped else late
+            yield at.ended(reason, asked.formats)
 
 
 def _steps(

@@ -3,6 +3,7 @@ beside fp32."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -77,9 +78,13 @@ class Progress:
         failed = Judged(self.format, 0, ended=reason)
         return replace(self, evidence=self.evidence.with_judged(failed), making=None)
 
-    def ended(self, reason: str) -> Progress:
-        """The end of what was ended early: what came stays."""
+    def ended(self, reason: str, formats: Sequence[str] = ()) -> Progress:
+        """The end of what was ended early: what came stays, and of the other `formats` asked for
+        it is said that they did not begin."""
         evidence = self.evidence
+        known = [one.format for one in evidence.judged]
+        for format in (one for one in formats if one not in known):
+            evidence = evidence.with_judged(Judged(format, 0))
         for judged in evidence.judged:
             if len(judged.outcomes) < len(evidence.items) and not judged.ended:
                 evidence = evidence.with_judged(replace(judged, ended=reason))
