@@ -113,8 +113,9 @@ def _line(at: Progress) -> str:
 
 
 def _report(evidence: Evidence) -> None:
-    from qdemo.views.evidence import reading, rules, tasks_table, verdicts
+    from qdemo.views.evidence import rules, tasks_table, verdicts
     from qdemo.views.evidence_points import Findings
+    from qdemo.views.evidence_reading import reading
 
     found = Findings(evidence)
     for table in filter(None, (verdicts(found), tasks_table(found))):

@@ -24,6 +24,7 @@ from qdemo.views.evidence_points import (
     measure_named,
     measures,
 )
+from qdemo.views.evidence_reading import reading
 from qdemo.views.panels import table_html
 from qdemo.views.templates import asset, fill
 from qdemo.views.terms import with_terms
@@ -174,7 +175,7 @@ def _note(held: str) -> str:
 
 
 def _reading(found: Findings) -> str:
-    return fill("reading", text=with_terms(evidence.reading(found)))
+    return fill("reading", text=with_terms(reading(found)))
 
 
 def _tasks(found: Findings) -> str:

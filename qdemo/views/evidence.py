@@ -3,7 +3,7 @@ rests on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from qdemo.spec.evidence import Evidence
@@ -12,13 +12,12 @@ from qdemo.spec.judging import Summary, Verdict
 from qdemo.spec.messages import say, say_counted
 from qdemo.spec.proportion import Counted
 from qdemo.views.colours import colour
-from qdemo.views.evidence_points import Findings, bits, bits_told
+from qdemo.views.evidence_points import Findings, bits
 from qdemo.views.exceptions import called
 from qdemo.views.numbers import NONE, bounds, duration, megabytes, percent, significant, times
 from qdemo.views.tables import Table
 from qdemo.views.templates import fill
 from qdemo.views.terms import heads, with_terms
-from qdemo.views.wording import joined
 
 Cell = Callable[[Summary], str]
 
@@ -158,58 +157,6 @@ def tasks_table(findings: Findings) -> Table | None:
     )  # fmt: skip
 
 
-def reading(findings: Findings) -> str:
-    """What to take from it, in a sentence or two."""
-    found = findings.variants
-    if not found:
-        return ""
-    safe = [one for one in found if one.verdict == "safe"]
-    told: list[str] = [_least(safe)] if safe else [say("None is safe by these items.")]
-    check, broken = (_named(found, verdict) for verdict in ("check", "broken"))
-    if check:
-        told.append(
-            say_counted(
-                "{names} has to be checked: its interval is too wide, or lies between.",
-                "{names} have to be checked: their intervals are too wide, or lie between.",
-                len(check), names=joined(check),
-            )
-        )  # fmt: skip
-    if broken:
-        told.append(
-            say_counted(
-                "{names} is broken.", "{names} are broken.", len(broken), names=joined(broken)
-            )
-        )
-    return " ".join([*told, *_failed(findings.evidence)])
-
-
-def _failed(evidence: Evidence) -> list[str]:
-    """Why nothing came of a format."""
-    failed = [one for one in evidence.judged if one.ended and not one.outcomes]
-    return [
-        say(
-            "Nothing came of {format}: {reason}.",
-            format=called(one.format),
-            reason=one.ended.rstrip("."),
-        )
-        for one in failed
-    ]
-
-
-def _named(found: Sequence[Summary], verdict: str) -> list[str]:
-    return [called(one.format) for one in found if one.verdict == verdict]
-
-
-def _least(safe: Sequence[Summary]) -> str:
-    least = min(safe, key=lambda one: (bits(one), one.bytes))
-    return say(
-        "The fewest bits that are safe here: {format}, with {bits} and {size}.",
-        format=called(least.format),
-        bits=bits_told(bits(least)),
-        size=megabytes(least.bytes),
-    )
-
-
 def rules(evidence: Evidence) -> str:
     """By what rules the verdicts are made."""
     of_answers, of_changes, of_text = verdict_rules()
@@ -242,12 +189,12 @@ def progress_html(done: int, total: int, words: str) -> str:
 
 def data_named(findings: Findings) -> str:
     """What it was evaluated on."""
-    evidence, most, total = findings.evidence, findings.n, findings.evidence.data.total
+    evidence, counted, total = findings.evidence, findings.counted, findings.evidence.data.total
     if evidence.data.kind == "text":
-        return say("{n:,} windows of {name}", n=most, name=evidence.data.name)
+        return say("{n} windows of {name}", n=counted, name=evidence.data.name)
     if evidence.data.is_held_out:
-        return say("{n:,} of {total:,} held-out items", n=most, total=total)
-    return say("{n:,} of {total:,} items of {name}", n=most, total=total, name=evidence.data.name)
+        return say("{n} of {total:,} held-out items", n=counted, total=total)
+    return say("{n} of {total:,} items of {name}", n=counted, total=total, name=evidence.data.name)
 
 
 def basis(findings: Findings) -> list[tuple[str, str]]:

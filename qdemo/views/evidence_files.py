@@ -11,6 +11,7 @@ from qdemo.spec.figure import Figures
 from qdemo.views import evidence, evidence_items, terms
 from qdemo.views.evidence_plots import chart_html
 from qdemo.views.evidence_points import COSTS, Findings, measures
+from qdemo.views.evidence_reading import reading
 from qdemo.views.files import disarmed, named
 from qdemo.views.panels import table_html
 from qdemo.views.templates import asset, fill, style
@@ -52,7 +53,7 @@ def as_page(findings: Findings, figures: Figures = ()) -> str:
         terms=terms.head(figures),
         script=asset("evidence.js"),
         model=findings.evidence.model,
-        reading=terms.with_terms(evidence.reading(findings)),
+        reading=terms.with_terms(reading(findings)),
         charts=[chart_html(findings, cost, one) for one in measures(findings) for cost in COSTS],
         verdicts=evidence.verdicts_html(findings),
         tasks=table_html(tasks) if tasks else "",

@@ -57,12 +57,19 @@ def chart_html(findings: Findings, cost: Cost, measure: Measure) -> str:
 
 def _title(findings: Findings, cost: Cost, measure: Measure) -> str:
     return say(
-        "{model}: {measure} beside {cost}, {n} items",
+        "{model}: {measure} beside {cost}, {n} items{source}",
         model=findings.evidence.model,
         measure=_within(measure.name),
         cost=_within(cost.name),
-        n=findings.n,
+        n=findings.counted,
+        source=_source(findings),
     )
+
+
+def _source(findings: Findings) -> str:
+    """Of what they are, where they are not the model's own."""
+    data = findings.evidence.data
+    return "" if data.is_held_out else say(" of {name}", name=data.name)
 
 
 def _within(name: str) -> str:

@@ -42,6 +42,14 @@ class Findings:
         """The most items that one has gone through."""
         return max((one.n for one in self.formats), default=0)
 
+    @property
+    def counted(self) -> str:
+        """How many items each has gone through, or from the fewest to the most, in words."""
+        fewest = min((one.n for one in self.formats), default=0)
+        if fewest == self.n:
+            return f"{fewest:,}"
+        return say("{fewest:,} to {most:,}", fewest=fewest, most=self.n)
+
 
 @dataclass(frozen=True)
 class Measure:

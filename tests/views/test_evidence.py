@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qdemo.engine.evaluation import Progress
 from qdemo.spec import evidence_file
-from qdemo.spec.evidence import Outcome
+from qdemo.spec.evidence import Judged, Outcome
 from qdemo.views import evidence, evidence_files, evidence_items, evidence_labels, evidence_plots
 from qdemo.views import evidence_points as points
 from qdemo.views.evidence_points import Findings, front
+from qdemo.views.evidence_reading import reading
 from tests.views import evidences
 
 COORDINATES = st.tuples(st.integers(0, 9), st.integers(0, 9) | st.just(math.inf))
@@ -159,7 +161,7 @@ def test_what_was_never_evaluated_is_not_shown():
 def test_nothing_is_said_before_anything_came():
     nothing = Findings(evidences.evidence({"fp32": []}))
     assert "on their way" in drawn(nothing)
-    assert evidence.verdicts_html(nothing) == evidence.reading(nothing) == ""
+    assert evidence.verdicts_html(nothing) == reading(nothing) == ""
     assert evidence_items.items_html(nothing, "int8") == ""
 
 
@@ -167,9 +169,44 @@ def test_the_reading_names_the_smallest_that_is_safe():
     count = 400
     made = {"fp32": [evidences.right(0.0)] * count, "int8": [evidences.right()] * count,
             "int2": [evidences.wrong()] * count}  # fmt: skip
-    told = evidence.reading(Findings(evidences.evidence(made)))
+    told = reading(Findings(evidences.evidence(made)))
     assert told == ("The fewest bits that are safe here: int8, with 8 bits a weight and 7.00 MB. "
                     "int2 is broken.")  # fmt: skip
+
+
+STOPPED = "stopped before it finished"
+
+
+def stopped():
+    """fp32 all through, of 40 items 3 of them wrong at the end; int8 through half of them."""
+    every = [evidences.right(0.0)] * 37 + [evidences.wrong(0.0)] * 3
+    ev = evidences.evidence({"fp32": every, "int8": [evidences.right()] * 20})
+    progress = Progress(ev, "int8", 60, 160)
+    return Findings(progress.ended(STOPPED, ("fp32", "int8", "int3", "int2-mse")).evidence)
+
+
+def test_what_a_stop_left_undone_is_said_wherever_it_counts():
+    found = stopped()
+    assert reading(found).endswith(
+        "Stopped before it finished: int8 has 20 of 40 items, of which it has 100% right, and fp32 "
+        "100%; int3 and int2-mse were not run."
+    )  # of the same items: of all 40, fp32 has fewer right
+    assert "20 to 40 items" in drawn(found)
+    assert "20 to 40 of 990 held-out items" in evidence.verdicts(found).caption
+    assert evidence_file.from_text(evidence_file.as_text(found.evidence)) == found.evidence
+
+
+def test_a_format_of_which_nothing_came_has_its_reason():
+    ev = evidences.three().evidence.with_judged(Judged("int4", 0, ended="no room."))
+    assert reading(Findings(ev)).endswith("Nothing came of int4: no room.")
+
+
+def test_a_file_is_named_at_the_chart():
+    made = {"fp32": [evidences.right(0.0)] * 4, "int8": [evidences.right()] * 4}
+    assert "4 items of &lt;mine&gt;.txt" in drawn(
+        Findings(evidences.evidence(made, name="<mine>.txt"))
+    )
+    assert "40 items</figcaption>" in drawn(evidences.three())
 
 
 def test_tasks_stand_in_a_table_of_their_own():
