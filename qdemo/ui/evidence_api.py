@@ -20,7 +20,7 @@ from qdemo.spec.request import DEFAULT_TOKENS, InputError
 from qdemo.ui.api import refusing
 from qdemo.views.brief import as_text
 
-ITEMS = 100
+ITEMS = min(100, SETTINGS.most_items)
 """So many are evaluated, where nobody says how many."""
 
 _TOLD = (

@@ -103,14 +103,33 @@ def _operated(text: str, asked: str) -> str:
     if report is None:
         return _answer(problem=say("The server no longer has these results; press Compare first."))
     try:
-        wanted = _operation(report, json.loads(asked))
-        return _answer(ask, str(operated(report, wanted)))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return _answer(ask, str(operated(report, _operation(report, asked))))
+    except ValueError as error:
         return _answer(problem=str(error))
 
 
-def _operation(report: Report, asked: Mapping[str, Any]) -> Operation:
-    return Operation(str(asked["format"]), report.parameters[int(asked["place"])], asked["way"])
+def _operation(report: Report, text: str) -> Operation:
+    asked = _asked(text, "format", "place", "way")
+    place, count = str(asked["place"])[:20], len(report.parameters)
+    if not (place.isascii() and place.isdigit() and int(place) < count):
+        raise ValueError(say("there is no matrix {place}; expected 0 to {last}",
+                             place=place, last=count - 1))  # fmt: skip
+    return Operation(str(asked["format"]), report.parameters[int(place)], asked["way"])
+
+
+def _asked(text: str, *names: str) -> Mapping[str, Any]:
+    """What the page's script asks for, as anyone may send it.
+
+    Raises:
+        ValueError: it is no JSON, or lacks something.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or set(names) - set(found):
+        raise ValueError(say("expected JSON with {names}", names=", ".join(names)))
+    return found
 
 
 def _answer(ask: Held | None = None, format: str = "", problem: str = "") -> str:
@@ -141,7 +160,7 @@ def _repair(page: _Page, text: str, upload: str, asked: str) -> Iterator[Updates
 
 def _mended(page: _Page, ask: Held, request: Request, asked: str, run: Run) -> Iterator[Updates]:
     told: Told | None = None
-    for told in mend(ENGINE, request, str(json.loads(asked)["format"]), run):
+    for told in mend(ENGINE, request, str(_asked(asked, "format")["format"]), run):
         if not isinstance(told, Mended):
             yield {page.line: _line(told, ask)}
     done = {**page.busy(False), page.line: status.line(status.last_word(run, told))}

@@ -101,3 +101,19 @@ def test_what_can_not_be_is_said_in_the_line(page):
         assert "busy" not in last[page.line]
     *_, last = surgery_part._repair(page, str(EXAMPLE), "", "nonsense")
     assert last[page.compare]["interactive"]
+
+
+@pytest.mark.parametrize(
+    "asked", ["nonsense", "[]", "null", "{}", "[" * 100_000, '{"format": 3}',
+              '{"format": "int8", "place": 1e400, "way": "alone"}',
+              '{"format": "int8", "place": -1, "way": "alone"}',
+              '{"format": "int8", "place": 99999, "way": "alone"}',
+              '{"format": "int8", "place": 3, "way": []}'],
+    ids=str,
+)  # fmt: skip
+def test_whatever_is_sent_is_answered_in_a_sentence(page, asked):
+    found = json.loads(surgery_part._operated(str(EXAMPLE), asked))
+    assert found["address"] == ""
+    assert found["problem"].startswith(("expected JSON with", "there is no matrix", "[] is no way"))
+    *_, last = surgery_part._repair(page, str(EXAMPLE), "", asked)
+    assert last[page.compare]["interactive"]
