@@ -8,6 +8,7 @@ from qdemo.spec.evidence import HELD_OUT
 from qdemo.spec.request import InputError
 from qdemo.ui import address, evidence_controls, evidence_held, evidence_part
 from qdemo.ui.evidence_controls import Asked
+from qdemo.views.evidence_points import Findings
 from tests.views import evidences
 
 
@@ -60,6 +61,15 @@ def test_a_measure_that_other_data_has_gives_way(page, monkeypatch):
     assert 'data-format="int2"' in changes[page.items]
 
 
+@pytest.mark.parametrize("chosen", ["kl", "output_error"])
+def test_a_measure_stays_chosen_while_only_fp32_is_known(page, monkeypatch, chosen):
+    found = Findings(evidences.evidence({"fp32": [evidences.right(0.0)] * 4}))
+    monkeypatch.setattr(evidence_held, "findings", lambda text: found)
+    changes = evidence_part._draw(page, "a 1", "bits", chosen, "")
+    assert changes[page.measure]["value"] == chosen
+    assert chosen in [key for _, key in changes[page.measure]["choices"]]
+
+
 def asked(**more):
     usual = {"model": "t5-tiny", "formats": ["int8"], "data": HELD_OUT, "file": None,
              "as_text": True, "limit": 100, "seed": 0}  # fmt: skip
@@ -92,7 +102,7 @@ def test_an_address_ticks_exactly_its_formats():
     restored = address.restored(named, "formats=int3-mse,bf16&limit=40&data=file&model=nobody")
     values = dict(zip(named, restored, strict=True))
     assert values["formats"]["value"] == ["int3-mse", "bf16"]
-    assert ("int3-mse", "int3-mse") in values["formats"]["choices"]
+    assert "int3-mse" in values["formats"]["choices"]
     assert (values["limit"], values["data"]) == (40, "file")
     skipped = address.restored(named, "formats=int9&limit=7")
     assert skipped[1] == skipped[3] == gr.skip()
