@@ -224,7 +224,7 @@ def basis(findings: Findings) -> list[tuple[str, str]]:
 
 def basis_html(findings: Findings) -> str:
     """The rules and the facts."""
-    note = say(
+    note: str = say(
         "Methods that look at inputs were fitted to calibration inputs, and output errors measured "
         "on others."
     )

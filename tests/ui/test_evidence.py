@@ -4,9 +4,10 @@ import gradio as gr
 import pytest
 
 from qdemo.engine.turns import begun
+from qdemo.spec import mix
 from qdemo.spec.evidence import HELD_OUT
 from qdemo.spec.request import InputError
-from qdemo.ui import address, evidence_controls, evidence_held, evidence_part
+from qdemo.ui import address, evidence_controls, evidence_held, evidence_part, layers_part, mix_part
 from qdemo.ui.evidence_controls import Asked
 from qdemo.views.evidence_points import Findings
 from tests.views import evidences
@@ -106,3 +107,32 @@ def test_an_address_ticks_exactly_its_formats():
     assert (values["limit"], values["data"]) == (40, "file")
     skipped = address.restored(named, "formats=int9&limit=7")
     assert skipped[1] == skipped[3] == gr.skip()
+
+
+@pytest.fixture(scope="module")
+def search():
+    with gr.Blocks():
+        begin, stop = layers_part.buttons("Find out", "hurt")
+        return layers_part.told_by(begin, stop, "", "hurt")
+
+
+def test_a_stop_says_that_what_stands_below_came_earlier(search):
+    with begun() as run:
+        before = layers_part._over(search, run, None)[search.status]
+        run.stop.set()
+        after = layers_part._over(search, run, None)[search.status]
+    assert "earlier" not in before
+    assert "Stopped. What is below is the earlier result." in after
+
+
+def test_the_first_mix_says_on_how_many_items_it_was_found_and_a_search_is():
+    found = mix_part.example().mix
+    assert f"on {found.items} calibration items" in mix_part._note(found)
+    assert f"for your own, on {mix.ITEMS}." in mix_part._note(found)
+
+
+@pytest.mark.parametrize("text", ["abc", "", "3,5", None])
+def test_a_target_that_is_no_number_is_told_in_plain_words(text):
+    with pytest.raises(InputError, match=r"type a number, such as 3\.5"):
+        mix_part._target("mb", text)
+    assert mix_part._target("mb", " 3.5 ").value == 3.5
