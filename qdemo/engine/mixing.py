@@ -93,30 +93,42 @@ class _Search:
     plain: list[Sized] = field(default_factory=list)
 
     def begin(self) -> Generator[Trying]:
-        """Measure each format, and each part in each."""
+        """Measure each format, and each part in each.
+
+        Raises:
+            ValueError: the smallest mix is larger than the target, which is known before.
+        """
         names = [part.name for part in self.measured.every]
+        options = [(name, format) for name in names for format in self.formats]
+        self._weigh(options)
         for number, format in enumerate(self.formats, 1):
             yield Trying(format, number, len(self.formats))
             self.plain.append(self.measured.sized(dict.fromkeys(names, format), format))
-        options = [(name, format) for name in names for format in self.formats]
         for number, option in enumerate(options, 1):
             yield Trying(" = ".join(option), number, len(options))
-            found = self.measured.sized(dict([option]))
-            self.alone[option] = found.kl.mean
-            self.added[option] = found.bytes - self.measured.whole
+            self.alone[option] = self.measured.sized(dict([option])).kl.mean
+
+    def _weigh(self, options: Sequence[Option]) -> None:
+        """What each part holds in each format, and whether any mix is small enough."""
+        least: dict[str, int] = {}
+        for part, format in options:
+            added = self.measured.held({part: format}) - self.measured.whole
+            self.added[part, format] = added
+            least[part] = min(added, least.get(part, added))
+        smallest = self.measured.whole + sum(least.values())
+        if not self._fits(smallest):
+            raise ValueError(self._too_small(smallest))
 
     def go_on(self) -> Generator[Trying]:
         """Find the mix, and measure it.
 
         Raises:
-            ValueError: the target can't be reached.
+            ValueError: no mix was found with a KL so small.
         """
         mixes = list(self._upgraded())
         if self.target.kind != "kl":
             self.chosen = mixes[-1]
             self.now = self.measured.sized(self.chosen)
-            if not self._fits(self.now.bytes):
-                raise ValueError(self._too_small())
         else:
             yield from self._first_within(mixes)
         self._or_plain()
@@ -206,15 +218,14 @@ class _Search:
         is_mb = self.target.kind == "mb"
         return (held / 1e6 if is_mb else self.measured.bits(held)) <= self.target.value
 
-    def _too_small(self) -> str:
+    def _too_small(self, smallest: int) -> str:
         return say(
             "{target:g} {unit} can't be reached with these formats; the smallest mix has "
-            "{size:.3f} MB, {bits:.3f} bits a weight, and a KL of {kl:.3g} nats",
+            "{size:.3f} MB, and {bits:.3f} bits a weight",
             target=self.target.value,
             unit=self.target.unit,
-            size=self.now.bytes / 1e6,
-            bits=self.now.bits_per_weight,
-            kl=self.now.kl.mean,
+            size=smallest / 1e6,
+            bits=self.measured.bits(smallest),
         )
 
     def _too_far(self) -> str:

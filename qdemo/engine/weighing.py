@@ -39,7 +39,7 @@ class Weighed:
         """Count what is the same in all of them."""
         names = [name for part in self.every for name in part.layers]
         self.weights = parameters(self.loaded.model)(names)
-        self.whole = footprint(self._put({})).total
+        self.whole = self.held({})
 
     def _put(self, chosen: Mapping[str, str]) -> nn.Module:
         formats = {part: chosen.get(part.name, _FLOAT) for part in self.every}
@@ -50,6 +50,10 @@ class Weighed:
     def bits(self, held: int) -> float:
         """Bits a weight of what is mixed, where the whole model holds so many bytes."""
         return 8 * (held - self.whole) / self.weights + 32
+
+    def held(self, chosen: Mapping[str, str]) -> int:
+        """The bytes of a mix; nothing is computed with it."""
+        return footprint(self._put(chosen)).total
 
     def sized(self, chosen: Mapping[str, str], format: str = "") -> Sized:
         """All that is known of a mix."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import starmap
+from itertools import count, starmap
 from typing import Literal
 
 from qdemo.spec.evidence import Evidence, Item, Judged, Outcome, is_right
@@ -189,6 +189,21 @@ def _verdict(
         return "check" if ends is None else _between(ends, SAFE_RATIO, BROKEN_RATIO)
     assert changed is not None
     return _between(changed.interval, SAFE_CHANGED, BROKEN_CHANGED)
+
+
+def items_for_safe(one: Summary) -> int | None:
+    """How many items would make a format safe that has lost or changed none of its own; None where
+    it is safe, where it lost or changed something, and of a text. By the rule that its verdict is
+    made by: of flips, unless so few are right that changed answers are what is judged."""
+    if one.verdict != "check" or one.changed is None:
+        return None
+    if one.flips and one.correct and one.correct.share > BROKEN_LOSS:
+        if one.flips.right_to_wrong or one.flips.wrong_to_right:
+            return None
+        return next(n for n in count(one.n) if paired_loss(0, 0, n)[1] <= SAFE_LOSS)
+    if one.changed.right:
+        return None
+    return next(n for n in count(one.n) if wilson(0, n)[1] <= SAFE_CHANGED)
 
 
 def _between(ends: tuple[float, float], safe: float, broken: float) -> Verdict:

@@ -18,11 +18,10 @@ from qdemo.ui.controls import fields_of
 from qdemo.views import evidence, evidence_items, evidence_plots
 from qdemo.views.evidence_points import (
     COSTS,
-    MEASURES,
     Findings,
     cost_named,
     measure_named,
-    measures,
+    offered,
 )
 from qdemo.views.evidence_reading import reading
 from qdemo.views.panels import table_html
@@ -148,7 +147,7 @@ def gone() -> str:
 
 
 def _measures(found: Findings) -> list[tuple[str, str]]:
-    return [(one.name, one.key) for one in measures(found) or MEASURES[:1]]
+    return [(one.name, one.key) for one in offered(found)]
 
 
 def _items(found: Findings, format: str) -> str:

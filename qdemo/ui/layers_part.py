@@ -94,7 +94,9 @@ def build(model: gr.Dropdown) -> None:
             elem_id="hurt-by", min_width=260,
         )  # fmt: skip
         begin, stop = buttons(say("Find out"), "hurt")
-    search = told_by(begin, stop, layers_html(found, given_for(found.model)), "hurt")
+    note = say("Computed earlier. Press Find out for your own.")
+    result = noted(note, layers_html(found, given_for(found.model)))
+    search = told_by(begin, stop, result, "hurt")
     connect(search, _sensitivity, [model, format, by])
 
 
@@ -104,6 +106,11 @@ def buttons(label: str, name: str) -> tuple[gr.Button, gr.Button]:
         gr.Button(label, elem_id=f"{name}-begin", min_width=120, scale=0),
         gr.Button(say("Stop"), elem_id=f"{name}-stop", min_width=90, scale=0, interactive=False),
     )
+
+
+def noted(note: str, result: str) -> str:
+    """A result that was computed before anyone has asked, below what says so."""
+    return fill("evidence_note", note=note) + result
 
 
 def told_by(begin: gr.Button, stop: gr.Button, result: str, name: str) -> Search:
@@ -160,7 +167,10 @@ def _searched(search: Search, asked: Steps, *values: Any) -> Iterator[Updates]:
 
 
 def _over(search: Search, run: Run, told: object) -> Updates:
-    return {**search.busy(False), search.status: status.line(status.last_word(run, told))}
+    word = status.last_word(run, told)
+    if run.is_stopped:
+        word = say("{stopped} What is below is the earlier result.", stopped=word)
+    return {**search.busy(False), search.status: status.line(word)}
 
 
 def told_line(told: object, model: str) -> str | None:

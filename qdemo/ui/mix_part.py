@@ -14,13 +14,14 @@ from qdemo.engine.asking import parse_model
 from qdemo.engine.engine import ENGINE
 from qdemo.settings import SETTINGS
 from qdemo.spec import mix, written
+from qdemo.spec.decoding import short
 from qdemo.spec.exports import Export
 from qdemo.spec.messages import say
 from qdemo.spec.mix import UNITS, Mix, Target
 from qdemo.spec.request import InputError
 from qdemo.spec.sensitivity import By
 from qdemo.ui import parts
-from qdemo.ui.layers_part import buttons, connect, given_for, told_by, variant_of
+from qdemo.ui.layers_part import buttons, connect, given_for, noted, told_by, variant_of
 from qdemo.views.mixes import mix_html
 from qdemo.views.templates import ASSETS
 
@@ -88,8 +89,17 @@ def build(model: gr.Dropdown) -> None:
             label=say("Chosen for"), elem_id="mix-by", min_width=220, scale=2,
         )  # fmt: skip
         begin, stop = buttons(say("Search"), "mix")
-    search = told_by(begin, stop, found.html, "mix")
+    search = told_by(begin, stop, noted(_note(found.mix), found.html), "mix")
     connect(search, _mix, [model, formats, kind, value, by])
+
+
+def _note(found: Mix) -> str:
+    """That the first mix was computed earlier, and on how many items; a search takes fewer."""
+    return say(
+        "Computed earlier, on {items} calibration items. Press Search for your own, on {own}.",
+        items=found.items,
+        own=mix.ITEMS,
+    )
 
 
 def _mix(
@@ -121,6 +131,20 @@ def _target(kind: Any, value: Any) -> Target:
     try:
         if kind not in UNITS:
             raise ValueError(say("expected one of {names}", names=", ".join(UNITS)))
-        return Target(kind, float(str(value)))
+        return Target(kind, _number(str(value)))
     except ValueError as error:
         raise InputError("target", str(error)) from None
+
+
+def _number(text: str) -> float:
+    """A number that was typed.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            say("“At most” is {found}; type a number, such as 3.5", found=short(text))
+        ) from None

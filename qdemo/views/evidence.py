@@ -13,6 +13,7 @@ from qdemo.spec.messages import say, say_counted
 from qdemo.spec.proportion import Counted
 from qdemo.views.colours import colour
 from qdemo.views.evidence_points import Findings, bits
+from qdemo.views.evidence_reading import why
 from qdemo.views.exceptions import called
 from qdemo.views.numbers import NONE, bounds, duration, megabytes, percent, significant, times
 from qdemo.views.tables import Table
@@ -28,7 +29,15 @@ def verdicts_html(findings: Findings) -> str:
         return ""
     table = verdicts(findings)
     rows = [
-        (one.format, colour(one.format), one.verdict, verdict_named(one.verdict), one.ended, row)
+        (
+            one.format,
+            colour(one.format),
+            one.verdict,
+            verdict_named(one.verdict),
+            why(one),
+            one.ended,
+            row,
+        )
         for one, row in zip(findings.formats, table.rows, strict=True)
     ]
     return fill("verdicts", table=table, heads=heads(table), rows=rows,
@@ -215,9 +224,11 @@ def basis(findings: Findings) -> list[tuple[str, str]]:
 
 def basis_html(findings: Findings) -> str:
     """The rules and the facts."""
-    note = say(
+    note: str = say(
         "Methods that look at inputs were fitted to calibration inputs, and output errors measured "
-        "on others; none of these items are among them."
+        "on others."
     )
+    if findings.evidence.data.is_held_out:
+        note = f"{note} {say('None of these items are among them.')}"
     return fill("evidence_basis", rules=with_terms(rules(findings.evidence)), note=with_terms(note),
                 facts=basis(findings))  # fmt: skip

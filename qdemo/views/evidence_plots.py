@@ -47,12 +47,19 @@ def chart_html(findings: Findings, cost: Cost, measure: Measure) -> str:
     """The chart for a wide and a narrow page; that there is none yet, where nothing came yet."""
     found = points(findings, cost, measure)
     if not found:
-        return fill("evidence_none", text=say("The first answers are on their way."))
+        return fill("evidence_none", text=_none(findings, measure))
     fewest = min(one.n for one in findings.formats)
     sizes = [("wide", *WIDE), ("narrow", *NARROW)]
     charts = [_Chart(found, cost, measure, fewest, width, height).svg(kind)
               for kind, width, height in sizes]  # fmt: skip
     return fill("evidence_chart", charts=charts, title=_title(findings, cost, measure))
+
+
+def _none(findings: Findings, measure: Measure) -> str:
+    """Why there is no point."""
+    if not findings.variants:
+        return say("The first answers are on their way.")
+    return say("None of these formats has this: {measure}.", measure=measure.title)
 
 
 def _title(findings: Findings, cost: Cost, measure: Measure) -> str:

@@ -210,10 +210,19 @@ def measures(found: Findings) -> list[Measure]:
     return [m for m in has if m.key != "same" or "accuracy" not in keys]
 
 
+def offered(found: Findings) -> list[Measure]:
+    """Those that formats of such data may have: what is chosen stays so while formats come, of
+    which fp32, the first, has but one."""
+    data = found.evidence.data
+    answers = "accuracy" if found.evidence.has_answers else "same"
+    judging = "perplexity" if data.kind == "text" else answers
+    return [one for one in MEASURES if one.key in (judging, "kl", "output_error")]
+
+
 def measure_named(key: object, found: Findings) -> Measure:
-    """That of the key; where no format has it, the first that some has."""
-    has = measures(found) or [MEASURES[0]]
-    return next((one for one in has if one.key == key), has[0])
+    """That of the key; where such data never has it, the first that it may have."""
+    may_have = offered(found)
+    return next((one for one in may_have if one.key == key), may_have[0])
 
 
 def _loss(measure: Measure, one: Summary, found: Findings) -> Range | None:

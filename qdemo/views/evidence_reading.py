@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from qdemo.spec.evidence import Evidence, Judged, is_right
-from qdemo.spec.judging import Summary, pairs
+from qdemo.spec.judging import Summary, items_for_safe, pairs
 from qdemo.spec.messages import say, say_counted
 from qdemo.views.evidence_points import Findings, bits, bits_told
 from qdemo.views.exceptions import called
@@ -24,7 +24,11 @@ def _verdicts(found: Sequence[Summary]) -> list[str]:
     if not found:
         return []
     safe = [one for one in found if one.verdict == "safe"]
-    told: list[str] = [_least(safe)] if safe else [say("None is safe by these items.")]
+    few = _too_few(found)
+    told: list[str] = (
+        [_least(safe)] if safe else [] if few else [say("None is safe by these items.")]
+    )
+    told += few
     check, broken = (_named(found, verdict) for verdict in ("check", "broken"))
     if check:
         told.append(
@@ -44,7 +48,42 @@ def _verdicts(found: Sequence[Summary]) -> list[str]:
 
 
 def _named(found: Sequence[Summary], verdict: str) -> list[str]:
-    return [called(one.format) for one in found if one.verdict == verdict]
+    return [
+        called(one.format)
+        for one in found
+        if one.verdict == verdict and items_for_safe(one) is None
+    ]
+
+
+def _too_few(found: Sequence[Summary]) -> list[str]:
+    """What nothing was lost in, by how many items it would take to call it safe."""
+    needed: dict[int, list[str]] = defaultdict(list)
+    for one in found:
+        if (enough := items_for_safe(one)) is not None:
+            needed[enough].append(called(one.format))
+    return [
+        say_counted(
+            "{names} has lost nothing, in too few items to call it safe: {needed:,} without a loss "
+            "would be enough.",
+            "{names} have lost nothing, in too few items to call them safe: {needed:,} without a "
+            "loss would be enough.",
+            len(names),
+            names=joined(names),
+            needed=enough,
+        )
+        for enough, names in needed.items()
+    ]
+
+
+def why(one: Summary) -> str:
+    """What a verdict lacks, beside it; empty where nothing has to be said."""
+    enough = items_for_safe(one)
+    if enough is None:
+        return ""
+    return say(
+        "Nothing was lost, but {n:,} items are too few: {needed:,} without a loss are safe.",
+        n=one.n, needed=enough,
+    )  # fmt: skip
 
 
 def _least(safe: Sequence[Summary]) -> str:

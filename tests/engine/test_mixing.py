@@ -212,3 +212,12 @@ def test_a_text_that_is_too_long_names_the_way_out():
         variant_of(steps)
     assert variant_of(dict.fromkeys(steps, two[0])) == Variant.parse("int8")
     assert variant_of(dict.fromkeys(steps, Step(cast="fp32"))) == Variant()
+
+
+@pytest.mark.parametrize(("target", "share"), [("mb", 0.999), ("bits", 0.999)])
+def test_what_is_too_small_is_refused_before_anything_is_measured(small, target, share):
+    smallest = min(built(small, FORMATS).values(), key=lambda model: footprint(model).total)
+    sizes = {"mb": footprint(smallest).total / 1e6, "bits": bits_per_weight(smallest)}
+    steps = mix(small, built(small, FORMATS), Target(target, share * sizes[target]), "layer", ITEMS)
+    with pytest.raises(ValueError, match=f"the smallest mix has {sizes['mb']:.3f} MB"):
+        next(steps)

@@ -8,6 +8,7 @@ import pytest
 from qdemo.engine import looking
 from qdemo.engine.turns import begun
 from qdemo.settings import SETTINGS
+from qdemo.spec import mix
 from qdemo.spec.evidence import HELD_OUT
 from qdemo.spec.request import InputError
 from qdemo.ui import (
@@ -19,6 +20,7 @@ from qdemo.ui import (
     mix_part,
 )
 from qdemo.ui.evidence_controls import Asked
+from qdemo.views.evidence_points import Findings
 from tests.views import evidences
 
 
@@ -71,6 +73,15 @@ def test_a_measure_that_other_data_has_gives_way(page, monkeypatch):
     assert 'data-format="int2"' in changes[page.items]
 
 
+@pytest.mark.parametrize("chosen", ["kl", "output_error"])
+def test_a_measure_stays_chosen_while_only_fp32_is_known(page, monkeypatch, chosen):
+    found = Findings(evidences.evidence({"fp32": [evidences.right(0.0)] * 4}))
+    monkeypatch.setattr(evidence_held, "findings", lambda text: found)
+    changes = evidence_part._draw(page, "a 1", "bits", chosen, "")
+    assert changes[page.measure]["value"] == chosen
+    assert chosen in [key for _, key in changes[page.measure]["choices"]]
+
+
 def asked(**more):
     usual = {"model": "t5-tiny", "formats": ["int8"], "data": HELD_OUT, "file": None,
              "as_text": True, "limit": 100, "seed": 0}  # fmt: skip
@@ -103,7 +114,7 @@ def test_an_address_ticks_exactly_its_formats():
     restored = address.restored(named, "formats=int3-mse,bf16&limit=40&data=file&model=nobody")
     values = dict(zip(named, restored, strict=True))
     assert values["formats"]["value"] == ["int3-mse", "bf16"]
-    assert ("int3-mse", "int3-mse") in values["formats"]["choices"]
+    assert "int3-mse" in values["formats"]["choices"]
     assert (values["limit"], values["data"]) == (40, "file")
     skipped = address.restored(named, "formats=int9&limit=7")
     assert skipped[1] == skipped[3] == gr.skip()
@@ -120,3 +131,32 @@ def test_a_search_takes_the_models_that_are_offered_alone(model, monkeypatch):
         with pytest.raises(InputError) as caught:
             asked()
         assert caught.value.field == "model"
+
+
+@pytest.fixture(scope="module")
+def search():
+    with gr.Blocks():
+        begin, stop = layers_part.buttons("Find out", "hurt")
+        return layers_part.told_by(begin, stop, "", "hurt")
+
+
+def test_a_stop_says_that_what_stands_below_came_earlier(search):
+    with begun() as run:
+        before = layers_part._over(search, run, None)[search.status]
+        run.stop.set()
+        after = layers_part._over(search, run, None)[search.status]
+    assert "earlier" not in before
+    assert "Stopped. What is below is the earlier result." in after
+
+
+def test_the_first_mix_says_on_how_many_items_it_was_found_and_a_search_is():
+    found = mix_part.example().mix
+    assert f"on {found.items} calibration items" in mix_part._note(found)
+    assert f"for your own, on {mix.ITEMS}." in mix_part._note(found)
+
+
+@pytest.mark.parametrize("text", ["abc", "", "3,5", None])
+def test_a_target_that_is_no_number_is_told_in_plain_words(text):
+    with pytest.raises(InputError, match=r"type a number, such as 3\.5"):
+        mix_part._target("mb", text)
+    assert mix_part._target("mb", " 3.5 ").value == 3.5

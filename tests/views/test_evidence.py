@@ -174,6 +174,29 @@ def test_the_reading_names_the_smallest_that_is_safe():
                     "int2 is broken.")  # fmt: skip
 
 
+def test_where_nothing_was_lost_in_too_few_items_it_is_said_how_many_would_do():
+    def perfect(count, **more):
+        each = {"fp32": [evidences.right(0.0)] * count, "int8": [evidences.right()] * count}
+        return Findings(evidences.evidence(each, **more))
+
+    for more in ({}, {"expected": False, "name": "mine.txt"}):
+        told = reading(perfect(60, **more))
+        assert told.startswith("int8 has lost nothing, in too few items")
+        assert "None is safe" not in told
+        assert "has to be checked" not in told
+        needed = int(re.search(r"([0-9]+) without a loss", told)[1])
+        assert f"{needed} without a loss are safe" in evidence.verdicts_html(perfect(60, **more))
+        assert perfect(needed - 1, **more).variants[0].verdict == "check"
+        assert perfect(needed, **more).variants[0].verdict == "safe"
+        assert "too few" not in reading(perfect(needed, **more))
+
+
+def test_only_of_held_out_items_it_is_said_that_nothing_was_fitted_to_them():
+    own = evidences.evidence({"fp32": [evidences.right(0.0)] * 4}, name="mine.txt")
+    assert "None of these items are among them" in evidence.basis_html(evidences.three())
+    assert "among them" not in evidence.basis_html(Findings(own))
+
+
 STOPPED = "stopped before it finished"
 
 

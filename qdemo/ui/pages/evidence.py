@@ -63,7 +63,8 @@ class Page:
         """All of them, as the outputs of an event."""
         chosen = self.controls
         buttons = [chosen.model, chosen.evaluate, chosen.stop, *chosen.problems.values()]
-        return [self.status, self.shown.held, self.running, self.asked, *buttons]
+        told = [self.status, self.shown.held, self.shown.format]
+        return [*told, self.running, self.asked, *buttons]
 
 
 def build(blocks: gr.Blocks) -> None:
@@ -90,17 +91,25 @@ def build(blocks: gr.Blocks) -> None:
 
 def _connect(blocks: gr.Blocks, page: Page) -> None:
     chosen = page.controls
+    asked = [*chosen.asked, page.shown.format]
     chosen.evaluate.click(
-        partial(_evaluate, page), chosen.asked, page.components, preprocess=False,
+        partial(_evaluate, page), asked, page.components, preprocess=False,
         concurrency_limit=None, show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     chosen.stop.click(turns.stop, page.running, None, **parts.QUICK)
+    was_told = [page.status, chosen.problems["data"]]
+    chosen.file.change(_another_file, None, was_told, **parts.QUICK)
     evidence_part.connect(page.shown)
     take_away.connect(
         page.take_away, page.shown.held, partial(_write, page.take_away), [page.take_away.lost]
     )
     named = {**chosen.named, **page.shown.named, "run": page.asked}
     address.follow(blocks, named).then(None, page.asked, None, js=_AGAIN, **parts.QUICK)
+
+
+def _another_file() -> tuple[str, str]:
+    """What was said of the one before is said no longer."""
+    return status.line(""), ""
 
 
 _AGAIN = "asked => { if (asked === '1') document.querySelector('#evaluate').click(); }"
@@ -112,12 +121,14 @@ def _evaluate(page: Page, *values: Any) -> Iterator[Updates]:
     told: object = None
     with begun() as run, evidence_held.growing(run) as growing:
         try:
-            asked = Asked.read(values)
+            *chosen, format = values
+            asked = Asked.read(chosen)
             wanted = _checked(asked)
             yield {
                 **evidence_controls.wrong(page.controls),
                 **evidence_controls.busy(page.controls, True),
                 page.running: run.number,
+                page.shown.format: format if format in wanted.formats else "",
                 page.asked: "1" if asked.can_be_asked_again else "",
                 page.status: status.line(say("Loading …"), "busy"),
             }
