@@ -200,7 +200,8 @@ class _Chart:
 
     def _turn(self, one: Point) -> tuple[bool, bool, int]:
         """When it gets its name; where there is little room, long ones of the front first."""
-        return one.format == "fp32", not one.is_on_front, -len(one.name) * one.is_on_front
+        is_tight = one.is_on_front and self.width < WIDE[0]
+        return one.format == "fp32", not one.is_on_front, -len(one.name) if is_tight else 0
 
     def _width(self, one: Point) -> float:
         """Of its name; where the chart is narrow, only those of the front have room."""
