@@ -15,11 +15,54 @@ function mark() {
   }
   const every = points(), first = every.find(point => point.dataset.format === format) ?? every[0];
   for (const point of every) point.setAttribute("tabindex", point === first ? "0" : "-1");
+  name(every.find(point => point === looked) ?? every.find(point => point.dataset.format === format));
 }
 
+// A point whose name found no room on the chart has it while it is looked at, or chosen.
+function name(point) {
+  const label = drawing()?.querySelector(".named"), text = point?.dataset.name ?? "";
+  if (!label || label.textContent === text) return;
+  label.textContent = text;
+  if (!text) return;
+  const [x, y] = ["cx", "cy"].map(side => Number(point.querySelector(".dot").getAttribute(side)));
+  const isLeft = x < drawing().viewBox.baseVal.width / 2;
+  label.setAttribute("x", isLeft ? x - 6 : x + 6);
+  label.setAttribute("y", Math.max(y - 12, 14));
+  label.setAttribute("text-anchor", isLeft ? "start" : "end");
+}
+
+let looked = null;  // under the pointer, or reached by key
+
 function told(point) {
+  looked = point;
   const line = point.closest("figure").querySelector(".picked");
   line.textContent = point.getAttribute("aria-label");
+  name(point);
+}
+
+// Points lie on each other: those under the pointer, the one whose middle is nearest first. A name
+// and a bar that are away from all middles are of their own point.
+function under({clientX, clientY, target}) {
+  const own = target.closest?.(".point");
+  if (!own || target.closest("text")) return own ? [own] : [];
+  const near = points().map(point => {
+    const {left, top, width, height} = point.querySelector(".reach").getBoundingClientRect();
+    return [Math.hypot(left + width / 2 - clientX, top + height / 2 - clientY), point, width / 2];
+  }).filter(([away, , reach]) => away <= reach).sort(([a], [b]) => a - b);
+  return near.length ? near.map(([, point]) => point) : [own];
+}
+
+// A further click at the same place chooses the next one there.
+let last = {x: NaN, y: NaN, turn: 0};
+function press(event) {
+  const found = under(event), {clientX: x, clientY: y} = event;
+  if (!found.length) return;
+  const isSame = Math.hypot(x - last.x, y - last.y) < 4;
+  last = {x, y, turn: isSame ? last.turn + 1 : 0};
+  const point = found[last.turn % found.length];
+  point.focus({preventScroll: true});
+  told(point);
+  choose(point.dataset.format);
 }
 
 function choose(format) {
@@ -37,9 +80,12 @@ function move(from, by) {
 
 const MOVES = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1};
 const pointOf = event => event.target.closest?.(".point");
-element.addEventListener("pointerover", event => pointOf(event) && told(pointOf(event)));
+element.addEventListener("pointermove", event => pointOf(event) && told(under(event)[0]));
+for (const kind of ["pointerout", "focusout"]) {
+  element.addEventListener(kind, () => { looked = null; mark(); });
+}
 element.addEventListener("focusin", event => pointOf(event) && told(pointOf(event)));
-element.addEventListener("click", event => choose(pointOf(event)?.dataset.format));
+element.addEventListener("click", press);
 element.addEventListener("keydown", event => {
   const point = pointOf(event);
   if (!point) return;

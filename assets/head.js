@@ -129,7 +129,8 @@
     find("#theme").addEventListener("click", turn);
     find("#to-stage")?.addEventListener("click", () => window.qdemoStage?.toggle());
     addEventListener("scroll", where, {passive: true});
-    addEventListener("resize", where);
+    for (const kind of ["resize", "scrollend"]) addEventListener(kind, where);
+    new ResizeObserver(where).observe(document.body);  // what is above a heading may grow after a jump
     const page = find("#head [aria-current=page]");
     page.parentElement.scrollLeft = page.offsetLeft - page.parentElement.offsetLeft - 24;
     foretell();

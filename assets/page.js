@@ -469,6 +469,17 @@ window.qdemo = (() => {
 
   // --- for every page
 
+  // A button says for two seconds whether the text was copied.
+  async function copy(selector, text, done, failed) {
+    const button = find(selector), label = [...button.childNodes].find(one => one.data?.trim());
+    const isThere = Boolean(text && navigator.clipboard);
+    const copied = isThere && await navigator.clipboard.writeText(text).then(() => true, () => false);
+    const usual = button.dataset.usual ??= label.data;
+    label.data = copied ? done : failed;
+    clearTimeout(copy.later);
+    copy.later = setTimeout(() => { label.data = usual; }, 2000);
+  }
+
   // What an answer changes; nothing, where what it was asked of is something else by now.
   function untouched(answer, ...now) {
     const {asked, changes} = JSON.parse(answer);
@@ -512,7 +523,7 @@ window.qdemo = (() => {
   }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ["class"]});
 
   return {
-    added, again, atMost, brought, calm, compare, encode, keep, moved, opened, operated, page, picked,
+    added, again, atMost, brought, calm, compare, copy, encode, keep, moved, opened, operated, page, picked,
     press, put, read, recall, repaired, repairing, restored, state, through, throughAgain, untouched,
     write,
   };

@@ -18,7 +18,6 @@ from qdemo.ui.insides import save_bytes_to_cache
 from qdemo.views import files
 from qdemo.views.templates import fill
 
-_COPY = "() => navigator.clipboard?.writeText(document.querySelector('#again')?.href ?? '')"
 Updates = dict[Any, Any]
 
 
@@ -86,7 +85,9 @@ def connect(
             partial(write, ending), shown, [part.file, part.now, part.later, *components],
             **parts.QUICK,
         ).then(None, part.now, part.now, js="qdemo.press", **parts.QUICK)  # fmt: skip
-    part.copy.click(None, None, None, js=_COPY, **parts.QUICK)
+    words = json.dumps([say("Copied"), say("Not copied: it is below")])
+    copy = f"() => qdemo.copy('#copy-link', document.querySelector('#again')?.href, ...{words})"
+    part.copy.click(None, None, None, js=copy, **parts.QUICK)
 
 
 def updates(part: TakeAway, address: str) -> Updates:

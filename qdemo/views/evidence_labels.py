@@ -15,7 +15,15 @@ HEIGHT = 17.0
 DOT = 7.0
 """What a point takes to either side, in px."""
 
-_NEAR, _STEP, _FARTHEST = 11.0, 13.0, 8
+NEXT, FAR = 2, 16
+"""How far a name may stand from its point: beside it or at the end of a short line, or wherever it
+finds room."""
+
+_NEAR, _STEP = 11.0, 13.0
+_APART = 4.0
+"""What a name that stands askew is shifted by, up or down, so that a line on its point's height
+does not touch it, in px."""
+
 _DIRECTIONS = (0.0, 0.25, -0.25, 0.5, -0.5, 1.0, 0.75, -0.75)
 """In half turns from the right; a name stands best to the right of its point."""
 
@@ -38,14 +46,19 @@ def place(
     widths: Sequence[float],
     inside: Box,
     taken: Sequence[Box] = (),
+    rings: Sequence[int] | None = None,
 ) -> list[Label | None]:
     """A place for each name of that width beside its point, the first ones first; None where all
-    places are taken, or outside of `inside`."""
+    places are taken, or outside of `inside`. `rings` is how far from its point each may stand, in
+    steps; as far as any, where it is left out. One that may stand anywhere covers what is `taken`
+    rather than be left out."""
+    reaches = [FAR] * len(points) if rings is None else rings
     dots = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in points]
-    blocked, found = [*taken, *dots], list[Label | None]()
-    for (x, y), width in zip(points, widths, strict=True):
-        free = (one for one in _places(x, y, width) if _is_free(one.box, blocked, inside))
-        label = next(free, None)
+    blocked, found = dots, list[Label | None]()
+    for (x, y), width, reach in zip(points, widths, reaches, strict=True):
+        places = [one for one in _places(x, y, width, reach) if _is_free(one.box, blocked, inside)]
+        clear = (one for one in places if _is_free(one.box, taken, inside))
+        label = next(clear, places[0] if places and reach == FAR else None)
         found.append(label)
         if label is not None:
             blocked.append(label.box)
@@ -66,9 +79,9 @@ def _is_free(box: Box, blocked: Sequence[Box], inside: Box) -> bool:
     return fits and box[3] <= inside[3] and not any(overlaps(box, one) for one in blocked)
 
 
-def _places(x: float, y: float, width: float) -> Iterator[Label]:
+def _places(x: float, y: float, width: float, rings: int) -> Iterator[Label]:
     """Around the point, near ones first."""
-    for ring in range(_FARTHEST):
+    for ring in range(rings):
         away = _NEAR + _STEP * ring
         for turn in _DIRECTIONS:
             end_x, end_y = x + away * math.cos(turn * math.pi), y + away * math.sin(turn * math.pi)
@@ -79,7 +92,8 @@ def _box(x: float, y: float, turn: float, width: float) -> Box:
     """The box of a name that begins there, ends there, or has its middle there."""
     is_upright, is_right = abs(turn) == 0.5, abs(turn) < 0.5
     left = x - width / 2 if is_upright else x if is_right else x - width
-    top = y - HEIGHT / 2
+    is_level = turn in (0.0, 1.0)
+    top = y - HEIGHT / 2 + (0.0 if is_level else math.copysign(_APART, turn))
     if is_upright:
         top = y if turn > 0 else y - HEIGHT
     return left, top, left + width, top + HEIGHT

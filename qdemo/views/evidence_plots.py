@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from qdemo.spec.messages import say
 from qdemo.views.axes import Axis, power
-from qdemo.views.evidence_labels import Box, Label, place
+from qdemo.views.evidence_labels import DOT, FAR, HEIGHT, NEXT, Box, Label, overlaps, place
 from qdemo.views.evidence_points import Cost, Findings, Measure, Point, points
 from qdemo.views.numbers import percent
 from qdemo.views.strokes import px, width_of
@@ -41,6 +41,15 @@ class Drawn:
     label: Label | None
     name_x: float
     name_y: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The height of fp32 in px, and what is written there, in its box."""
+
+    y: float
+    text: str
+    box: Box
 
 
 def chart_html(findings: Findings, cost: Cost, measure: Measure) -> str:
@@ -164,25 +173,49 @@ class _Chart:
             found += f"H{px(self.x.at(one.cost))}V{px(self._at(one.loss[0]))}"
         return found + f"H{px(self.box[2])}"
 
-    def _reference(self) -> tuple[str, str] | None:
-        """Where fp32 lies, across the whole chart, and what is written there."""
+    def _reference(self) -> Reference | None:
+        """Where fp32 lies, across the whole chart, and what is written there, where no point is."""
         fp32 = next((one for one in self.found if not one.verdict and one.format == "fp32"), None)
         if fp32 is None:
             return None
         told = percent(1 - fp32.loss[0]) if self.measure.is_share else f"{fp32.loss[0]:.3g}"
-        return px(self._at(fp32.loss[0])), say("fp32 {value}", value=told)
+        y, text = self._at(fp32.loss[0]), say("fp32 {value}", value=told)
+        drawn = [self._bar(one, DOT) for one in self.found]
+        boxes = list(self._beside(y, width_of(text) + 6))
+        free = (box for box in boxes if not any(overlaps(box, one) for one in drawn))
+        return Reference(y, text, next(free, boxes[0]))
+
+    def _beside(self, y: float, width: float) -> Iterator[Box]:
+        """Over and under that height, best at the left end, else far to the right."""
+        steps = range(int((self.box[2] - self.box[0] - width) // 10))
+        for left in (self.box[0] + 2, *(self.box[2] - width - 10 * k for k in steps)):
+            for top in (y - HEIGHT - 3, y + 3):
+                if self.box[1] <= top + HEIGHT / 2 <= self.box[3] - HEIGHT / 2:
+                    yield left, top, left + width, top + HEIGHT
+        yield self.box[0] + 2, y - HEIGHT - 3, self.box[0] + 2 + width, y - 3
+
+    def _bar(self, one: Point, half: float) -> Box:
+        """What a point and its interval take up, so far to either side."""
+        x, (value, *ends) = self.x.at(one.cost), map(self._at, one.loss)
+        return x - half, min(value - half, *ends), x + half, max(value + half, *ends)
 
     def _drawn(self) -> Iterator[Drawn]:
         """Every point; those of the front get their names first, and lie above the others."""
-        ordered = sorted(self.found, key=lambda one: (one.format == "fp32", not one.is_on_front))
+        ordered = sorted(self.found, key=self._turn)
         places = [(self.x.at(one.cost), self._at(one.loss[0])) for one in ordered]
         inside = (self.box[0] - 4, self.box[1] - 14, self.width - 2.0, self.box[3])
-        labels = place(places, list(map(self._width, ordered)), inside, self._taken())
+        rings = [FAR if one.is_on_front else NEXT for one in ordered]
+        labels = place(places, list(map(self._width, ordered)), inside, self._taken(), rings)
         both = list(zip(ordered, places, labels, strict=True))
         for one, (x, y), label in reversed(both):
             low, high = self._at(one.loss[1]), self._at(one.loss[2])
             left, _, _, below = label.box if label else (x, y, x, y)
             yield Drawn(one, x, y, low, high, label, left + 2, below - 4)
+
+    def _turn(self, one: Point) -> tuple[bool, bool, int]:
+        """When it gets its name; where there is little room, long ones of the front first."""
+        is_tight = one.is_on_front and self.width < WIDE[0]
+        return one.format == "fp32", not one.is_on_front, -len(one.name) if is_tight else 0
 
     def _width(self, one: Point) -> float:
         """Of its name; where the chart is narrow, only those of the front have room."""
@@ -190,16 +223,25 @@ class _Chart:
         return width_of(one.name) + 6 if is_named else math.inf
 
     def _taken(self) -> list[Box]:
-        """What the intervals of the front take up, and the words on fp32's line."""
+        """What the intervals of the front take up, its stair, fp32's line and the words on it."""
         best = [one for one in self.found if one.is_on_front]
+        return [self._bar(one, 3.0) for one in best] + self._stair(best) + self._on_the_line()
+
+    def _stair(self, best: Sequence[Point]) -> list[Box]:
+        """The steps of the front, as thin boxes."""
+        places = [(self.x.at(one.cost), self._at(one.loss[0])) for one in best]
+        ends = [*[x for x, _ in places[1:]], self.box[2]]
+        before = [self.box[3], *[y for _, y in places]]
+        found = list[Box]()
+        for (x, y), end, start in zip(places, ends, before, strict=False):
+            found += [(x, y - 2, end, y + 2), (x - 2, y, x + 2, start)]
+        return found
+
+    def _on_the_line(self) -> list[Box]:
         line = self._reference()
-        words = [(self.box[0], float(line[0]) - 22, self.box[0] + width_of(line[1]),
-                  float(line[0]))] if line else []  # fmt: skip
-        return words + [
-            (self.x.at(one.cost) - 3, self._at(one.loss[1]), self.x.at(one.cost) + 3,
-             self._at(one.loss[2]))
-            for one in best
-        ]  # fmt: skip
+        if line is None:
+            return []
+        return [line.box, (self.box[0], line.y - 1, self.box[2], line.y + 1)]
 
 
 def _apart(ticks: Sequence[tuple[float, str]], axis: Axis, apart: float) -> list[tuple[float, str]]:

@@ -115,9 +115,10 @@ def _link(found: Sensitivity, part: Part, given: str) -> str:
 
 def _grid(found: Sensitivity) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """The kinds of layers, and of each block the names of its layers in their order; what is in no
-    block has a row of its own."""
+    block has a row of its own, and its kind is in front, where a narrow screen has it."""
     places = {part.name: _place(part.name) for part in found.parts}
-    kinds = list(dict.fromkeys(kind for _, kind in places.values()))
+    singles_first = sorted(places.values(), key=lambda place: place[0] != "")
+    kinds = list(dict.fromkeys(kind for _, kind in singles_first))
     blocks = list(dict.fromkeys(block for block, _ in places.values()))
     names = {place: name for name, place in places.items()}
     rows = [[names.get((block, kind), "") for kind in kinds] for block in blocks]

@@ -97,7 +97,7 @@ def many(known: Kept) -> Story:
         right=2,
         shown=Shown(
             told, (say("{items} held-out questions", items=known.items), say("answered right")),
-            "./about", say("What the models can do"),
+            "./evidence", say("See what they say of every format"),
         ),
         after=say(
             "int3 answers {share}% right ({low} to {high}), fp32 {whole}%: over many questions "

@@ -78,6 +78,36 @@ def test_a_point_and_a_row_open_the_items_that_changed(page):
     expect(items.locator("h3")).to_have_text("int2-mse")
 
 
+def middle(page, format):
+    box = point(page, format).locator(".dot").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_of_points_on_each_other_the_nearest_is_chosen_and_then_the_next(page):
+    come(page)
+    items = page.locator("#evidence-items h3")
+    point(page, "int2").scroll_into_view_if_needed()
+    there, found = middle(page, "nf4-g64"), [items.text_content()]
+    for _ in range(5):  # so many formats of 4.5 bits answer as many questions right
+        page.mouse.click(*there)
+        expect(items).not_to_have_text(found[-1])
+        found.append(items.text_content())
+    four_bits = {"int4-g64", "int4-g64-gptq", "nf4-g64", "nf4-g64-gptq", "q4_0"}
+    assert set(found[1:]) == four_bits
+    for format in ("int2", "int2-gptq"):
+        page.mouse.click(*middle(page, format))
+        expect(items).to_have_text(format)
+    page.mouse.click(*middle(page, "int2-gptq"))
+    expect(items).to_have_text("int2")
+    page.mouse.click(*middle(page, "fp32"))
+    expect(page.locator("#evidence-chart .picked")).to_contain_text("It is the reference")
+    expect(items).to_have_text("int2")
+    hidden = page.locator("svg.wide .point[data-name]").first
+    hidden.focus()
+    named = page.locator("#evidence-chart svg.wide .named")
+    expect(named).to_have_text(hidden.get_attribute("data-name"))
+
+
 def test_an_evaluation_is_seen_while_it_runs_and_taken_away(page, tmp_path):
     come(page, "/evidence#formats=int8,int3,int3-mse&limit=40&seed=5")
     expect(page.locator("#limit input[type=number]")).to_have_value("40")

@@ -118,3 +118,5 @@ def test_the_link_can_be_copied(page):
     page.wait_for_function(
         "async () => await navigator.clipboard.readText() == document.querySelector('#again').href"
     )
+    expect(page.locator("#copy-link")).to_have_text("Copied")
+    expect(page.locator("#copy-link")).to_have_text("Copy the link")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qdemo.engine.evaluation import Progress
 from qdemo.spec import evidence_file
 from qdemo.spec.evidence import Judged, Outcome
+from qdemo.ui import evidence_held
 from qdemo.views import evidence, evidence_files, evidence_items, evidence_labels, evidence_plots
 from qdemo.views import evidence_points as points
 from qdemo.views.evidence_points import Findings, front
@@ -42,6 +43,26 @@ def test_the_front_is_the_same_in_whatever_order_points_come(places, random):
 
 
 PLACES = st.tuples(st.floats(20, 500), st.floats(20, 300))
+
+
+@given(st.lists(PLACES, min_size=1, max_size=25))
+def test_a_name_that_has_to_be_near_is_near_or_left_out(places):
+    inside, rings = (0.0, 0.0, 520.0, 320.0), [evidence_labels.NEXT] * len(places)
+    for label in evidence_labels.place(places, [60.0] * len(places), inside, rings=rings):
+        if label:
+            assert math.hypot(label.end_x - label.x, label.end_y - label.y) < 25
+
+
+@pytest.mark.parametrize("cost", ["bits", "mb"])
+def test_whatever_is_on_the_front_is_named_at_its_point(cost):
+    found = evidence_held.example()
+    for measure in points.measures(found):
+        html = drawn(found, cost, measure.key)
+        front = re.findall(r'<g class="point" .*?</g>', html, re.DOTALL)
+        assert len(front) >= 6
+        assert all("<text" in one and "data-name" not in one for one in front)
+        beaten = re.findall(r'<g class="point dominated".*?</g>', html, re.DOTALL)
+        assert all(("<text" in one) != ("data-name" in one) for one in beaten)
 
 
 @given(st.lists(PLACES, max_size=25), st.data())

@@ -39,6 +39,11 @@ def test_each_layer_is_a_cell_as_strong_as_what_it_takes_away():
     assert rows[:3] == ["encoder 0", "decoder 0", "others"]
 
 
+def test_a_layer_that_is_in_no_block_has_the_first_column():
+    heads = re.findall(r'<th scope="col">(?:<[^>]*>)*(.*?)<', layers_html(sensitivity(), "Hello"))
+    assert heads[:3] == ["lm_head", "q", "wo"]
+
+
 def test_the_worst_come_first_and_are_named():
     found = sensitivity()
     listed = re.findall(r'<th scope="row">(?:<a[^>]*>)?(.*?)<', layers_html(found, "Hello"))[3:]

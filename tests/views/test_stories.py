@@ -195,6 +195,7 @@ def test_the_held_out_figures_are_those_of_the_cards():
     int3 = next(one for one in KNOWN.accuracy if one.format == "int3")
     assert 90 < int3.share < 100
     assert right("many") == "over 9 of 10"
+    assert STORIES["many"].shown.address == "./evidence"
 
 
 def test_a_format_has_its_colour():
