@@ -44,7 +44,7 @@ def between(
             with closing(on_threads(count, steps(), run.stop)) as under_way:
                 for told in under_way:
                     yield told
-                    _let_go_first(run)
+                    ends += _let_go_first(run)
                     if time.monotonic() > ends:
                         raise ValueError(say("stopped after {seconds} s, the longest here",
                                              seconds=most_s))  # fmt: skip
@@ -54,7 +54,9 @@ def between(
             raise InputError("formats", str(error)) from None
 
 
-def _let_go_first(run: Run) -> None:
-    """Wait while somebody compares."""
+def _let_go_first(run: Run) -> float:
+    """Wait while somebody compares; the seconds that it took."""
+    began = time.monotonic()
     while not ENGINE.computing.is_empty and not run.is_stopped:
         time.sleep(_LOOKED_UP_S)
+    return time.monotonic() - began

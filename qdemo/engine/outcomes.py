@@ -8,10 +8,12 @@ however often it is stopped.
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from torch import Tensor, nn
 
@@ -173,12 +175,17 @@ class _Evaluating:
 
     def _known(self, name: str, start: int) -> Trial | None:
         """One that was computed of just these items, fp32's with its answers to them: with another
-        limit the last batch is another."""
+        limit the last batch is another, and of another order each."""
         trial, count = self.trials.get(name, start), min(self.size, len(self.items) - start)
         answers = count if name == self.asked.formats[0] else 0
-        if trial is None or len(trial.judged.outcomes) != count or len(trial.tokens) != answers:
+        if trial is None or trial.items != self._digest(start) or len(trial.tokens) != answers:
             return None
         return trial
+
+    def _digest(self, start: int) -> str:
+        """What tells the inputs of a batch from all others."""
+        inputs = [item.input for item in self.items[start : start + self.size]]
+        return sha256(json.dumps(inputs).encode()).hexdigest()[:16]
 
     def _built(self, variant: Variant) -> Made:
         if str(variant) == self.asked.formats[0]:
@@ -206,7 +213,7 @@ class _Evaluating:
         is_reference = held.format == self.asked.formats[0]
         found = tuple(self._outcomes(model, prompts, tokens, written, start, is_reference))
         judged = replace(held, outcomes=found, seconds=time.perf_counter() - began)
-        return Trial(start, judged, tokens if is_reference else ())
+        return Trial(start, self._digest(start), judged, tokens if is_reference else ())
 
     def _forced(self, name: str, own: Sequence[tuple[int, ...] | None], start: int) -> Tokens:
         """fp32's answers, which every format is given."""

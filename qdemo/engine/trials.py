@@ -23,11 +23,12 @@ Tokens = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Trial:
-    """What a format made of the items from the one at `start` on: `judged` has their outcomes.
-    `tokens` are fp32's answers to them, which are forced on every other format, whose trials have
-    none."""
+    """What a format made of the items from the one at `start` on: `judged` has their outcomes, and
+    `items` tells their inputs from all others. `tokens` are fp32's answers to them, which are
+    forced on every other format, whose trials have none."""
 
     start: int
+    items: str
     judged: Judged
     tokens: Tokens = ()
 
@@ -152,7 +153,13 @@ def _plain(trial: Trial) -> dict[str, object]:
         for out in judged.outcomes
     ]
     held = {key: getattr(judged, key) for key in _HELD}
-    return {"start": trial.start, **held, "outcomes": outcomes, "tokens": trial.tokens}
+    return {
+        "start": trial.start,
+        "items": trial.items,
+        **held,
+        "outcomes": outcomes,
+        "tokens": trial.tokens,
+    }
 
 
 def _trial(found: Mapping[str, Any]) -> Trial:
@@ -161,7 +168,7 @@ def _trial(found: Mapping[str, Any]) -> Trial:
     for one in outcomes:
         one["kl"] = math.inf if one["kl"] is None else one["kl"]
     judged = {"outcomes": outcomes, **{key: found[key] for key in _HELD}}
-    whole = {"start": found["start"], "judged": judged, "tokens": found["tokens"]}
+    whole = {key: found[key] for key in ("start", "items", "tokens")} | {"judged": judged}
     return _adapter().validate_json(json.dumps(whole), strict=True)
 
 

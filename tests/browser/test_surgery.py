@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.steps import ask, card, cards, open_page, start, wait_until_through
 
-QUESTION = "Please say goodbye to Hugo."
+QUESTION = "What is 59 + 64?"
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_repair_brings_the_answer_back_and_says_which_layer_it_takes(asked):
     expect(repaired).to_have_count(1)
     expect(asked.locator("#status")).to_have_text("Done.")
     name = repaired.get_attribute("data-format")
-    assert card(asked, name)["output"] == card(asked, "fp32")["output"] == "Goodbye, Hugo!"
+    assert card(asked, name)["output"] == card(asked, "fp32")["output"] == "123"
     assert shown(asked, name)[0] > shown(asked, "int3")[0]
     ask(asked, "What is the capital of Italy?", "int3")
     expect(told).to_be_hidden()

@@ -137,7 +137,7 @@ def test_reports_share_the_room_of_results():
 
 def test_forgotten_is_forgotten():
     *_, _ = progress(asked(["int8", "int8a8-sq0.5"]))
-    Kept(ENGINE.keeping.trials, "an evaluation").put(Trial(0, Judged("int8", 1)))
+    Kept(ENGINE.keeping.trials, "an evaluation").put(Trial(0, "", Judged("int8", 1)))
     memories = ENGINE.keeping._all
     assert all(map(len, memories))
     ENGINE.keeping.forget()

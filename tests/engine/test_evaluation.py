@@ -3,6 +3,7 @@
 import itertools
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -342,3 +343,18 @@ def test_the_perplexity_of_a_text_is_transformers_own(language_model):
     expected = torch.stack(losses).mean().exp().item()
     assert fp32.perplexity.value == pytest.approx(expected, rel=1e-4)
     assert int3.perplexity.ratio == pytest.approx(int3.perplexity.value / fp32.perplexity.value)
+
+
+@pytest.mark.usefixtures("batches_of_four")
+def test_the_same_items_in_another_order_are_computed_again(computed):
+    """As many, of the same data and by the same seed: nothing but the items tells them apart."""
+    evaluation = asked(limit=8)
+    found = run(evaluation).evidence
+    turned = replace(evaluation.data, items=evaluation.data.items[::-1])
+    again = run(replace(evaluation, data=turned)).evidence
+    assert len(computed) == 12
+    for format in ("fp32", *FORMATS):
+        outputs = [
+            [out.output for out in one.format_named(format).outcomes] for one in (found, again)
+        ]
+        assert outputs[0] == outputs[1][::-1]

@@ -43,7 +43,7 @@ def test_an_address_sets_the_controls_and_starts(restored):
     values = restored(f"{GOOD}&max_tokens=9")
     assert (values["model"], values["prompt"], values["max_tokens"]) == ("t5-tiny", "Hello", 9)
     assert values["formats"]["value"] == ["int8", "int5-g32@bf16"]
-    assert ("int5-g32@bf16", "int5-g32@bf16") in values["formats"]["choices"]
+    assert "int5-g32@bf16" in values["formats"]["choices"]
     assert values["press"] == "#compare"
 
 

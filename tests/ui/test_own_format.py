@@ -136,7 +136,7 @@ def test_a_bad_combination_says_why_at_the_text(composer, typed):
 def test_what_is_ticked_is_a_choice():
     update = own_format.ticked(["int8", "int5-g32@bf16", " int8", "fp32"])
     assert update["value"] == ["int8", "int5-g32@bf16"]
-    assert update["choices"] == [(one, one) for one in (*own_format.FORMATS, "int5-g32@bf16")]
+    assert update["choices"] == [*own_format.FORMATS, "int5-g32@bf16"]
 
 
 def test_the_usual_formats_are_written_as_they_are_read():
