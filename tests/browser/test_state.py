@@ -75,6 +75,9 @@ class Site:
 
 
 directly_too = pytest.mark.parametrize("site", list(WAYS), indirect=True)
+one_way = pytest.mark.parametrize("site", ["kept"], indirect=True)
+"""Of what has nothing to do with addresses: a lost server, and what is refused, are the same behind
+any proxy."""
 
 
 @pytest.fixture(scope="module", params=["kept", "stripped"])
@@ -137,6 +140,7 @@ def test_after_a_restart_a_file_is_what_is_on_screen_one_click_later(page, site,
     assert report(page, tmp_path) == document  # it is held again
 
 
+@one_way
 def test_after_a_restart_the_ribbon_and_the_layers_show_nothing_of_another(page, site):
     ask(page, QUESTION, "int8")
     site.restart()
@@ -171,7 +175,8 @@ def test_a_reload_and_back_from_another_page_bring_everything_back(page, site):
     is_asked(page, QUESTION, "int8", "int3")
 
 
-def test_a_question_that_was_not_asked_yet_is_kept_beside_the_results_of_another(page):
+@one_way
+def test_a_question_that_was_not_asked_yet_is_kept_beside_the_results_of_another(page, site):
     ask(page, QUESTION, "int8")
     page.get_by_label("Prompt").fill("Translate to German: Tuesday")
     expect(page.locator(".stale-note")).to_be_visible()
@@ -182,8 +187,9 @@ def test_a_question_that_was_not_asked_yet_is_kept_beside_the_results_of_another
     expect(page.locator(".stale-note")).to_be_visible()
 
 
+@one_way
 @pytest.mark.parametrize("refused", ["", "a b c d " * 300], ids=["empty", "too many tokens"])
-def test_a_refused_question_takes_nothing_away(page, tmp_path, refused):
+def test_a_refused_question_takes_nothing_away(page, site, tmp_path, refused):
     ask(page, QUESTION, "int8")
     page.get_by_label("Prompt").fill(refused)
     page.locator("#compare").click()
@@ -225,7 +231,7 @@ def test_back_leads_to_the_question_before(page):
     expect(page.locator(".stale-note")).to_be_hidden()
 
 
-@directly_too
+@one_way
 def test_a_proxy_that_dies_in_the_middle_of_nine_formats(page, site):
     page.goto(f"{site.proxy.url}/#formats={','.join(NINE).replace('+', '%2B')}&max_tokens=32")
     is_asked(page, "Sort these words: pig, onion, river, wolf", *NINE)
@@ -242,6 +248,7 @@ def test_a_proxy_that_dies_in_the_middle_of_nine_formats(page, site):
     assert outputs(page)["fp32"] == "Paris"
 
 
+@one_way
 def test_an_uploaded_picture_of_three_megabytes_comes_back(page, site, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (1100, 1000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "large.png")

@@ -21,7 +21,7 @@ def visit(client, i):
     return "event: complete" in client.get(f"call/compare/{event['event_id']}").text
 
 
-@pytest.mark.parametrize(("megabytes", "visitors"), [(200, 300), (1, 120)])
+@pytest.mark.parametrize(("megabytes", "visitors"), [(200, 210), (1, 60)])
 def test_other_visitors_do_not_push_a_page_out_of_use(browser, tmp_path, megabytes, visitors):
     """With room their comparison is kept; without, it is computed again from the address."""
     cache = {"QDEMO_RESULT_CACHE_MB": str(megabytes)}
