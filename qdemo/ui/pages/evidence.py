@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -98,18 +99,15 @@ def _connect(blocks: gr.Blocks, page: Page) -> None:
     )  # fmt: skip
     chosen.stop.click(turns.stop, page.running, None, **parts.QUICK)
     was_told = [page.status, chosen.problems["data"]]
-    chosen.file.change(_another_file, None, was_told, **parts.QUICK)
+    # In the page, at once: an answer might come after what is then said of the new one.
+    said_no_longer = f"() => {json.dumps([status.line(''), ''])}"
+    chosen.file.change(None, None, was_told, js=said_no_longer, **parts.QUICK)
     evidence_part.connect(page.shown)
     take_away.connect(
         page.take_away, page.shown.held, partial(_write, page.take_away), [page.take_away.lost]
     )
     named = {**chosen.named, **page.shown.named, "run": page.asked}
     address.follow(blocks, named).then(None, page.asked, None, js=_AGAIN, **parts.QUICK)
-
-
-def _another_file() -> tuple[str, str]:
-    """What was said of the one before is said no longer."""
-    return status.line(""), ""
 
 
 _AGAIN = "asked => { if (asked === '1') document.querySelector('#evaluate').click(); }"
