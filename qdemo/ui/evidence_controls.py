@@ -9,6 +9,9 @@ from typing import Any
 
 import gradio as gr
 
+from qdemo.engine.asking import parse_model
+from qdemo.engine.datasets import held_out
+from qdemo.settings import SETTINGS
 from qdemo.spec.decoding import short
 from qdemo.spec.evidence import HELD_OUT
 from qdemo.spec.messages import say
@@ -20,7 +23,7 @@ from qdemo.ui.decoding_part import ways
 from qdemo.ui.insides import uploaded
 
 TICKED = ("bf16", "int8", "int4-g64", "int3", "int2")
-FEWEST, MOST, USUAL, STEP = 20, 1000, 100, 20
+FEWEST, USUAL, STEP = 20, 100, 10
 """Items; where there are fewer than are asked for, all are taken."""
 
 Updates = dict[Any, Any]
@@ -127,7 +130,10 @@ def build(model: str) -> Controls:
             )  # fmt: skip
             problem("formats")
         with gr.Column(scale=3, min_width=200):
-            limit = gr.Slider(FEWEST, MOST, USUAL, step=STEP, label=say("Items"), elem_id="limit")
+            limit = gr.Slider(
+                FEWEST, most(HELD_OUT, model), USUAL, step=STEP, label=say("Items"),
+                elem_id="limit",
+            )  # fmt: skip
             problem("limit")
         with gr.Column(scale=2, min_width=130), gr.Row(elem_id="run"):
             evaluate = gr.Button(say("Evaluate"), variant="primary", elem_id="evaluate", size="lg")
@@ -157,17 +163,37 @@ def _data(model: str) -> tuple[gr.Radio, gr.File, gr.Checkbox]:
 
 def _follow(controls: Controls) -> None:
     """Have what is seen follow what is chosen; what was wrong with that is said no longer."""
-    shown = [controls.file, controls.as_text]
-
-    def follow(data: str, model: str) -> list[Any]:
-        is_own = data == _OWN
-        return [gr.update(visible=is_own), gr.update(visible=is_own and "score" in ways(model))]
-
+    chosen = [controls.data, controls.model, controls.limit]
+    shown = [controls.file, controls.as_text, controls.limit]
     for part in (controls.data, controls.model):
-        part.change(follow, [controls.data, controls.model], shown, **parts.QUICK)
+        part.change(_followed, chosen, shown, preprocess=False, **parts.QUICK)
     for name in ("model", "data", "limit"):
         part, line = getattr(controls, name), controls.problems[name]
         part.input(None, None, line, js="() => ''", **parts.QUICK)
+
+
+def _followed(data: str, model: str, limit: Any) -> list[Any]:
+    is_own, end = data == _OWN, most(data, model)
+    try:
+        value = min(whole(limit, "limit"), end)
+    except InputError:
+        value = USUAL
+    return [
+        gr.update(visible=is_own),
+        gr.update(visible=is_own and "score" in ways(model)),
+        gr.update(maximum=end, value=value),
+    ]
+
+
+def most(data: str, model: str) -> int:
+    """How many items may be asked for: as many as the model's own are, or as are allowed here."""
+    allowed = max(FEWEST, SETTINGS.most_items)
+    if data == _OWN:
+        return allowed
+    try:
+        return max(FEWEST, min(allowed, held_out(parse_model(model)).data.total))
+    except InputError:  # it has none, which is said when they are asked for
+        return allowed
 
 
 def whole(number: Any, field: str) -> int:

@@ -127,7 +127,7 @@ def test_an_evaluation_is_seen_while_it_runs_and_taken_away(page, tmp_path):
 
 
 def test_stop_keeps_what_came(page):
-    come(page, "/evidence#formats=int2-g64-affine-mse-rot-gptq,int2-gptq,int2&limit=1000&seed=6")
+    come(page, "/evidence#formats=int2-g64-affine-mse-rot-gptq,int2-gptq,int2&limit=990&seed=6")
     page.evaluate(WATCH)
     page.locator("#evaluate").click()
     expect(rows(page)).not_to_have_count(32)

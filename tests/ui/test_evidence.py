@@ -18,8 +18,10 @@ from qdemo.ui import (
     evidence_part,
     layers_part,
     mix_part,
+    take_away,
 )
 from qdemo.ui.evidence_controls import Asked
+from qdemo.ui.pages import evidence as evidence_page
 from qdemo.views.evidence_points import Findings
 from tests.views import evidences
 
@@ -55,7 +57,7 @@ def test_the_example_is_labelled_and_nothing_else_is():
 @pytest.fixture(scope="module")
 def page():
     with gr.Blocks():
-        yield evidence_part.build(evidence_part.build_note())
+        return evidence_part.build(evidence_part.build_note())
 
 
 def test_what_is_no_longer_held_is_said_and_nothing_else_is_shown(page):
@@ -160,3 +162,42 @@ def test_a_target_that_is_no_number_is_told_in_plain_words(text):
     with pytest.raises(InputError, match=r"type a number, such as 3\.5"):
         mix_part._target("mb", text)
     assert mix_part._target("mb", " 3.5 ").value == 3.5
+
+
+@pytest.fixture(scope="module")
+def whole_page():
+    with gr.Blocks() as blocks:
+        controls = evidence_controls.build("t5-tiny")
+        shown = evidence_part.build(evidence_part.build_note())
+        away = take_away.build("", gr.HTML())
+        page = evidence_page.Page(controls, gr.HTML(), shown, away, gr.Textbox(), gr.Textbox())
+        evidence_page._connect(blocks, page)
+    return blocks, page
+
+
+@pytest.mark.parametrize(("chosen", "then"), [("int8", "int8"), ("fp16", ""), ("", "")])
+def test_a_format_that_is_not_evaluated_is_no_longer_the_one_whose_items_are_shown(
+    whole_page, chosen, then
+):
+    _, page = whole_page
+    steps = evidence_page._evaluate(page, *asked(), chosen)
+    assert next(steps)[page.shown.format] == then
+    steps.close()
+
+
+def test_what_was_said_of_one_file_is_gone_when_another_is_chosen(whole_page):
+    blocks, page = whole_page
+    told = {page.status._id, page.controls.problems["data"]._id}
+    events = [one for one in blocks.get_config_file()["dependencies"]
+              if (page.controls.file._id, "change") in map(tuple, one["targets"])]  # fmt: skip
+    assert [told == set(one["outputs"]) for one in events] == [True]
+
+
+def test_no_more_items_are_offered_than_there_are():
+    assert evidence_controls.most(HELD_OUT, "t5-tiny") == 990
+    assert evidence_controls.most(HELD_OUT, "blip-tiny") == 400
+    assert evidence_controls.most("file", "t5-tiny") == 1000
+    *_, limit = evidence_controls._followed(HELD_OUT, "blip-tiny", 980)
+    assert (limit["maximum"], limit["value"]) == (400, 400)
+    *_, limit = evidence_controls._followed(HELD_OUT, "t5-tiny", 120)
+    assert (limit["maximum"], limit["value"]) == (990, 120)
