@@ -3,6 +3,8 @@ import torch
 from gradio_client import Client
 from hypothesis import settings
 
+from qdemo.engine.engine import ENGINE
+
 settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("suite")
 
@@ -19,6 +21,14 @@ def client(url):
     client = Client(url, verbose=False, httpx_kwargs={"trust_env": False})
     yield client
     client.close()
+
+
+@pytest.fixture
+def no_trials_kept():
+    """What an evaluation computes is not kept of another test's, nor for it."""
+    ENGINE.keeping.trials.clear()
+    yield
+    ENGINE.keeping.trials.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -20,13 +20,7 @@ FIELDS = (
     "wrong_to_right", "mcnemar_p", "kl_mean", "kl_se", "kl_p99", "same_top", "output_error",
     "bytes", "bits_per_weight", "verdict",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept():
-    ENGINE.keeping.trials.clear()
-    yield
-    ENGINE.keeping.trials.clear()
+pytestmark = pytest.mark.usefixtures("no_trials_kept")
 
 
 @pytest.fixture

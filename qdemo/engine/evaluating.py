@@ -3,15 +3,15 @@ its steps, and ends where it is stopped, or where the host's limit is."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from qdemo.engine.between import LateError, between
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.evaluation import Evaluation, Progress
-from qdemo.engine.first import libraries
 from qdemo.engine.turns import Run, Waiting
 from qdemo.models.availability import UnavailableError, get_entry
 from qdemo.spec.messages import say
@@ -37,54 +37,37 @@ def judged(
         InputError: the model can't be had, or can't take an item.
         FullError: too many wait.
     """
-    libraries()
-    with run.turn_in(ENGINE.judging) as waiting:
-        yield from waiting
-        if run.is_stopped:
-            return
-        at, began = None, time.monotonic()  # and later by what it has waited
-        with closing(_steps(asked, run, trials, method_s)) as steps:
-            for step in steps:
-                if step is not at:
-                    yield (at := step)
-                began += yield from _letting_go_first(at, run)
-                if most_s is not None and time.monotonic() - began > most_s:
-                    break
-        if at is not None and not at.finished:
-            late = say("stopped after {seconds} s, the longest here", seconds=most_s)
-            reason = say("stopped before it finished") if run.is_stopped else late
-            yield at.ended(reason, asked.formats)
+    at: Progress | None = None
+    reason: str = say("stopped before it finished")
+    steps = partial(_steps, asked, trials, method_s)
+    told = between(asked.model, steps, run, most_s, "data", _yielding)
+    with closing(told):
+        try:
+            for one in told:
+                if one is not at:  # in the midst of a batch it is told again
+                    yield one
+                at = one if isinstance(one, Progress) else at
+                if at is not None and at.finished:
+                    return
+        except LateError as error:
+            reason = str(error)
+    if at is not None:
+        yield at.ended(reason, asked.formats)
 
 
-def _steps(
-    asked: Evaluation, run: Run, trials: Trials | None, method_s: int | None
-) -> Generator[Progress]:
-    """Each batch, in the thread that computes."""
+def _yielding(at: Progress) -> Progress:
+    return replace(at, yielding=True)
+
+
+def _steps(asked: Evaluation, trials: Trials | None, method_s: int | None) -> Generator[Progress]:
+    """Each batch."""
     from qdemo.engine.outcomes import outcomes
-    from qdemo.engine.threads import for_size, on_threads
 
     loaded = _loaded(asked.model)
-    count = for_size(get_entry(asked.model).parameters or loaded.parameters)
-    try:
-        steps = outcomes(
-            loaded, asked, trials or _kept(asked),
-            lambda variant: ENGINE.made(loaded, variant, method_s),
-            lambda: ENGINE.inputs_of(loaded),
-        )  # fmt: skip
-        yield from on_threads(count, steps, run.stop)
-    except (ValueError, ArithmeticError) as error:
-        raise InputError("data", str(error)) from None
-
-
-def _letting_go_first(at: Progress, run: Run) -> Generator[Progress, None, float]:
-    """Wait while somebody compares; the seconds that this took."""
-    began, told = time.monotonic(), 0.0
-    while not ENGINE.computing.is_empty and not run.is_stopped and not at.finished:
-        if time.monotonic() - told > 1:
-            told = time.monotonic()
-            yield replace(at, yielding=True)
-        time.sleep(0.1)
-    return time.monotonic() - began
+    return outcomes(
+        loaded, asked, trials or _kept(asked),
+        lambda variant: ENGINE.made(loaded, variant, method_s), lambda: ENGINE.inputs_of(loaded),
+    )  # fmt: skip
 
 
 def _loaded(model: str) -> Loaded:

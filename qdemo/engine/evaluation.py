@@ -86,7 +86,7 @@ class Progress:
         for judged in (known.get(format, Judged(format, 0)) for format in formats):
             if len(judged.outcomes) < len(evidence.items) and not judged.ended:
                 evidence = evidence.with_judged(replace(judged, ended=reason))
-        return replace(self, evidence=evidence, making=None, finished=True)
+        return replace(self, evidence=evidence, making=None, yielding=False, finished=True)
 
 
 def ask(

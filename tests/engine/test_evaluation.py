@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import qdemo
-from qdemo.engine import evaluating, outcomes
+from qdemo.engine import between, outcomes
 from qdemo.engine.datasets import DataSet, from_file, held_out
 from qdemo.engine.engine import ENGINE
 from qdemo.engine.evaluating import depends_on, judged
@@ -31,13 +31,7 @@ from qdemo.views.evidence_points import Findings
 from tests import causal_folder
 
 FORMATS = ["int8", "int3"]
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept():
-    ENGINE.keeping.trials.clear()
-    yield
-    ENGINE.keeping.trials.clear()
+pytestmark = pytest.mark.usefixtures("no_trials_kept")
 
 
 @pytest.fixture
@@ -276,7 +270,7 @@ def test_a_comparison_goes_first():
 def test_it_ends_where_a_host_s_limit_is(monkeypatch):
     """By a clock of our own, a second a step."""
     clock = SimpleNamespace(monotonic=itertools.count().__next__, sleep=time.sleep)
-    monkeypatch.setattr(evaluating, "time", clock)
+    monkeypatch.setattr(between, "time", clock)
     last = run(asked(), most_s=30)
     assert last.finished
     assert 0 < last.done < last.total
