@@ -8,23 +8,16 @@ from collections.abc import Generator, Sequence
 from torch import nn
 
 from qdemo.compress.layers import steps
-from qdemo.engine.answering import Question
-from qdemo.engine.asking import picture_of
 from qdemo.engine.calibrating import know_reads
 from qdemo.engine.engine import Engine
 from qdemo.engine.mixing import check_formats, mix
-from qdemo.engine.repairing import FLOAT, repair
 from qdemo.engine.sensitivity import sensitivity
 from qdemo.models.availability import get_entry
 from qdemo.models.loading import Loaded
-from qdemo.spec.decoding import GREEDY
 from qdemo.spec.exports import Export, exports
 from qdemo.spec.mix import Mix, Target
-from qdemo.spec.repair import Repair
 from qdemo.spec.report import Making
-from qdemo.spec.request import DEFAULT_TOKENS
 from qdemo.spec.sensitivity import By, Sensitivity, Trying
-from qdemo.spec.step import Step
 from qdemo.spec.variant import Variant
 
 
@@ -40,32 +33,6 @@ def sensitivity_of(
     loaded = _loaded(engine, model)
     built = yield from engine.made(loaded, variant, most_s)
     yield (yield from sensitivity(loaded, variant, built, engine.inputs_of(loaded), by, items))
-
-
-def repair_of(
-    engine: Engine,
-    model: str,
-    given: object,
-    variant: Variant,
-    step: Step = FLOAT,
-    max_tokens: int = DEFAULT_TOKENS,
-    most_s: int | None = None,
-) -> Generator[Making | Trying | Repair]:
-    """The fewest layers that bring fp32's answer back.
-
-    Raises:
-        ValueError: as `made` and `repair`; there is no such model, or it can't take this input.
-        UnavailableError: the model can't be had.
-    """
-    loaded = _loaded(engine, model)
-    prompt = loaded.family.encode(picture_of(given))
-    built = yield from engine.made(loaded, variant, most_s)
-    better: nn.Module | None = None
-    if step.scheme is not None:
-        other = Variant(step, embeddings=variant.embeddings)
-        better = yield from engine.made(loaded, other, most_s)
-    question = Question(loaded.family, prompt, max_tokens, GREEDY)
-    yield (yield from repair(loaded, question, variant, built, step, better))
 
 
 def mix_of(

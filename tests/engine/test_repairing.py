@@ -10,7 +10,6 @@ from qdemo.compress.parts import quantized_layers
 from qdemo.engine import repairing
 from qdemo.engine.answering import Question
 from qdemo.engine.engine import Engine
-from qdemo.engine.layerwise import repair_of
 from qdemo.engine.repairing import repair
 from qdemo.models.availability import get_entry
 from qdemo.models.catalogue import Entry
@@ -174,15 +173,32 @@ def test_nothing_to_put_back_is_refused(small):
         next(steps)
 
 
-def test_it_is_asked_for_by_the_name_of_a_model():
+def test_another_format_can_be_what_layers_go_back_to():
     engine = Engine(Settings())
-    asked = ("t5-tiny", "Subtract 5 from 56.", Variant.parse(MSE), Step.parse("int8"), 32)
-    *told, result = repair_of(engine, *asked)
+    loaded, variant, step = (
+        engine.loaded(get_entry("t5-tiny")),
+        Variant.parse(MSE),
+        Step.parse("int8"),
+    )
+    made = list[Making]()
+    built = collected(engine.made(loaded, variant), made)
+    better = collected(engine.made(loaded, Variant(step)), made)
+    tried = list[Trying]()
+    asked = Question(loaded.family, loaded.family.encode("Subtract 5 from 56."), 32, GREEDY)
+    result = collected(repair(loaded, asked, variant, built, step, better), tried)
     assert isinstance(result, Repair)
-    assert {one.format for one in told if isinstance(one, Making)} == {MSE}
-    assert any(isinstance(one, Trying) for one in told)
+    assert {one.format for one in made} == {MSE}
+    assert any(isinstance(one, Trying) for one in tried)
     assert (result.step, result.answer) == ("int8", "51")
-    built = at_once(engine.made(engine.loaded(get_entry("t5-tiny")), Variant.parse(MSE)))
     assert next(iter(engine.keeping.made.values())).found is built
     with pytest.raises(ValueError, match="the prompt is empty"):
-        next(repair_of(engine, "t5-tiny", "", Variant.parse(MSE)))
+        loaded.family.encode("")
+
+
+def collected(steps, told):
+    """What they come to; what they tell is added to `told`."""
+    while True:
+        try:
+            told.append(next(steps))
+        except StopIteration as end:
+            return end.value
