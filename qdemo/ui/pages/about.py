@@ -9,7 +9,9 @@ from pathlib import Path
 import gradio as gr
 from markdown_it import MarkdownIt
 
+from qdemo.spec.evidence_figures import FIGURES
 from qdemo.spec.families import FAMILIES
+from qdemo.spec.figure import Figures
 from qdemo.spec.messages import say
 from qdemo.ui import held, parts
 from qdemo.views.design import design_html
@@ -48,13 +50,20 @@ def build(_: gr.Blocks) -> None:
                        classes="prose-page")  # fmt: skip
             parts.html(prose(told_for()))
         if title == _WITH_FIGURES:
-            terms = table_html(glossary(held.figures()))
+            terms = table_html(glossary(_figures()))
             parts.html(terms, "glossary", classes="prose-page")
     rows = tuple((name, version(name)) for name in _PACKAGES)
     head = (say("package"), say("version"))
     versions = Table(say("What this page runs on"), head, rows)
     parts.html(table_html(versions), classes="prose-page")
     parts.html(design_html())
+
+
+def _figures() -> Figures:
+    """Those of a report, and what an evaluation has beside them."""
+    known = held.figures()
+    keys = {figure.key for figure in known}
+    return (*known, *(figure for figure in FIGURES if figure.key not in keys))
 
 
 def prose(text: str) -> str:
