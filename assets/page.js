@@ -204,6 +204,10 @@ window.qdemo = (() => {
     return encode(asked.filter(([name]) => ["read_as", "temperature", "seed"].includes(name)));
   }
 
+  // What an address says of what is shown, where that is another question's; of the example nothing.
+  const besides = held =>
+    held.number === "example" ? "" : `&${encode([["shown", held.address]])}`;
+
   // Something was changed, or something else is shown.
   function moved(...values) {
     const held = parse(values.pop()), asked = addressOf(values);
@@ -212,7 +216,7 @@ window.qdemo = (() => {
     if (led !== taken || coming !== null) return;  // the address is already that of what comes
     const begun = held.number === "example";
     if (`${asked.text}&run=1` === held.address) writeSoon(begun ? "" : held.address);
-    else writeSoon(asked.text + (begun ? "" : `&${encode([["shown", held.address]])}`));
+    else writeSoon(asked.text + besides(held));
   }
 
   // What was there leaves its place to what comes, so that what stands below stays where it is.
@@ -249,12 +253,11 @@ window.qdemo = (() => {
     }
     pressed = address;
     // Until it is answered, or refused, what is shown is another's: a reload has to bring that back.
-    const besides = held.number === "example" ? "" : `&${encode([["shown", held.address]])}`;
     if (coming !== null) {
       write(address);
     } else if (location.hash.slice(1) !== address) {
       write(held.number === "example" ? "" : held.address);
-      write(address + besides, true);
+      write(address + besides(held), true);
     }
     for (const at of pictures) {  // what was made here goes by its name
       const [picture, source] = inputs.slice(at, at + 2);

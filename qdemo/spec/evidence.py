@@ -108,7 +108,7 @@ class Evidence:
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """Their names, in the order in which they come; none where there is only one kind."""
+        """Their names in the order of letters; none where no item has one."""
         return tuple(sorted({item.task for item in self.items} - {""}))
 
     @cached_property

@@ -132,6 +132,16 @@ class Variant:
         others = [one for one in self.exceptions if one[0] not in names]
         return replace(self, exceptions=(*((name, step) for name in names), *others))
 
+    def step_of(self, module: str) -> Step:
+        """What becomes of a module of that name: by the first exception that is for it, or for one
+        that it is below, or else what becomes of all.
+
+        >>> str(Variant.parse("int8~a.b=int4~a=int2").step_of("a.c"))
+        'int2'
+        """
+        own = (step for name, step in self.exceptions if f"{module}.".startswith(f"{name}."))
+        return next(own, self.default)
+
     def check_built(self) -> None:
         """Whether all of it can be computed.
 

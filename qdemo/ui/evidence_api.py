@@ -18,7 +18,7 @@ from qdemo.spec.evidence_file import as_json
 from qdemo.spec.messages import say
 from qdemo.spec.request import DEFAULT_TOKENS, InputError
 from qdemo.ui.api import refusing
-from qdemo.views.brief import as_text
+from qdemo.views.brief import as_text, digits
 
 ITEMS = min(100, SETTINGS.most_items)
 """So many are evaluated, where nobody says how many."""
@@ -124,12 +124,11 @@ def _brief(told: Waiting | Progress) -> Json:
     if not isinstance(results, list):
         return found
     brief = [
-        {key: _digits(one[key]) for key in _TOLD if one.get(key) not in (None, "")}
+        {key: _rounded(one[key]) for key in _TOLD if one.get(key) not in (None, "")}
         for one in results
     ]
     return {"model": found["model"], "data": found["data"], "results": brief}
 
 
-def _digits(value: object) -> object:
-    """As many as mean something."""
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+def _rounded(value: object) -> object:
+    return digits(value) if isinstance(value, float) else value

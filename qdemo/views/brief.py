@@ -56,7 +56,7 @@ def _format(report: Report, trial: Trial, longest: int) -> Json:
         "times_smaller": round(report.results[0].footprint.total / trial.footprint.total, 2),
     }
     if report.is_scored:
-        alone["perplexity"] = _digits(figures.get("perplexity"))
+        alone["perplexity"] = digits(figures.get("perplexity"))
     else:
         alone["output"] = shortened(trial.output, longest)
     if ended := ended_told(trial):
@@ -64,14 +64,15 @@ def _format(report: Report, trial: Trial, longest: int) -> Json:
     if trial is report.reference:
         return alone
     beside = alone | {
-        "kl_nats": _digits(figures.get("logit_kl_mean")),
-        "same_top": _digits(figures.get("logit_same_top")),
-        "same_top_95": [_digits(figures.get(f"logit_same_top_{end}")) for end in ("low", "high")],
+        "kl_nats": digits(figures.get("logit_kl_mean")),
+        "same_top": digits(figures.get("logit_same_top")),
+        "same_top_95": [digits(figures.get(f"logit_same_top_{end}")) for end in ("low", "high")],
     }
     if not report.is_scored:
         beside["diverges_at_token"] = figures.get("first_divergent_token")
     return beside
 
 
-def _digits(value: float | None) -> float | None:
+def digits(value: float | None) -> float | None:
+    """As many as mean something."""
     return None if value is None else float(f"{value:.3g}")

@@ -52,16 +52,13 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What is up the chart; `heading` and `lead` are the templates of its name and of its axis'
-    title. `read` gives a loss with its interval, of which less is better; None
-    where a format has none. A share is told by what is left of it: 1% wrong is 99% right."""
+class _Axis:
+    """What is up the chart, or along it; `heading` and `lead` are the templates of its name and of
+    its title."""
 
     key: str
     heading: str
     lead: str
-    is_share: bool
-    read: Callable[[Summary, Summary], Range | None]
 
     @property
     def name(self) -> str:
@@ -72,6 +69,15 @@ class Measure:
     def title(self) -> str:
         """What stands at the axis."""
         return say(self.lead)
+
+
+@dataclass(frozen=True)
+class Measure(_Axis):
+    """What is up the chart. `read` gives a loss with its interval, of which less is better; None
+    where a format has none. A share is told by what is left of it: 1% wrong is 99% right."""
+
+    is_share: bool
+    read: Callable[[Summary, Summary], Range | None]
 
     def told(self, loss: Range) -> str:
         """It in words, with its interval where it has one."""
@@ -87,24 +93,11 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(_Axis):
     """What is along the chart, of which less is better, and how it is written."""
 
-    key: str
-    heading: str
-    lead: str
     read: Callable[[Summary], float]
     write: Callable[[float], str]
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return say(self.heading)
-
-    @property
-    def title(self) -> str:
-        """What stands at the axis."""
-        return say(self.lead)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def operated(report: Report, asked: Operation) -> Variant:
     trial = next((one for one in report.variants if one.format == asked.format), None)
     if trial is None:
         raise ValueError(say("this comparison has no {format}", format=shortened(asked.format, 60)))
-    step = _step(trial.variant, asked.module)
+    step = trial.variant.step_of(asked.module)
     if asked.way == "int8":
         found = trial.variant.excepting([asked.module], Step.parse("int8"))
         if step == Step.parse("int8") and not _is_exact(trial, asked.parameter):
@@ -148,11 +148,3 @@ def _is_exact(trial: Trial, parameter: str) -> bool:
 def _is_so(asked: Operation, held: str) -> str:
     module, name = module_called(asked.module), called(asked.format)
     return say("{module} is {held} in {format} already.", module=module, held=held, format=name)
-
-
-def _step(variant: Variant, module: str) -> Step:
-    """What becomes of a module: of the first exception that is for it, or of all."""
-    for name, step in variant.exceptions:
-        if module == name or module.startswith(f"{name}."):
-            return step
-    return variant.default
